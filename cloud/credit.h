@@ -1,0 +1,42 @@
+// Credit: how many batches each facility may have in flight, so that no queue on the way overflows (es1 section 7).
+// Promises: the sum of granted credit stays under half of the smallest queue; a lease that ended counts no more.
+// Leaves to others: safety (nothing depends on credit).
+#pragma once
+
+#include <map>
+
+#include "schemas/limits.h"
+#include "schemas/types.h"
+
+namespace egret::cloud {
+
+struct CreditLimits {
+  uint64_t broker_queue_messages = 10'000;  // max_queued_messages of the broker, per client
+  uint64_t own_queue_messages = 1'024;
+};
+
+struct Grant {
+  uint32_t credit = 0;       // beyond stream 0's own batch
+  bool retry = false;        // come back later: not even one batch is left to give
+  int64_t retry_after_ms = 0;
+};
+
+class Credit {
+ public:
+  explicit Credit(CreditLimits limits) : limits_(limits) {}
+  Grant grant(const Facility& fac, bool has_backlog, int64_t lease_ms, MonoTime now, Entropy& entropy);
+  uint64_t granted() const { return total_; }
+
+ private:
+  struct Lease {
+    uint32_t credit = 0;
+    MonoTime ends;
+  };
+  void expire(MonoTime now);
+  CreditLimits limits_;
+  std::map<Facility, Lease> leases_;
+  uint64_t total_ = 0;
+  MonoTime next_sweep_;
+};
+
+}  // namespace egret::cloud

@@ -1,0 +1,41 @@
+// Witness: a 64-byte file beside the store that names the newest (epoch, stream, seq, c). If the store comes
+// back shorter than it, a synced tail was lost and is known at once (es1 5.1).
+// Promises: two slots, written in turn and synced, each with a checksum; a torn write leaves the other.
+// Leaves to others: how often (at most once a second), what to do about a lost tail (daemon: alarm and status).
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+#include "schemas/error.h"
+#include "schemas/types.h"
+
+namespace egret::edge {
+
+struct WitnessPoint {
+  EpochId epoch;
+  StreamId stream = StreamId::critical;
+  Seq head;
+  // The first 8 bytes of c_head are kept.
+  uint64_t c_prefix = 0;
+};
+
+class Witness {
+ public:
+  // Creates the file when it is missing. Errors: store_failed.
+  static Result<Witness> open(const std::filesystem::path& file);
+  Witness(Witness&&) noexcept;
+  Witness& operator=(Witness&&) noexcept;
+  ~Witness();
+  // The newest point that can be read; nullopt in a new or wholly damaged file.
+  std::optional<WitnessPoint> last() const { return last_; }
+  Result<void> write(const WitnessPoint& point);
+
+ private:
+  Witness() = default;
+  int fd_ = -1;
+  uint32_t counter_ = 0;
+  std::optional<WitnessPoint> last_;
+};
+
+}  // namespace egret::edge

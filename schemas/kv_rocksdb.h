@@ -1,0 +1,34 @@
+// Kv on RocksDB: one column family a space, one lock a directory.
+// Promises: write(sync) returns after fdatasync of the log; checksums are verified on every read; a space's
+// files are dropped whole behind a reclaimed range; memory stays within the budget given.
+// Leaves to others: threads (write from one; get and scan from any).
+#pragma once
+
+#include <filesystem>
+
+#include "schemas/kv.h"
+
+namespace rocksdb {
+class Env;
+}
+
+namespace egret {
+
+struct KvOptions {
+  std::filesystem::path dir;
+  Space spaces = 1;                       // 0 … spaces-1
+  size_t memtable_bytes = 4 << 20;        // a space
+  size_t memtables_total_bytes = 16 << 20;
+  size_t cache_bytes = 4 << 20;
+  size_t log_bytes_max = 16 << 20;        // write-ahead log before the oldest space is flushed
+  bool compress = true;                   // zstd tables; off where values are compressed already
+  std::vector<Space> bloom_spaces;        // spaces that are asked for keys they mostly do not hold
+  rocksdb::Env* env = nullptr;            // tests: a file system with faults
+};
+
+// Errors: locked (another process has it), corrupt, newer_format, store_failed.
+Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& options);
+// A consistent copy of an open RocksDB Kv in `dir` (which must not exist): hard links where it can, synced.
+Result<void> checkpoint(Kv& kv, const std::filesystem::path& dir);
+
+}  // namespace egret
