@@ -17,6 +17,11 @@ inline constexpr size_t kFacilityCharsMax = 32;
 // ---- records ----
 inline constexpr size_t kLengthPrefixBytes = 4;
 inline constexpr size_t kRecordBytesMax = 64 * kKiB;  // body + arrival + length prefix
+inline constexpr size_t kBodyLengthBytes = 4;            // in front of the body, inside the record
+inline constexpr size_t kArrivalBytesMax = 512;          // by the limits of its fields
+inline constexpr size_t kBodyBytesMax = kRecordBytesMax - kLengthPrefixBytes - kBodyLengthBytes - kArrivalBytesMax;
+// A telemetry batch is cut to this, so that a lane never waits long for one record.
+inline constexpr size_t kTelemetryBodyBytesMax = 32 * kKiB;
 inline constexpr size_t kDocumentBytesMax = 16 * kMiB;
 inline constexpr size_t kDocumentPartBytesMax = 32 * kKiB;
 inline constexpr size_t kDocumentPartsMax = kDocumentBytesMax / kDocumentPartBytesMax;
@@ -24,6 +29,9 @@ inline constexpr size_t kDocumentPartsMax = kDocumentBytesMax / kDocumentPartByt
 // ---- the JSON door ----
 inline constexpr size_t kJsonDepthMax = 32;
 inline constexpr size_t kJsonDocumentBytesMax = 256 * kKiB;  // one record as JSON; larger than its canonical form
+inline constexpr size_t kTelemetryRequestBytesMax = 1 * kMiB;
+inline constexpr size_t kDecimalCharsMax = 64;
+inline constexpr int kDecimalExponentMax = 300;  // so that every reader's double can hold the magnitude
 inline constexpr size_t kRequestBytesMax = 16 * kMiB + 64 * kKiB;
 inline constexpr size_t kRecordsPerRequestMax = 10'000;
 inline constexpr size_t kIdempotencyKeyCharsMax = 128;
@@ -103,6 +111,8 @@ inline constexpr uint8_t kProtocolVersion = 1;
 inline constexpr uint8_t kSuite = 1;  // X25519 + HKDF-SHA256 + AES-256-GCM
 
 static_assert(kDocumentPartBytesMax + 4 * kKiB <= kRecordBytesMax, "a document part fits one record");
+static_assert(kDocumentPartBytesMax + 1 * kKiB <= kBodyBytesMax, "a document part fits one body");
+static_assert(kTelemetryBodyBytesMax <= kBodyBytesMax, "a telemetry batch fits one body");
 static_assert(kRecordBytesMax <= kBlockRawBytesMax, "one record fits one block");
 static_assert(kBlockRawBytesMax + kCompressionSlackBytes + kBatchOverheadBytes <= kFrameBytesMax,
               "one block, even incompressible, fits one frame");

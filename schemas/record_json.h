@@ -1,0 +1,40 @@
+// Record JSON: records as people and programs write them at the door, and as the export writes them out.
+// Promises: strict (unknown field, key twice, wrong type, bad number, bytes after the end, nesting, UTF-8, lone surrogate,
+// NUL, size: each is an error that names the field and what is allowed, never a value that could be a patient's);
+// decimals keep their digits; body -> JSON -> body gives the same bytes.
+// Leaves to others: what a record may hold (record.proto, record.schema.json), HTTP.
+#pragma once
+
+#include <functional>
+
+#include "schemas/record.h"
+
+namespace egret {
+
+// One record, at most kJsonDocumentBytesMax.
+// Errors: bad_input ("malformed JSON at byte 17: ..." or "ai_result.prob: 1.7: allowed 0 to 1"), too_large,
+// unknown_kind.
+Result<NewBody> body_from_json(ByteView json, const Facility& fac);
+
+enum class JsonForm : uint8_t {
+  document,   // application/json: one record, or an array of records
+  lines,      // application/x-ndjson: a record a line; empty lines are skipped
+  automatic,  // told from the text: starts with [, or a record a line, or one record over many lines
+};
+// What became of one record of a request.
+struct JsonOutcome {
+  size_t number = 0;       // line (from 1, lines) or record (from 1, document)
+  Result<NewBody> result;  // the error's text begins with "line 17: " or "record 17: "
+};
+// Calls `each` for every record in order. A bad one does not touch its neighbours.
+// Errors (nothing was called): bad_input (not an array or object at all, array that is not closed, no record),
+// too_large (over kRequestBytesMax or kRecordsPerRequestMax).
+Result<void> records_from_json(ByteView text, JsonForm form, const Facility& fac,
+                               const std::function<void(JsonOutcome)>& each);
+
+// One line, no line end; fields in order of their numbers; derived logical_ids are written out. Fields of a newer schema
+// are not in it. Errors: bad_input, unknown_kind.
+Result<std::string> json_from_body(ByteView body);
+Result<std::string> json_from_arrival(ByteView arrival);
+
+}  // namespace egret
