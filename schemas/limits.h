@@ -104,6 +104,11 @@ inline constexpr size_t kBallastBytes = 4 * kMiB;
 inline constexpr size_t kReserveBytes = 8 * kMiB;  // kept for stream 0 and re-homing
 inline constexpr size_t kDiskBudgetBytesMin = 32 * kMiB;
 
+// ---- the edge's store ----
+inline constexpr uint64_t kEpochRecordsMax = uint64_t{1} << 31;  // then the run goes on in a new epoch: a range fits 32 bits
+inline constexpr int kIngestZstdLevel = 1;
+inline constexpr size_t kMoveStepBlocks = 32;  // re-homed in one Batch
+
 // ---- formats ----
 inline constexpr uint32_t kEdgeFormat = 1;
 inline constexpr uint32_t kCloudFormat = 1;
@@ -123,6 +128,7 @@ static_assert(kListedEpochsMax * 4 * kHelloEntryBytesMax + kHelloFixedBytesMax <
 static_assert(kHelloBytesMax <= kFrameBytesMax, "a HELLO fits one frame");
 static_assert(kFrameBytesFloor < kFrameBytesStart && kFrameBytesStart <= kFrameBytesMax, "frame limits rise");
 static_assert(kDocumentBytesMax < kRequestBytesMax, "a document fits one request");
+static_assert(kMoveStepBlocks * (kBlockRawBytesMax + kCompressionSlackBytes) < kReserveBytes, "a re-homing step fits the reserve");
 static_assert(kBallastBytes + kReserveBytes < kDiskBudgetBytesMin, "the smallest budget holds its reserves");
 static_assert(kRtoMinMs < kRtoMaxMs && kHelloSpacingMs < kHelloTimeoutMs, "timers are ordered");
 static_assert(kLeaseMs > 2 * kHelloTimeoutMs, "a lease outlives a lost HELLO");
