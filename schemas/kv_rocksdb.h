@@ -1,7 +1,7 @@
 // Kv on RocksDB: one column family a space, one lock a directory.
-// Promises: write(sync) returns after fdatasync of the log; checksums are verified on every read; a space's
-// files are dropped whole behind a reclaimed range; memory stays within the budget given.
-// Leaves to others: threads (write from one; get and scan from any).
+// Promises: write(sync) returns after fdatasync of the log; checksums are verified on every read; a
+// space's files are dropped whole behind a reclaimed range; memory stays within the budget given.
+// Leaves to others: threads (write and reclaim from one; get, scan and disk_bytes from any).
 #pragma once
 
 #include <filesystem>
@@ -16,19 +16,26 @@ namespace egret {
 
 struct KvOptions {
   std::filesystem::path dir;
-  Space spaces = 1;                       // 0 … spaces-1
-  size_t memtable_bytes = 4 << 20;        // a space
+  Space spaces = 1;                 // 0 … spaces-1
+  size_t memtable_bytes = 4 << 20;  // a space
   size_t memtables_total_bytes = 16 << 20;
   size_t cache_bytes = 4 << 20;
-  size_t log_bytes_max = 16 << 20;        // write-ahead log before the oldest space is flushed
-  bool compress = true;                   // zstd tables; off where values are compressed already
-  std::vector<Space> bloom_spaces;        // spaces that are asked for keys they mostly do not hold
-  rocksdb::Env* env = nullptr;            // tests: a file system with faults
+  size_t log_bytes_max = 16 << 20;  // write-ahead log before the oldest space is flushed
+  bool compress = true;             // zstd tables; off where values are compressed already
+  std::vector<Space> bloom_spaces;  // spaces that are asked for keys they mostly do not hold
+  // Reads what can be read of a damaged store that was set aside; never for a store that goes on
+  // living.
+  bool salvage = false;
+  rocksdb::Env* env = nullptr;  // tests: a file system with faults
 };
 
-// Errors: locked (another process has it), corrupt, newer_format, store_failed.
+// Errors: locked (another process has it), corrupt (damage that is not a torn end of the log: set
+// the directory aside), newer_format (spaces or files this program does not know), disk_full,
+// store_failed. After a write failed, every later one fails with store_failed until the store is
+// opened anew: what a failed sync left on disk is only known after reading it back (es1 5.7).
 Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& options);
-// A consistent copy of an open RocksDB Kv in `dir` (which must not exist): hard links where it can, synced.
+// A consistent copy of an open RocksDB Kv in `dir` (which must not exist): hard links where it can,
+// synced.
 Result<void> checkpoint(Kv& kv, const std::filesystem::path& dir);
 
 }  // namespace egret

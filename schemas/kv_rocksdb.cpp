@@ -1,0 +1,404 @@
+#include "schemas/kv_rocksdb.h"
+
+#include <fmt/format.h>
+#include <rocksdb/cache.h>
+#include <rocksdb/convenience.h>
+#include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
+#include <rocksdb/write_buffer_manager.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "schemas/kv_wal.h"
+
+namespace egret {
+namespace {
+
+namespace fs = std::filesystem;
+using rocksdb::Slice;
+using rocksdb::Status;
+
+// A reclaimed range is flushed and compacted once this much of it is still in the log and in
+// tables.
+constexpr uint64_t kReclaimRestBytes = 1 << 20;
+constexpr std::chrono::seconds kDiskScanEvery{1};
+
+Slice slice(ByteView b) {
+  return {b.data(), b.size()};
+}
+ByteView byte_view(const Slice& s) {
+  return {s.data(), s.size()};
+}
+
+Errc code_of(const Status& s) {
+  if (s.IsNoSpace()) return Errc::disk_full;
+  if (s.IsCorruption()) return Errc::corrupt;
+  if (s.IsNotSupported()) return Errc::newer_format;
+  const std::string text = s.ToString();
+  const bool lock = text.find("lock file") != text.npos || text.find("lock hold by") != text.npos;
+  return s.IsIOError() && lock ? Errc::locked : Errc::store_failed;
+}
+
+Error error_of(const Status& s, const fs::path& dir, std::string_view doing) {
+  const Errc code = code_of(s);
+  if (code == Errc::locked) {
+    return {code, fmt::format("store {}: another process has it open; stop that one first",
+                              dir.string())};
+  }
+  const char* advice = code == Errc::disk_full ? "; free some space on that disk"
+                       : code == Errc::corrupt ? "; set the directory aside and look at the disk"
+                       : code == Errc::newer_format ? "; it was written by a newer program"
+                                                    : "";
+  return {code, fmt::format("store {}: {}: {}{}", dir.string(), doing, s.ToString(), advice)};
+}
+
+std::string family_name(Space space) {
+  return space == 0 ? rocksdb::kDefaultColumnFamilyName : fmt::format("{}", space);
+}
+
+// The larger of both: a log is preallocated beyond its length, fresh pages have no place on disk
+// yet.
+uint64_t file_bytes(const fs::path& file) {
+  struct stat st;
+  if (lstat(file.c_str(), &st) != 0) return 0;
+  return std::max<uint64_t>(uint64_t(st.st_size), uint64_t(st.st_blocks) * 512);
+}
+
+// What the files of `dir` take up.
+uint64_t bytes_in(const fs::path& dir) {
+  uint64_t sum = 0;
+  std::error_code gone;  // files come and go while we look
+  for (fs::directory_iterator it(dir, gone), end; !gone && it != end; it.increment(gone)) {
+    sum += file_bytes(it->path());
+  }
+  return sum;
+}
+
+// RocksDB would resume by itself once space is back. After a failed write only a reopen tells what
+// is there.
+class NeverResume : public rocksdb::EventListener {
+ public:
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, Status, bool* auto_recovery) override {
+    *auto_recovery = false;
+  }
+};
+
+rocksdb::DBOptions db_options(const KvOptions& o) {
+  rocksdb::DBOptions db;
+  if (o.env != nullptr) db.env = o.env;
+  db.create_if_missing = !o.salvage;
+  db.create_missing_column_families = true;
+  db.paranoid_checks = !o.salvage;
+  // torn_tail_only() has shown that nothing begins after the first damage, so stopping there loses
+  // nothing that a sync had promised. Alone, this mode hides whatever lies behind a flipped bit,
+  // and kTolerateCorruptedTailRecords replays over a hole between two logs and refuses a log whose
+  // last record has its length but not all its sectors, as a power cut leaves it.
+  db.wal_recovery_mode = o.salvage ? rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords
+                                   : rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  db.max_bgerror_resume_count = 0;
+  db.listeners.push_back(std::make_shared<NeverResume>());
+  // Memory.
+  db.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(o.memtables_total_bytes);
+  db.max_open_files = 256;
+  db.max_background_jobs = 2;
+  db.max_file_opening_threads = 1;
+  db.skip_stats_update_on_db_open = true;
+  db.allow_concurrent_memtable_write = false;  // there is one writer
+  // Disk: everything that is not data is bounded too.
+  db.max_total_wal_size = o.log_bytes_max;
+  db.max_manifest_file_size = 1 << 20;
+  db.keep_log_file_num = 2;
+  db.max_log_file_size = 128 << 10;
+  db.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  db.stats_dump_period_sec = 0;
+  db.stats_persist_period_sec = 0;
+  db.bytes_per_sync = 1 << 20;
+  return db;
+}
+
+rocksdb::ColumnFamilyOptions family_options(const KvOptions& o,
+                                            const std::shared_ptr<rocksdb::Cache>& cache,
+                                            bool bloom) {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache;
+  table.cache_index_and_filter_blocks = true;
+  table.block_size = 16 << 10;
+  table.format_version = 5;
+  if (bloom) table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+
+  rocksdb::ColumnFamilyOptions cf;
+  cf.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  cf.write_buffer_size = o.memtable_bytes;
+  // The default is an eighth of the memtable, taken whole by a space that holds a single key.
+  cf.arena_block_size = 64 << 10;
+  cf.target_file_size_base = o.memtable_bytes;
+  cf.max_bytes_for_level_base = 4 * o.memtable_bytes;
+  cf.level_compaction_dynamic_level_bytes = true;
+  cf.compression = o.compress ? rocksdb::kZSTD : rocksdb::kNoCompression;
+  cf.compression_opts.level = 1;
+  return cf;
+}
+
+class RocksKv final : public Kv {
+ public:
+  RocksKv(fs::path dir, std::unique_ptr<rocksdb::DB> db,
+          std::vector<rocksdb::ColumnFamilyHandle*> families)
+      : dir_(std::move(dir)),
+        db_(std::move(db)),
+        families_(std::move(families)),
+        pending_(families_.size()) {
+    reclaimer_ = std::thread([this] { reclaim_rests(); });
+  }
+  ~RocksKv() override;
+
+  Result<void> write(const KvBatch& batch, bool sync) override;
+  Result<std::optional<Bytes>> get(Space space, ByteView key) const override;
+  Result<void> scan(Space space, ByteView first, ByteView end, const Visit& visit) const override {
+    return iterate(space, first, end, visit, true);
+  }
+  Result<void> scan_back(Space space, ByteView first, ByteView end,
+                         const Visit& visit) const override {
+    return iterate(space, first, end, visit, false);
+  }
+  uint64_t disk_bytes() const override;
+  void reclaim(Space space, ByteView first, ByteView end) override;
+  Result<void> copy_to(const fs::path& dir);
+
+ private:
+  struct Range {
+    Bytes first, end;
+  };
+
+  rocksdb::ColumnFamilyHandle* family(Space space) const {
+    EGRET_INVARIANT(space < families_.size(), "a space that the store was opened with");
+    return families_[space];
+  }
+  Result<void> iterate(Space space, ByteView first, ByteView end, const Visit& visit,
+                       bool forward) const;
+  Error failed(const Status& s, std::string_view doing) const { return error_of(s, dir_, doing); }
+  void reclaim_rests();
+  void reclaim_rest(Space space, const Range& range);
+
+  const fs::path dir_;
+  const std::unique_ptr<rocksdb::DB> db_;
+  const std::vector<rocksdb::ColumnFamilyHandle*> families_;
+  std::atomic<bool> write_failed_ = false;
+
+  // disk_bytes(): the last look at the directory, and what was written since.
+  mutable std::mutex disk_mutex_;
+  mutable std::chrono::steady_clock::time_point disk_seen_at_{};
+  mutable uint64_t disk_seen_ = 0;
+  mutable std::atomic<uint64_t> written_since_ = 0;
+
+  // What is left of reclaimed ranges is worked off beside the writer.
+  std::mutex pending_mutex_;
+  std::condition_variable pending_changed_;
+  std::vector<std::optional<Range>> pending_;  // a space
+  std::atomic<bool> closing_ = false;
+  std::thread reclaimer_;
+};
+
+RocksKv::~RocksKv() {
+  {
+    std::lock_guard lock(pending_mutex_);
+    closing_ = true;
+  }
+  pending_changed_.notify_one();
+  reclaimer_.join();
+  rocksdb::CancelAllBackgroundWork(db_.get(), true);
+  for (auto* handle : families_) db_->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
+  db_->Close().PermitUncheckedError();
+}
+
+Result<void> RocksKv::write(const KvBatch& batch, bool sync) {
+  if (write_failed_) {
+    return Error{
+        Errc::store_failed,
+        fmt::format("store {}: an earlier write failed; it must be opened anew", dir_.string())};
+  }
+  rocksdb::WriteBatch out(batch.bytes() + 32 * batch.ops().size() + 16);
+  for (const KvOp& op : batch.ops()) {
+    Status added;
+    switch (op.what) {
+      case KvOp::What::put:
+        added = out.Put(family(op.space), op.key, op.value);
+        break;
+      case KvOp::What::erase:
+        added = out.Delete(family(op.space), op.key);
+        break;
+      case KvOp::What::erase_range:
+        // RocksDB takes an inverted range into the log and then fails on it, at every start again.
+        if (op.key < op.value) added = out.DeleteRange(family(op.space), op.key, op.value);
+        break;
+    }
+    if (!added.ok()) return failed(added, "preparing a write");
+  }
+  rocksdb::WriteOptions options;
+  options.sync = sync;
+  if (Status s = db_->Write(options, &out); !s.ok()) {
+    write_failed_ = true;
+    Error e = failed(s, "writing");
+    if (e.code != Errc::disk_full) e.code = Errc::store_failed;
+    return e;
+  }
+  written_since_ += out.GetDataSize();
+  return {};
+}
+
+Result<std::optional<Bytes>> RocksKv::get(Space space, ByteView key) const {
+  Bytes value;
+  const Status s = db_->Get(rocksdb::ReadOptions(), family(space), slice(key), &value);
+  if (s.IsNotFound()) return std::optional<Bytes>();
+  if (!s.ok()) return failed(s, "reading");
+  return std::optional<Bytes>(std::move(value));
+}
+
+Result<void> RocksKv::iterate(Space space, ByteView first, ByteView end, const Visit& visit,
+                              bool forward) const {
+  if (end <= first) return {};
+  const Slice lower = slice(first), upper = slice(end);
+  rocksdb::ReadOptions options;
+  options.iterate_lower_bound = &lower;
+  options.iterate_upper_bound = &upper;
+  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options, family(space)));
+  for (forward ? it->SeekToFirst() : it->SeekToLast(); it->Valid();
+       forward ? it->Next() : it->Prev()) {
+    if (!visit(byte_view(it->key()), byte_view(it->value()))) return {};
+  }
+  if (!it->status().ok()) return failed(it->status(), "scanning");
+  return {};
+}
+
+uint64_t RocksKv::disk_bytes() const {
+  const auto now = std::chrono::steady_clock::now();
+  std::lock_guard lock(disk_mutex_);
+  if (disk_seen_at_ == decltype(now){} || now - disk_seen_at_ >= kDiskScanEvery) {
+    written_since_ = 0;
+    disk_seen_ = bytes_in(dir_);
+    disk_seen_at_ = now;
+  }
+  return disk_seen_ + written_since_;
+}
+
+void RocksKv::reclaim(Space space, ByteView first, ByteView end) {
+  if (end <= first) return;
+  const Slice lower = slice(first), upper = slice(end);
+  // A file that this fails for stays until compaction reaches it: disk_bytes() keeps counting it.
+  rocksdb::DeleteFilesInRange(db_.get(), family(space), &lower, &upper, false)
+      .PermitUncheckedError();
+  rocksdb::SizeApproximationOptions what;
+  what.include_memtables = true;
+  const rocksdb::Range range(lower, upper);
+  uint64_t rest = 0;
+  db_->GetApproximateSizes(what, family(space), &range, 1, &rest).PermitUncheckedError();
+  std::lock_guard lock(pending_mutex_);
+  std::optional<Range>& pending = pending_[space];
+  if (!pending && rest < kReclaimRestBytes) return;
+  if (!pending) pending = Range{Bytes(first), Bytes(end)};
+  pending->first = std::min(pending->first, Bytes(first));
+  pending->end = std::max(pending->end, Bytes(end));
+  pending_changed_.notify_one();
+}
+
+void RocksKv::reclaim_rests() {
+  for (;;) {
+    std::vector<std::optional<Range>> work(families_.size());
+    {
+      std::unique_lock lock(pending_mutex_);
+      pending_changed_.wait(lock, [this] {
+        return closing_ ||
+               std::any_of(pending_.begin(), pending_.end(), [](auto& r) { return r.has_value(); });
+      });
+      if (closing_) return;
+      work.swap(pending_);
+    }
+    // All spaces, for the smallest unflushed one keeps the whole log.
+    db_->Flush(rocksdb::FlushOptions(), families_).PermitUncheckedError();
+    for (Space space = 0; space < work.size(); ++space) {
+      if (work[space]) reclaim_rest(space, *work[space]);
+    }
+  }
+}
+
+// The tombstones are in tables now: bring them down to what they cover. Nothing is lost when this
+// fails.
+void RocksKv::reclaim_rest(Space space, const Range& range) {
+  const Slice lower = range.first, upper = range.end;
+  rocksdb::CompactRangeOptions options;
+  options.exclusive_manual_compaction = false;
+  options.canceled = &closing_;
+  db_->CompactRange(options, family(space), &lower, &upper).PermitUncheckedError();
+}
+
+Result<void> RocksKv::copy_to(const fs::path& dir) {
+  rocksdb::Checkpoint* made = nullptr;
+  Status s = rocksdb::Checkpoint::Create(db_.get(), &made);
+  const std::unique_ptr<rocksdb::Checkpoint> owned(made);
+  if (s.ok()) s = made->CreateCheckpoint(dir.string());
+  if (!s.ok()) return failed(s, fmt::format("copying to {}", dir.string()));
+  return {};
+}
+
+// A store with more spaces than we know is a newer program's: opening it would drop what we cannot
+// name.
+Result<void> check_spaces(const KvOptions& o, const rocksdb::DBOptions& db) {
+  std::vector<std::string> there;
+  if (!rocksdb::DB::ListColumnFamilies(db, o.dir.string(), &there).ok())
+    return {};  // new, or Open says why
+  for (const std::string& name : there) {
+    bool known = false;
+    for (unsigned space = 0; space < o.spaces; ++space)
+      known = known || name == family_name(Space(space));
+    if (!known) {
+      return Error{Errc::newer_format,
+                   fmt::format("store {}: holds space '{}' where this program knows {}; it was "
+                               "written by a newer program",
+                               o.dir.string(), name, o.spaces)};
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& o) {
+  EGRET_INVARIANT(o.spaces > 0, "a store has at least one space");
+  const rocksdb::DBOptions db = db_options(o);
+  if (auto known = check_spaces(o, db); !known) return known.error();
+  if (!o.salvage) {
+    if (auto log = torn_tail_only(*db.env, o.dir); !log) return log.error();
+  }
+  const auto cache = rocksdb::NewLRUCache(o.cache_bytes, 0, false, 0.5);
+  std::vector<rocksdb::ColumnFamilyDescriptor> wanted;
+  for (unsigned space = 0; space < o.spaces; ++space) {
+    const bool bloom = std::count(o.bloom_spaces.begin(), o.bloom_spaces.end(), Space(space)) != 0;
+    wanted.emplace_back(family_name(Space(space)), family_options(o, cache, bloom));
+  }
+  std::vector<rocksdb::ColumnFamilyHandle*> families;
+  rocksdb::DB* opened = nullptr;
+  Status s = rocksdb::DB::Open(db, o.dir.string(), wanted, &families, &opened);
+  if (!s.ok() && o.salvage && code_of(s) == Errc::corrupt) {
+    s = rocksdb::RepairDB(o.dir.string(), db, wanted);
+    if (s.ok()) s = rocksdb::DB::Open(db, o.dir.string(), wanted, &families, &opened);
+  }
+  if (!s.ok()) return error_of(s, o.dir, "opening");
+  return std::unique_ptr<Kv>(
+      std::make_unique<RocksKv>(o.dir, std::unique_ptr<rocksdb::DB>(opened), std::move(families)));
+}
+
+Result<void> checkpoint(Kv& kv, const fs::path& dir) {
+  auto* rocks = dynamic_cast<RocksKv*>(&kv);
+  EGRET_INVARIANT(rocks != nullptr, "only a store on disk can be copied");
+  return rocks->copy_to(dir);
+}
+
+}  // namespace egret

@@ -1,0 +1,137 @@
+#include "schemas/kv_wal.h"
+
+#include <fmt/format.h>
+#include <rocksdb/env.h>
+
+#include <algorithm>
+#include <boost/crc.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "schemas/types.h"
+
+namespace egret {
+namespace {
+
+// RocksDB's log format (db/log_format.h there): blocks of 32 KiB; in each, fragments of
+// crc32c(4, masked, over type and payload) · length(2, little-endian) · type(1) · payload.
+constexpr size_t kBlockBytes = 32 * 1024;
+constexpr size_t kHeaderBytes = 7;
+// A record is a write batch: sequence(8) · count(4) · operations.
+constexpr size_t kBatchCountAt = 8;
+constexpr size_t kBatchHeaderBytes = 12;
+enum class Part : uint8_t { full = 1, first = 2, middle = 3, last = 4 };
+
+struct Fragment {
+  Part part;
+  ByteView payload;
+  bool begins_record() const { return part == Part::full || part == Part::first; }
+  // After recovery RocksDB writes an empty batch, to keep the sequence: it holds nothing to lose.
+  bool holds_data() const {
+    return payload.size() > kBatchHeaderBytes &&
+           payload.substr(kBatchCountAt, 4) != ByteView("\0\0\0\0", 4);
+  }
+};
+
+uint32_t little_endian(ByteView b) {
+  uint32_t v = 0;
+  for (size_t i = b.size(); i-- > 0;) v = v << 8 | uint8_t(b[i]);
+  return v;
+}
+
+uint32_t masked_crc32c(ByteView bytes) {
+  boost::crc_optimal<32, 0x1EDC6F41, 0xFFFFFFFF, 0xFFFFFFFF, true, true> crc;
+  crc.process_bytes(bytes.data(), bytes.size());
+  return (crc.checksum() >> 15 | crc.checksum() << 17) + 0xa282ead8u;
+}
+
+std::optional<Fragment> fragment_at(ByteView log, size_t at) {
+  const ByteView block = log.substr(at, kBlockBytes - at % kBlockBytes);
+  if (block.size() < kHeaderBytes) return {};
+  const size_t length = little_endian(block.substr(4, 2));
+  const uint8_t type = uint8_t(block[6]);
+  if (type < uint8_t(Part::full) || type > uint8_t(Part::last)) return {};
+  if (length > block.size() - kHeaderBytes) return {};
+  if (masked_crc32c(block.substr(6, 1 + length)) != little_endian(block.substr(0, 4))) return {};
+  return Fragment{Part(type), block.substr(kHeaderBytes, length)};
+}
+
+// Where the whole records of `log` end; log.size() when all of it is whole.
+size_t whole_until(ByteView log) {
+  size_t at = 0, whole = 0;
+  bool inside = false;
+  while (at < log.size()) {
+    const size_t left = kBlockBytes - at % kBlockBytes;
+    if (left < kHeaderBytes) {  // too little for a header: padding
+      at += left;
+      if (!inside) whole = std::min(at, log.size());
+      continue;
+    }
+    const auto fragment = fragment_at(log, at);
+    if (!fragment || fragment->begins_record() == inside) return whole;
+    inside = fragment->part == Part::first || fragment->part == Part::middle;
+    at += kHeaderBytes + fragment->payload.size();
+    if (!inside) whole = at;
+  }
+  return whole;
+}
+
+// Does a record that holds data begin at or after `from`? Lengths cannot be trusted there: every
+// byte is tried.
+bool record_begins_after(ByteView log, size_t from) {
+  for (size_t at = from; at < log.size(); ++at) {
+    const auto fragment = fragment_at(log, at);
+    if (fragment && fragment->begins_record() && fragment->holds_data()) return true;
+  }
+  return false;
+}
+
+std::vector<std::pair<uint64_t, std::string>> logs_in_order(rocksdb::Env& env,
+                                                            const std::string& dir) {
+  std::vector<std::string> names;
+  env.GetChildren(dir, &names)
+      .PermitUncheckedError();  // no directory: a store that is not there yet
+  std::vector<std::pair<uint64_t, std::string>> logs;
+  for (const std::string& name : names) {
+    const size_t digits = name.find_first_not_of("0123456789");
+    if (digits == 0 || digits > 18 || name.substr(std::min(digits, name.size())) != ".log")
+      continue;
+    logs.emplace_back(std::stoull(name), name);
+  }
+  std::sort(logs.begin(), logs.end());
+  return logs;
+}
+
+}  // namespace
+
+Result<void> torn_tail_only(rocksdb::Env& env, const std::filesystem::path& dir) {
+  std::string damage;  // the first, as words
+  for (const auto& [number, name] : logs_in_order(env, dir.string())) {
+    std::string log;
+    if (auto s = rocksdb::ReadFileToString(&env, (dir / name).string(), &log); !s.ok()) {
+      if (s.IsNotFound() || s.IsPathNotFound())
+        continue;  // deleted meanwhile by the process that has it open
+      return Error{Errc::store_failed,
+                   fmt::format("store {}: reading {}: {}", dir.string(), name, s.ToString())};
+    }
+    size_t from = 0;
+    if (damage.empty()) {
+      from = whole_until(log);
+      if (from == log.size()) continue;
+      damage = fmt::format("{} at byte {}", name, from);
+      ++from;  // the damaged record itself may still look like one: its first fragment is whole
+    }
+    if (record_begins_after(log, from)) {
+      return Error{
+          Errc::corrupt,
+          fmt::format(
+              "store {}: log {} is damaged and more was written after that; set the directory "
+              "aside and look at the disk",
+              dir.string(), damage)};
+    }
+  }
+  return {};
+}
+
+}  // namespace egret
