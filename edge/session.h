@@ -148,6 +148,8 @@ class Session {
   // `reader` outlives the session. `memory` is what the last run remembered.
   Session(SessionConfig config, const Reader& reader, NewChannel new_channel, Entropy& entropy, Memory memory,
           View view, Now now);
+  // A copy that reads another store: the image of a process that was taken and is run again (rollback, clone).
+  Session(const Session& other, const Reader& reader);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;

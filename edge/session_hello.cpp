@@ -1,0 +1,334 @@
+// HELLO out and WELCOME in: the handshake, heartbeat, probe and audit of es1 5.4 and 5.5.
+#include <algorithm>
+
+#include "edge/session_impl.h"
+#include "schemas/mutants.h"
+
+namespace egret::edge {
+namespace {
+
+Bytes wire_digest(const Hash& c) { return Bytes(egret::view(c).substr(0, kDigestWireBytes)); }
+
+constexpr int64_t kLeaseMaxMs = 3'600'000;
+
+void describe(es1::HelloStream& wire, StreamId id, const StreamView& stream) {
+  wire.set_stream(static_cast<uint32_t>(id));
+  wire.set_purged(stream.purged.value);
+  wire.set_border(stream.border.value);
+  wire.set_head(stream.head.value);
+  wire.set_c_head(wire_digest(stream.c_head));
+  wire.set_moved(stream.moved);
+}
+
+}  // namespace
+
+Classified Session::Impl::classify(const Event& event) {
+  Classified c;
+  struct Kind {
+    EventKind operator()(const TimerFired&) { return EventKind::timer; }
+    EventKind operator()(const Connected&) { return EventKind::connected; }
+    EventKind operator()(const ConnectFailed& e) {
+      return e.identity_refused ? EventKind::identity_refused : EventKind::connect_failed;
+    }
+    EventKind operator()(const Disconnected&) { return EventKind::disconnected; }
+    EventKind operator()(const Published&) { return EventKind::published; }
+    EventKind operator()(const PublishFailed&) { return EventKind::publish_failed; }
+    EventKind operator()(const FrameArrived&) { return EventKind::stray_frame; }
+    EventKind operator()(const ViewChanged&) { return EventKind::view_changed; }
+    EventKind operator()(const DiskPressed&) { return EventKind::disk_pressed; }
+  };
+  if (const auto* arrived = std::get_if<FrameArrived>(&event)) return classify_frame(arrived->frame);
+  c.kind = std::visit(Kind{}, event);
+  return c;
+}
+
+Classified Session::Impl::classify_frame(ByteView bytes) {
+  Classified c;
+  Result<ParsedFrame> parsed = parse_frame(bytes);
+  if (!parsed || parsed->prefix.sid != channel->sid()) return c;
+  if (parsed->prefix.type == FrameType::need_hello) {
+    bool ours = greeting && greeting->frame_nonce == parsed->prefix.nonce;
+    for (const auto& [key, row] : rows) ours |= row.flight && row.flight->nonce == parsed->prefix.nonce;
+    if (ours && now.mono - need_hello_last >= kNeedHelloSpacingMs) c.kind = EventKind::need_hello;
+    return c;
+  }
+  Result<Opened> opened = channel->open(bytes);
+  if (!opened) return c;
+  if (opened->prefix.type == FrameType::welcome && c.welcome.ParseFromString(opened->body)) {
+    if (!greeting || c.welcome.hello_nonce() != greeting->hello_nonce) return c;
+    c.kind = c.welcome.status() == es1::WELCOME_OK ? EventKind::welcome_ok : EventKind::welcome_hold;
+  } else if (opened->prefix.type == FrameType::ack && c.ack.ParseFromString(opened->body)) {
+    StreamKey key;
+    Row* row = row_of_ack(c.ack, key);
+    bool answers = row && row->flight && egret::view(row->flight->nonce) == c.ack.nonce();
+    if (c.ack.status() == es1::ACK_OK) {
+      c.kind = row ? EventKind::ack_ok : EventKind::stray_frame;
+    } else if (answers) {
+      bool reread = c.ack.status() == es1::ACK_BAD_BODY || c.ack.status() == es1::ACK_NEED_DICT;
+      c.kind = reread ? EventKind::ack_reencode : EventKind::ack_doubt;
+    }
+  }
+  return c;
+}
+
+void Session::Impl::want_hello(bool urgent) {
+  hello_wanted = true;
+  hello_urgent |= urgent;
+}
+
+MonoTime Session::Impl::hello_earliest() const {
+  if (greeting) return greeting->repeat_at;  // one HELLO in flight
+  return hello_urgent ? now.mono : hello_last + kHelloSpacingMs;
+}
+
+bool Session::Impl::hello_due() const {
+  return state == State::active && hello_wanted && now.mono >= hello_earliest();
+}
+
+void Session::Impl::send_hello() {
+  Greeting g;
+  g.hello_nonce.resize(8);
+  entropy->fill(reinterpret_cast<uint8_t*>(g.hello_nonce.data()), g.hello_nonce.size());
+  greeting = std::move(g);
+  hello_no++;
+  hello_wanted = hello_urgent = false;
+  hello_last = last_traffic = now.mono;
+  acked_since_hello = 0;
+  for (auto& [key, row] : rows) row.cursor_at_hello = row.cursor;
+  Bytes body;
+  make_hello().SerializeToString(&body);
+  Sealed sealed = channel->seal(FrameType::hello, body);
+  greeting->frame_nonce = sealed.nonce;
+  greeting->frame = std::move(sealed.frame);
+  greeting->token = next_token++;
+  greeting->repeat_at = now.mono + kConnectTimeoutMs;  // PUBACK brings the real one
+  out.push_back(Publish{TopicKind::up_control, greeting->token, greeting->frame});
+}
+
+void Session::Impl::repeat_hello() {
+  if (!greeting || now.mono < greeting->repeat_at) return;
+  if (state == State::active && hello_wanted) return send_hello();
+  greeting->token = next_token++;
+  greeting->repeat_at = now.mono + greeting->wait.next(*entropy);
+  out.push_back(Publish{TopicKind::up_control, greeting->token, greeting->frame});
+}
+
+es1::Hello Session::Impl::make_hello() {
+  es1::Hello hello;
+  hello.set_hello_nonce(greeting->hello_nonce);
+  hello.set_hello_no(hello_no);
+  hello.set_ticket(ticket);
+  hello.set_proto_min(kProtocolVersion);
+  hello.set_proto_max(kProtocolVersion);
+  hello.set_store_id(Bytes(egret::view(view.store_id)));
+  hello.set_agent_version(config.agent_version);
+  hello.set_wall_us(now.wall.us);
+  hello.set_mono_ms(static_cast<uint64_t>(now.mono.ms));
+  hello.set_boot_id(Bytes(egret::view(config.boot_id)));
+  hello.set_packet_limit_bytes(static_cast<uint32_t>(frame_cap()));
+  hello.set_link_bytes_per_s(static_cast<uint64_t>(link_rate.bytes_per_s()));
+  hello.set_disk_used_permille(vitals.disk_used_permille);
+  hello.set_accepted_total(view.counters.accepted);
+  hello.set_shed_total(view.counters.shed);
+  hello.set_refused_total(view.counters.refused);
+  hello.set_parked(view.parked_blocks);
+  hello.set_w_falls_total(counts.w_falls);
+  list_epochs(hello);
+  size_t overhead = kFramePrefixBytes + kHelloClearBytes + kTagBytes + kSignatureBytes + 64;
+  size_t used = hello.ByteSizeLong() + overhead;
+  fill_finished(hello, used < kHelloBytesMax ? kHelloBytesMax - used : 0);
+  return hello;
+}
+
+void Session::Impl::list_epochs(es1::Hello& hello) {
+  greeted_epochs.clear();
+  uint64_t waiting = 0;
+  int64_t oldest_us = 0;
+  size_t skip = view.epochs.size() > kListedEpochsMax ? view.epochs.size() - kListedEpochsMax : 0;
+  for (const EpochView& epoch : view.epochs) {
+    if (skip > 0) {  // only while Buffer has not merged small old ones yet: the newest must be listed
+      skip--;
+      continue;
+    }
+    greeted_epochs.push_back(epoch.id);
+    es1::HelloEpoch* e = hello.add_epochs();
+    e->set_epoch(epoch.id.value);
+    e->set_final(epoch.final);
+    for (size_t i = 0; i < kStreamCount; i++) {
+      const StreamView& stream = epoch.streams[i];
+      // All streams of the epoch being written: the cloud then has their rows before their first record.
+      if (stream.empty() && epoch.final) continue;
+      es1::HelloStream* s = e->add_streams();
+      describe(*s, static_cast<StreamId>(i), stream);
+      StreamKey key{epoch.id, static_cast<StreamId>(i)};
+      auto row = rows.find(key);
+      Seq from = std::max(stream.purged, row == rows.end() ? Seq{} : row->second.cursor);
+      if (stream.moved || from >= stream.head) continue;
+      waiting += span(from, stream.head);
+      int64_t since_us = reader->waiting(key, from).since.us;
+      if (since_us > 0 && (oldest_us == 0 || since_us < oldest_us)) oldest_us = since_us;
+    }
+  }
+  hello.set_waiting_records(waiting);
+  if (oldest_us > 0 && now.wall.us > oldest_us) {
+    hello.set_oldest_unsynced_ms(static_cast<uint64_t>((now.wall.us - oldest_us) / 1000));
+  }
+}
+
+void Session::Impl::fill_finished(es1::Hello& hello, size_t room) {
+  es1::FinishedPart* part = hello.mutable_finished();
+  part->set_count(view.finished_count);
+  part->set_hash(wire_digest(view.finished_hash));
+  part->set_offset(view.finished_count);
+  if (!cloud_finished_known) return;
+  std::optional<Hash> ours = reader->finished_hash(cloud_finished);
+  bool continues = cloud_finished <= view.finished_count && ours && wire_digest(*ours) == cloud_finished_hash;
+  uint64_t offset = continues ? cloud_finished : 0;
+  part->set_offset(offset);
+  for (Bytes& entry : reader->finished(offset, kFinishedPerHelloMax, room > 4096 ? room - 4096 : 0)) {
+    part->add_entries(std::move(entry));
+  }
+}
+
+bool Session::Impl::sid_in_use_elsewhere(const es1::Welcome& welcome) const {
+  if (welcome.hello_no_seen() > hello_no) return true;
+  return welcome.hello_no_seen() == hello_no && !welcome.hello_no_nonce().empty() &&
+         welcome.hello_no_nonce() != greeting->hello_nonce;
+}
+
+void Session::Impl::on_welcome(const es1::Welcome& welcome) {
+  if (sid_in_use_elsewhere(welcome)) return start_new_run();
+  bool first = state == State::greeting;
+  greeting.reset();
+  take_terms(welcome);
+  for (auto& [key, row] : rows) row.granted = false;
+  for (const es1::WelcomeEntry& entry : welcome.entries()) apply_entry(entry);
+  ask_purges();
+  if (first) {
+    enter_state(State::active, "linked");
+    notice(Notice::Kind::linked, "the cloud has answered");
+  }
+  look(view);
+  pump();
+}
+
+void Session::Impl::take_terms(const es1::Welcome& welcome) {
+  if (welcome.ticket() != ticket) {
+    ticket = welcome.ticket();
+    want_hello();
+  }
+  int64_t lease = welcome.lease_ms() == 0 ? kLeaseMs
+                                          : static_cast<int64_t>(std::min<uint64_t>(welcome.lease_ms(), kLeaseMaxMs));
+  lease_ends = now.mono + lease;
+  lease_half = now.mono + lease / 2;
+  credit = std::min(welcome.credit(), kCreditMax);
+  if (welcome.max_batch_bytes() > 0) {
+    cloud_frame_max = std::clamp<size_t>(welcome.max_batch_bytes(), kFrameBytesFloor, kFrameBytesAgreedMax);
+  }
+  counts.quarantined = welcome.quarantined_total();
+  bool known = mutant(Mutant::finished_believed_once) && cloud_finished_known &&
+               cloud_finished == view.finished_count;
+  if (!known) {
+    cloud_finished = welcome.finished_count();
+    cloud_finished_hash = welcome.finished_hash();
+    cloud_finished_known = true;
+    if (cloud_finished != view.finished_count || cloud_finished_hash != wire_digest(view.finished_hash)) want_hello();
+  }
+  int64_t herd = static_cast<int64_t>(std::min<uint64_t>(welcome.herd_window_ms(), kBackoffMaxMs));
+  if (herd != memory.herd_window_ms || welcome.next_region_key() != memory.next_region_key) {
+    memory.herd_window_ms = herd;
+    memory.next_region_key = welcome.next_region_key().size() == 32 ? welcome.next_region_key() : Bytes{};
+    remember();
+  }
+}
+
+void Session::Impl::apply_entry(const es1::WelcomeEntry& entry) {
+  Verdict verdict = judge(view, *reader, entry);
+  if (verdict == Verdict::unknown) return;
+  StreamKey key{{entry.epoch()}, static_cast<StreamId>(entry.stream())};
+  Row& row = rows[key];
+  row.doubted = false;
+  if (verdict == Verdict::same) {
+    rehome_listed_gaps(entry, key);
+    return apply_same(row, *view.find(key), entry, key);
+  }
+  if (verdict == Verdict::elsewhere) {
+    row.flight.reset();
+    if (mutant(Mutant::no_rehome) || row.moving) return;
+    row.moving = true;
+    out.push_back(Rehome{key});
+    notice(Notice::Kind::rehomed, std::string("the cloud holds another history of an epoch: what is still held of lane ") +
+                                      name_of(key.stream) + " is sent again under a new one");
+    return;
+  }
+  row.flight.reset();
+  row.cursor = {entry.w()};
+  row.granted = row.cursor < end_of(key);
+}
+
+void Session::Impl::apply_same(Row& row, const StreamView& stream, const es1::WelcomeEntry& entry, StreamKey key) {
+  Seq w{entry.w()};
+  if (w < row.cursor && w < row.cursor_at_hello) {
+    counts.w_falls++;
+    notice(Notice::Kind::cloud_went_back, std::string("the cloud is complete to a lower number than before in lane ") +
+                                              name_of(key.stream) + ": sending again what is kept");
+    row.cursor = w;
+    row.flight.reset();
+  } else if (w > row.cursor) {
+    row.cursor = w;
+  }
+  if (row.flight && row.flight->last <= row.cursor) row.flight.reset();
+  row.granted = true;
+  row.confirmed = w;
+  row.safe = {entry.s()};
+}
+
+// es1 5.5 rule 2: the digest proves history, not possession. What the cloud has as a gap and we still hold is
+// sent again under a new number.
+void Session::Impl::rehome_listed_gaps(const es1::WelcomeEntry& entry, StreamKey key) {
+  if (mutant(Mutant::possession_from_digest)) return;
+  for (const es1::SeqRange& gap : entry.gaps()) {
+    for (auto [first, last] : reader->held(key, {gap.first()}, {gap.last()})) {
+      out.push_back(RehomeBlocks{key, first, last});
+      notice(Notice::Kind::rehomed, std::string("the cloud has a gap where this site still holds data in lane ") +
+                                        name_of(key.stream) + ": sending it under a new number");
+    }
+  }
+}
+
+void Session::Impl::ask_purges() {
+  std::vector<PurgeTo> upto;
+  for (auto& [key, row] : rows) {
+    const StreamView* stream = view.find(key);
+    if (!row.granted || !stream || stream->moved || row.moving) continue;
+    Seq to = mutant(Mutant::purge_to_w) ? row.confirmed : std::min(row.confirmed, row.safe);
+    if (to <= stream->purged || to > stream->head || !reader->c_at(key, to)) continue;
+    upto.push_back({key, to, row.safe});
+  }
+  if (!upto.empty()) out.push_back(Purge{std::move(upto)});
+}
+
+void Session::Impl::on_hold(const es1::Welcome& welcome) {
+  greeting.reset();
+  ticket = welcome.ticket();
+  credit = 0;
+  for (auto& [key, row] : rows) {
+    row.flight.reset();
+    row.granted = false;
+  }
+  int64_t wait = static_cast<int64_t>(std::min<uint64_t>(welcome.retry_after_ms(), kLeaseMaxMs));
+  const char* reason = "the cloud is busy and asked to come back later";
+  if (welcome.status() != es1::WELCOME_RETRY) {
+    wait = std::max(wait, kHelloTimeoutMaxMs);
+    reason = "an operator of the cloud has stopped this site";
+  }
+  if (welcome.status() == es1::WELCOME_VERSION) {
+    reason = "the cloud speaks no version of es1 that this agent knows: update the agent";
+    notice(Notice::Kind::version_unknown, reason);
+  }
+  wake = now.mono + std::max(wait, kHelloSpacingMs);
+  enter_state(State::held, reason);
+  notice(Notice::Kind::held, reason);
+}
+
+}  // namespace egret::edge

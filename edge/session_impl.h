@@ -1,0 +1,172 @@
+// Session's inside: its state and its steps, shared by session*.cpp only.
+// Promises: none to others. Leaves to others: everything session.h says.
+#pragma once
+
+#include <optional>
+
+#include "edge/cut.h"
+#include "edge/judge.h"
+#include "edge/session.h"
+
+namespace egret::edge {
+
+// A batch that has been handed to the link and is not answered yet.
+struct Flight {
+  Seq first, last;
+  Hash c_last{};
+  Nonce nonce{};
+  Bytes frame;
+  uint64_t token = 0;
+  size_t raw_bytes = 0;
+  bool single = false;                 // one item: cannot be cut smaller
+  std::optional<Seq> purged_to;        // begins with GAP PURGED up to here
+  MonoTime sent;
+  std::optional<MonoTime> on_broker;   // PUBACK
+  MonoTime retry_at;
+  int tries = 1;
+  Doubling rto{kRtoMinMs, kRtoMaxMs};
+};
+
+// One (epoch, stream) as this session knows it.
+struct Row {
+  Seq cursor;                 // the next batch starts after it; moved by ACK and WELCOME
+  Seq confirmed;              // W of a solicited WELCOME
+  Seq safe;                   // S of it
+  Seq cursor_at_hello;        // where the cursor was when the outstanding HELLO left
+  bool granted = false;       // the last WELCOME of this connection knew it
+  bool doubted = false;       // stopped until its WELCOME
+  bool moving = false;        // a re-homing was asked for
+  bool stalled = false;       // nothing readable now: wait for a newer view
+  Rung rung = Rung::normal;
+  std::optional<MonoTime> too_large_since;  // its next single block does not get through
+  std::optional<Flight> flight;
+};
+
+struct Greeting {
+  Nonce frame_nonce{};
+  Bytes hello_nonce;
+  Bytes frame;
+  uint64_t token = 0;
+  MonoTime repeat_at;
+  Doubling wait{kHelloTimeoutMs, kHelloTimeoutMaxMs};
+};
+
+// What an event turned out to be.
+struct Classified {
+  EventKind kind = EventKind::stray_frame;
+  es1::Welcome welcome;
+  es1::Ack ack;
+};
+
+struct Session::Impl {
+  SessionConfig config;
+  const Reader* reader;
+  NewChannel new_channel;
+  Entropy* entropy;
+  std::shared_ptr<Channel> channel;
+  Memory memory;
+  View view;
+  Vitals vitals;
+
+  State state = State::down;
+  MonoTime since;
+  MonoTime wake;                       // of the present state: backoff, connect timeout, held until
+  std::string why;
+  Backoff backoff;
+  MonoTime connected_at;
+  std::string broker;
+  size_t broker_frame_max = kFrameBytesAgreedMax;
+  size_t cloud_frame_max = kFrameBytesMax;
+  size_t frame_limit = kFrameBytesStart;
+  MonoTime grow_again;                 // a halved limit is not raised before this
+  int lost_large = 0;                  // PUBACKed large frames that were never answered
+
+  uint64_t hello_no = 0;
+  uint64_t ticket = 0;
+  std::optional<Greeting> greeting;    // the outstanding HELLO
+  bool hello_wanted = false;
+  bool hello_urgent = false;           // not held back by the spacing: an epoch the cloud has not heard of
+  MonoTime hello_last;
+  std::vector<EpochId> greeted_epochs; // named in the last HELLO
+  MonoTime need_hello_last{INT64_MIN / 4};
+  size_t acked_since_hello = 0;        // bytes confirmed by ACK since the last HELLO
+  MonoTime lease_ends;
+  MonoTime lease_half;
+  uint32_t credit = 0;
+  MonoTime pause_until;
+  MonoTime last_traffic;
+  uint64_t cloud_finished = 0;         // (i, h_i) as the last WELCOME said
+  Bytes cloud_finished_hash;
+  bool cloud_finished_known = false;
+  MonoTime unpark_critical_at, unpark_all_at;
+
+  std::map<StreamKey, Row> rows;
+  Lanes lanes;
+  AckTime ack_time;
+  LinkRate link_rate;
+  std::array<double, kStreamCount> ratio{4, 4, 4, 4};  // raw over compressed, as lately seen
+  uint64_t next_token = 1;
+  SessionStatus counts;
+  Actions out;
+  Now now;
+
+  Impl(SessionConfig c, const Reader& r, NewChannel n, Entropy& e, Memory m, View v, Now t);
+
+  // session.cpp: dispatch, connection, states
+  void react(const Event& event, Classified& c);
+  void enter_state(State next, std::string reason);
+  void tick();
+  void tick_active();
+  void on_connected(const Connected& event);
+  void on_connect_failed(const std::string& reason, bool identity);
+  void on_lost(const std::string& reason);
+  void on_published(uint64_t token);
+  void on_unsent(const PublishFailed& event);
+  MonoTime next_deadline() const;
+  void start_new_run();
+  void notice(Notice::Kind kind, std::string text);
+  void remember();
+
+  // session_hello.cpp: HELLO out, WELCOME in
+  Classified classify(const Event& event);
+  Classified classify_frame(ByteView frame);
+  void want_hello(bool urgent = false);
+  bool hello_due() const;
+  MonoTime hello_earliest() const;
+  void send_hello();
+  void repeat_hello();
+  es1::Hello make_hello();
+  void list_epochs(es1::Hello& hello);
+  void fill_finished(es1::Hello& hello, size_t room);
+  void on_welcome(const es1::Welcome& welcome);
+  void on_hold(const es1::Welcome& welcome);
+  bool sid_in_use_elsewhere(const es1::Welcome& welcome) const;
+  void take_terms(const es1::Welcome& welcome);
+  void apply_entry(const es1::WelcomeEntry& entry);
+  void apply_same(Row& row, const StreamView& stream, const es1::WelcomeEntry& entry, StreamKey key);
+  void rehome_listed_gaps(const es1::WelcomeEntry& entry, StreamKey key);
+  void ask_purges();
+
+  // session_send.cpp: batches out, ACK in
+  void pump();
+  bool send_from(StreamId lane);
+  Row* next_row(StreamId lane, StreamKey& key);
+  bool lane_idle(StreamId lane) const;
+  uint32_t flights_on_credit() const;
+  bool build_flight(StreamKey key, Row& row);
+  void publish(StreamKey key, Flight& flight);
+  void on_ack(const es1::Ack& ack, bool send_on);
+  void on_doubt(const es1::Ack& ack);
+  void on_reencode(const es1::Ack& ack);
+  void raise(StreamKey key, Row& row, Seq w);
+  void flight_too_large(StreamKey key, Row& row);
+  void resend_due();
+  void grow_frame_limit(size_t acked_bytes);
+  void halve_frame_limit(size_t size);
+  void look(const View& newer);
+  Seq end_of(StreamKey key) const;
+  Row* row_of_ack(const es1::Ack& ack, StreamKey& key);
+  size_t frame_cap() const;
+};
+
+}  // namespace egret::edge

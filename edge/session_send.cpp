@@ -1,0 +1,298 @@
+// Batches out and ACKs in: one batch in flight a stream, sized to what gets through (es1 5.4, section 7).
+#include <algorithm>
+
+#include "edge/session_impl.h"
+#include "schemas/mutants.h"
+
+namespace egret::edge {
+
+// Where a row's data ends: the head; for what was moved or finished, the P up to which a GAP PURGED is owed.
+Seq Session::Impl::end_of(StreamKey key) const {
+  if (const StreamView* stream = view.find(key)) return stream->moved || stream->moving ? stream->purged : stream->head;
+  std::optional<FinishedStreamView> finished = reader->finished_stream(key);
+  return finished ? finished->purged : Seq{};
+}
+
+size_t Session::Impl::frame_cap() const {
+  return std::min({config.frame_bytes_max, broker_frame_max, cloud_frame_max});
+}
+
+Row* Session::Impl::row_of_ack(const es1::Ack& ack, StreamKey& key) {
+  if (ack.stream() >= kStreamCount) return nullptr;
+  key = {{ack.epoch()}, static_cast<StreamId>(ack.stream())};
+  auto it = rows.find(key);
+  return it == rows.end() ? nullptr : &it->second;
+}
+
+bool Session::Impl::lane_idle(StreamId lane) const {
+  return std::none_of(rows.begin(), rows.end(),
+                      [&](const auto& r) { return r.first.stream == lane && r.second.flight.has_value(); });
+}
+
+uint32_t Session::Impl::flights_on_credit() const {
+  return static_cast<uint32_t>(std::count_if(rows.begin(), rows.end(), [](const auto& r) {
+    return r.first.stream != StreamId::critical && r.second.flight.has_value();
+  }));
+}
+
+// The oldest epoch of `lane` that has something to send. Gaps owed for finished epochs come first: they are small.
+Row* Session::Impl::next_row(StreamId lane, StreamKey& key) {
+  auto ready = [&](StreamKey k) -> Row* {
+    auto it = rows.find(k);
+    if (it == rows.end()) return nullptr;
+    Row& row = it->second;
+    bool may = row.granted && !row.doubted && !row.moving && !row.stalled && row.cursor < end_of(k);
+    return may ? &row : nullptr;
+  };
+  for (auto& [k, row] : rows) {
+    if (k.stream != lane || view.find(k)) continue;
+    key = k;
+    if (Row* r = ready(k)) return r;
+  }
+  for (const EpochView& epoch : view.epochs) {
+    key = {epoch.id, lane};
+    if (Row* r = ready(key)) return r;
+  }
+  return nullptr;
+}
+
+void Session::Impl::pump() {
+  if (state != State::active) return;
+  if (hello_due()) send_hello();
+  if (now.mono >= lease_ends || now.mono < pause_until) return;
+  for (;;) {
+    std::array<bool, kStreamCount> waits{}, may_send{};
+    bool on_credit = flights_on_credit() < credit;
+    for (size_t i = 0; i < kStreamCount; i++) {
+      StreamKey key;
+      waits[i] = next_row(static_cast<StreamId>(i), key) != nullptr;
+      may_send[i] = waits[i] && lane_idle(static_cast<StreamId>(i)) && (i == 0 || on_credit);
+    }
+    std::optional<StreamId> lane = lanes.pick(may_send, waits, now.mono);
+    if (!lane) break;
+    StreamKey key;
+    Row* row = next_row(*lane, key);
+    if (build_flight(key, *row)) publish(key, *row->flight);
+  }
+}
+
+// Cuts, encodes and seals the next batch of a row. False: nothing could be cut; the row then waits for a newer view.
+bool Session::Impl::build_flight(StreamKey key, Row& row) {
+  const StreamView* stream = view.find(key);
+  CutOrder order;
+  order.key = key;
+  order.after = row.cursor;
+  order.head = end_of(key);
+  if (stream && !stream->moved && !stream->moving) {
+    order.border = stream->border;
+    order.head = stream->head;
+    order.c_head = stream->c_head;
+  } else if (std::optional<Hash> c = reader->c_at(key, order.head)) {
+    order.c_head = *c;
+  } else if (std::optional<FinishedStreamView> finished = reader->finished_stream(key)) {
+    order.c_head = finished->c_purged;
+  }
+  order.frame_bytes = std::min(frame_limit, frame_cap());
+  if (key.stream != StreamId::critical && link_rate.bytes_per_s() > 0) {
+    size_t on_link = static_cast<size_t>(link_rate.bytes_per_s() * kBatchOnLinkMs / 1000);
+    order.frame_bytes = std::clamp(on_link, std::min(kFrameBytesFloor, order.frame_bytes), order.frame_bytes);
+  }
+  double& ratio_now = ratio[static_cast<size_t>(key.stream)];
+  order.raw_bytes = static_cast<size_t>(static_cast<double>(order.frame_bytes) * ratio_now);
+  order.rung = row.rung;
+  order.zstd_level = config.zstd_level;
+  std::optional<Cut> cut = cut_batch(*reader, order);
+  row.stalled = !cut || cut->items == 0;
+  if (cut && cut->unreadable && cut->items == 0) {
+    out.push_back(MarkCorrupt{key, *cut->unreadable});
+    notice(Notice::Kind::corrupt_block, std::string("a block of lane ") + name_of(key.stream) +
+                                            " could not be read back: it is named as a gap");
+  }
+  if (row.stalled) return false;
+  if (cut->raw_bytes > 0 && row.rung == Rung::normal) {
+    double seen = static_cast<double>(cut->raw_bytes) / static_cast<double>(cut->body.size() + 1);
+    ratio_now = std::clamp(ratio_now + (seen - ratio_now) / 4, 1.0, 64.0);
+  }
+  Flight flight;
+  flight.first = cut->first;
+  flight.last = cut->last;
+  flight.c_last = cut->c_last;
+  flight.raw_bytes = cut->raw_bytes;
+  flight.single = cut->items == 1;
+  flight.purged_to = cut->purged_to;
+  flight.rto.reset(ack_time.rto_ms());
+  Sealed sealed = channel->seal(FrameType::batch, cut->body);
+  flight.nonce = sealed.nonce;
+  flight.frame = std::move(sealed.frame);
+  row.flight = std::move(flight);
+  return true;
+}
+
+void Session::Impl::publish(StreamKey key, Flight& flight) {
+  flight.token = next_token++;
+  flight.sent = now.mono;
+  flight.on_broker.reset();
+  // Until PUBACK the bytes may still sit in the socket; a PUBACK that never comes is a link that hangs.
+  flight.retry_at = now.mono + 2 * kConnectTimeoutMs;
+  last_traffic = now.mono;
+  counts.frames_sent++;
+  counts.bytes_sent += flight.frame.size();
+  lanes.sent(key.stream, flight.frame.size(), now.mono);
+  TopicKind topic = key.stream == StreamId::critical ? TopicKind::up_control : TopicKind::up_bulk;
+  out.push_back(Publish{topic, flight.token, flight.frame});
+}
+
+void Session::Impl::resend_due() {
+  for (auto& [key, row] : rows) {
+    if (!row.flight || now.mono < row.flight->retry_at) continue;
+    Flight& flight = *row.flight;
+    bool unheard = flight.on_broker.has_value();
+    if (unheard && flight.tries >= 3 && flight.frame.size() > kFrameBytesFloor && flight.frame.size() > memory.largest_acked_bytes) {
+      flight_too_large(key, row);
+      continue;
+    }
+    flight.tries++;
+    if (flight.tries > 2) want_hello();
+    counts.frames_resent++;
+    publish(key, flight);
+  }
+}
+
+void Session::Impl::raise(StreamKey key, Row& row, Seq w) {
+  row.cursor = w;
+  row.rung = Rung::normal;
+  row.too_large_since.reset();
+  if (!row.flight || row.flight->last > w) return;
+  Flight& flight = *row.flight;
+  acked_since_hello += flight.frame.size();
+  if (flight.on_broker && flight.tries == 1) ack_time.measured(now.mono - *flight.on_broker);
+  grow_frame_limit(flight.frame.size());
+  row.flight.reset();
+}
+
+void Session::Impl::on_ack(const es1::Ack& ack, bool send_on) {
+  StreamKey key;
+  Row* row = row_of_ack(ack, key);
+  if (!row || row->moving) return;
+  Seq w{ack.w()};
+  if (w <= row->cursor) return;
+  const StreamView* stream = view.find(key);
+  Seq end = end_of(key);
+  bool known_c = row->flight && row->flight->last == w &&
+                 egret::view(row->flight->c_last).substr(0, kDigestWireBytes) == ack.c();
+  if (w > end || !(known_c || digest_agrees(*reader, key, stream ? stream->border : end, w, ack.c()))) {
+    if (send_on) on_doubt(ack);
+    return;
+  }
+  raise(key, *row, w);
+  if (!send_on) return;
+  credit = std::min(ack.credit(), kCreditMax);
+  if (ack.pause_ms() > 0) pause_until = now.mono + std::min<int64_t>(static_cast<int64_t>(ack.pause_ms()), kLeaseMs);
+  // Confirmed, but only a WELCOME lets anything be deleted.
+  bool nothing_waits = true;
+  for (size_t i = 0; i < kStreamCount; i++) {
+    StreamKey k;
+    nothing_waits &= lane_idle(static_cast<StreamId>(i)) && next_row(static_cast<StreamId>(i), k) == nullptr;
+  }
+  int64_t spacing = nothing_waits ? kHelloSpacingMs : kPurgeHelloSpacingMs;
+  if (acked_since_hello > kPurgeHelloBytes && now.mono - hello_last >= spacing) want_hello();
+  pump();
+}
+
+// GAP, FORK, or an ACK that we cannot have earned: that stream stops until a WELCOME has judged it.
+void Session::Impl::on_doubt(const es1::Ack& ack) {
+  StreamKey key;
+  Row* row = row_of_ack(ack, key);
+  if (!row) return;
+  bool crosses = ack.status() == es1::ACK_GAP && row->flight && row->flight->purged_to &&
+                 Seq{ack.w()} > row->cursor && Seq{ack.w()} < *row->flight->purged_to;
+  row->flight.reset();
+  if (crosses) {  // our GAP PURGED item crossed W: cut again from there
+    row->cursor = {ack.w()};
+  } else {
+    row->doubted = true;
+    want_hello();
+  }
+  pump();
+}
+
+void Session::Impl::on_reencode(const es1::Ack& ack) {
+  StreamKey key;
+  Row* row = row_of_ack(ack, key);
+  if (!row || !row->flight) return;
+  Seq first = row->flight->first;
+  bool single = row->flight->single;
+  row->flight.reset();
+  if (row->rung == Rung::single_block && single) {
+    row->rung = Rung::normal;
+    row->stalled = true;  // until the view shows the gap in its place
+    out.push_back(Park{key, first, GapReason::undecodable});
+    notice(Notice::Kind::parked, std::string("the cloud cannot read a block of lane ") + name_of(key.stream) +
+                                     ": it is kept here, named as a gap, and tried again later");
+  } else {
+    row->rung = row->rung == Rung::normal ? Rung::stored : Rung::single_block;
+  }
+  pump();
+}
+
+// This frame does not get through. Cut smaller; a single block is parked when it has been tried for an hour.
+void Session::Impl::flight_too_large(StreamKey key, Row& row) {
+  Flight flight = std::move(*row.flight);
+  row.flight.reset();
+  halve_frame_limit(flight.frame.size());
+  if (!flight.single || flight.purged_to) return pump();
+  if (!row.too_large_since) row.too_large_since = now.mono;
+  if (now.mono - *row.too_large_since < kParkRetryMs) {
+    flight.retry_at = now.mono + flight.rto.next(*entropy);
+    flight.tries = 1;
+    flight.on_broker.reset();
+    row.flight = std::move(flight);
+    return;
+  }
+  row.too_large_since.reset();
+  row.stalled = true;
+  out.push_back(Park{key, flight.first, GapReason::frame_too_large});
+  notice(Notice::Kind::parked, std::string("a block of lane ") + name_of(key.stream) +
+                                   " is larger than this broker lets through: it is kept here and named as a gap");
+}
+
+void Session::Impl::grow_frame_limit(size_t acked_bytes) {
+  if (acked_bytes > memory.largest_acked_bytes) {
+    memory.largest_acked_bytes = acked_bytes;
+    remember();
+  }
+  size_t cap = frame_cap();
+  if (frame_limit < cap && acked_bytes > frame_limit / 2 && now.mono >= grow_again) {
+    frame_limit = std::min(frame_limit * 2, cap);
+  }
+}
+
+void Session::Impl::halve_frame_limit(size_t size) {
+  frame_limit = std::max(kFrameBytesFloor, std::min(frame_limit, size) / 2);
+  grow_again = now.mono + kFrameGrowRetryMs;
+  memory.frame_limit_bytes = frame_limit;
+  remember();
+}
+
+// Takes what is durable now. Rows of epochs that are gone are forgotten; new epochs are told to the cloud.
+void Session::Impl::look(const View& newer) {
+  if (&newer != &view) view = newer;
+  for (auto& [key, row] : rows) {
+    row.stalled = false;
+    const StreamView* stream = view.find(key);
+    if (row.moving && (!stream || stream->moved)) {
+      row.moving = false;
+      row.granted = false;
+      want_hello(true);  // the cloud learns that it moved, and of the epoch it moved to
+    }
+  }
+  std::erase_if(rows, [&](const auto& r) {
+    return !view.find(r.first) && !r.second.granted && !r.second.flight && !r.second.moving;
+  });
+  for (const EpochView& epoch : view.epochs) {
+    if (std::find(greeted_epochs.begin(), greeted_epochs.end(), epoch.id) != greeted_epochs.end()) continue;
+    if (state == State::active) want_hello(true);
+  }
+}
+
+}  // namespace egret::edge
