@@ -1,9 +1,9 @@
-// Link: the edge's MQTT connection (es1 section 3): carries out the session's Connect, Disconnect and
-// Publish, and turns what the broker does into the session's events.
-// Promises: no method blocks; events arrive only in jobs handed to `post`, never inside a call, never
-// of an older connection, never after destruction; each Connect is answered once (Connected or
-// ConnectFailed), and a lost connection is told once. Nothing is stored, nothing is sent twice.
-// Leaves to others: when to connect again (Session's backoff), what the frames say (Session).
+// Link: the edge's MQTT connection (es1 section 3): carries out the session's Connect, Disconnect
+// and Publish, and turns what the broker does into the session's events. Promises: no method
+// blocks; events arrive only in jobs handed to `post`, never inside a call, never of an older
+// connection, never after destruction; each Connect is answered once (Connected or ConnectFailed),
+// and a lost connection is told once. Nothing is stored, nothing is sent twice. Leaves to others:
+// when to connect again (Session's backoff), what the frames say (Session).
 #pragma once
 
 #include <filesystem>
@@ -23,6 +23,7 @@ struct LinkConfig {
   std::filesystem::path ca_file;
   std::filesystem::path certificate_file;  // client certificate (PEM, with its chain), or empty
   std::filesystem::path key_file;          // its private key (PEM)
+  int mqtt_version = 0;                    // 5, 4 (3.1.1), or 0: 5, and 3.1.1 where 5 is refused
   int keep_alive_s = 60;                   // 5 … 3600
   int64_t connect_timeout_ms = kConnectTimeoutMs;  // TCP, TLS, CONNACK and SUBACK together
   size_t inbound_bytes_max = kFrameBytesMax;       // told to the broker, and refused above

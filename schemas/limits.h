@@ -54,6 +54,8 @@ inline constexpr size_t kTagBytes = 16;
 inline constexpr size_t kHelloClearBytes = 4 + 32;  // kid, enc
 inline constexpr size_t kSignatureBytes = 64;
 inline constexpr size_t kDigestWireBytes = 16;  // the part of c that travels
+// MQTT around a frame: fixed header, topic (es1/xx/fac/u/c), packet id, properties.
+inline constexpr size_t kMqttOverheadBytes = 64;
 inline constexpr size_t kZstdWindowLogMax = 23;
 // Room a batch needs beside its compressed records: prefix, tag, header fields, one item.
 inline constexpr size_t kBatchOverheadBytes = 1 * kKiB;
@@ -68,6 +70,7 @@ inline constexpr size_t kFinishedPerHelloMax = 400;
 inline constexpr size_t kGapRangesPerEntryMax = 32;
 inline constexpr size_t kRejectedPerAckMax = 16;
 inline constexpr size_t kClaimsPerRowMax = 8;
+inline constexpr size_t kMarksPerRow = 64;  // W over time, for the age policy
 inline constexpr uint32_t kCreditMax = 3;
 
 // ---- time, in milliseconds ----
@@ -126,6 +129,7 @@ static_assert(kBlockRecordsMax <= kBatchRecordsMax, "one block fits one batch");
 static_assert(kListedEpochsMax * 4 * kHelloEntryBytesMax + kHelloFixedBytesMax <= kHelloBytesMax - 8 * kKiB,
               "a full listing leaves a HELLO room for finished epochs");
 static_assert(kHelloBytesMax <= kFrameBytesMax, "a HELLO fits one frame");
+static_assert(kFacilityCharsMax + 11 + 11 <= kMqttOverheadBytes, "a topic and its headers fit the allowance");
 static_assert(kFrameBytesFloor < kFrameBytesStart && kFrameBytesStart <= kFrameBytesMax, "frame limits rise");
 static_assert(kDocumentBytesMax < kRequestBytesMax, "a document fits one request");
 static_assert(kMoveStepBlocks * (kBlockRawBytesMax + kCompressionSlackBytes) < kReserveBytes, "a re-homing step fits the reserve");

@@ -1,0 +1,66 @@
+// Facilities: how each site stands, computed from the store alone: the table of the page, of
+// /api/facilities and of `egret-cloud facilities`.
+// Promises: reads only; numbers never wrap; the most needy site comes first; no patient data.
+// Leaves to others: showing it (page, cli), when to ask (server).
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cloud/safe.h"
+#include "cloud/store.h"
+
+namespace egret::cloud {
+
+// Why a site wants a person, most urgent last. On the page in these words.
+enum class Attention : uint8_t {
+  none,
+  never_seen,
+  behind,
+  silent,
+  quarantine,
+  gap,
+  incident,
+  revoked
+};
+const char* name_of(Attention attention);
+
+struct RowView {
+  StreamKey key;
+  Seq w;        // complete up to here
+  Seq claimed;  // the site says it holds this much
+  Seq safe;     // S: the site may delete up to here
+  bool final = false, moved = false, finished = false, unverified = false;
+};
+
+struct FacilityView {
+  Facility fac;
+  bool revoked = false, blocked = false;
+  FacilityRow row;                  // last_seen, last_progress, counters and the site's own vitals
+  std::vector<RowView> rows;        // open ones, and finished ones that are not complete
+  uint64_t rows_finished = 0;       // complete and left out of `rows`
+  uint64_t behind = 0;              // records claimed and not committed
+  std::vector<Incident> incidents;  // open ones
+  std::optional<double> records_per_s;
+  std::optional<int64_t> eta_ms;  // until nothing is behind, at that rate
+  Attention attention = Attention::none;
+};
+
+struct FacilitiesQuery {
+  WallTime now;
+  SafePolicy safe = SafePolicy::by_default;
+  int64_t safe_age_ms = 72LL * 3600 * 1000;
+  int64_t silent_after_ms = 15 * 60 * 1000;  // no HELLO for this long: silent
+  // Measured by a running server; without it the rate comes from the rows' marks.
+  const std::map<Facility, double>* rates = nullptr;
+};
+
+// Sorted by attention, then by how much is behind, then by name.
+Result<std::vector<FacilityView>> facilities(Store& store, const FacilitiesQuery& query);
+
+// One object: {"now":…, "facilities":[…]}; times are RFC 3339 in UTC or null, ages in seconds.
+std::string to_json(const std::vector<FacilityView>& views, WallTime now);
+
+}  // namespace egret::cloud
