@@ -1,6 +1,6 @@
-// Committer: group commit of frames (es1 section 6): one transaction for what has queued, answers after it.
-// Promises: no answer before its commit is confirmed; silence when the outcome is unknown; one bad frame never
-// delays its neighbours (a failed group is replayed one by one).
+// Committer: group commit of frames (es1 section 6): one transaction for what has queued, answers
+// after it. Promises: no answer before its commit is confirmed; silence when the outcome is
+// unknown; one bad frame never delays its neighbours (a failed group is replayed one by one).
 // Leaves to others: threads and queues (server), the rules (Reconciler), disk (Store).
 #pragma once
 

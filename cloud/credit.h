@@ -1,6 +1,6 @@
-// Credit: how many batches each facility may have in flight, so that no queue on the way overflows (es1 section 7).
-// Promises: the sum of granted credit stays under half of the smallest queue; a lease that ended counts no more.
-// Leaves to others: safety (nothing depends on credit).
+// Credit: how many batches each facility may have in flight, so that no queue on the way overflows
+// (es1 section 7). Promises: the sum of granted credit stays under half of the smallest queue; a
+// lease that ended counts no more. Leaves to others: safety (nothing depends on credit).
 #pragma once
 
 #include <map>
@@ -16,20 +16,24 @@ struct CreditLimits {
 };
 
 struct Grant {
-  uint32_t credit = 0;       // beyond stream 0's own batch
-  bool retry = false;        // come back later: not even one batch is left to give
+  uint32_t credit = 0;  // beyond stream 0's own batch
+  bool retry = false;   // come back later: not even one batch is left to give
   int64_t retry_after_ms = 0;
 };
 
 class Credit {
  public:
   explicit Credit(CreditLimits limits) : limits_(limits) {}
-  Grant grant(const Facility& fac, bool has_backlog, int64_t lease_ms, MonoTime now, Entropy& entropy);
+  Grant grant(const Facility& fac, bool has_backlog, int64_t lease_ms, MonoTime now,
+              Entropy& entropy);
+  // What `fac` holds now, beyond stream 0's own batch; 0 without a lease.
+  uint32_t current(const Facility& fac) const;
+  // Batches that may be in flight now, all facilities.
   uint64_t granted() const { return total_; }
 
  private:
   struct Lease {
-    uint32_t credit = 0;
+    uint32_t batches = 0;
     MonoTime ends;
   };
   void expire(MonoTime now);

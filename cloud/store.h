@@ -35,8 +35,9 @@ struct SessionRow {
   uint64_t hello_no = 0;         // highest seen
   Bytes hello_nonce;             // that came with it
   uint64_t ticket_echoed = 0;    // highest-minted ticket it has echoed
-  uint64_t ticket_lost = 0;      // the ticket that was current when it lost the holdership; 0: holder or never lost
+  uint64_t ticket_lost = 0;      // the ticket that was minted when it lost the holdership; 0: holder or never lost
   WallTime last_used;
+  std::vector<EpochId> listed;   // what its last HELLO listed, at most kListedEpochsMax
 };
 
 // What the last HELLOs said, for people.
@@ -57,6 +58,7 @@ struct FacilityRow {
   Hash finished_hash{};
   WallTime last_seen;            // refreshed only by a HELLO with the current ticket
   WallTime last_progress;        // last time a W rose
+  WallTime last_takeover;        // last time another sid took the holdership from one that was heard since
   uint64_t records = 0, duplicates = 0, quarantined = 0, gap_records = 0;
   Vitals vitals;
 };
@@ -133,6 +135,7 @@ class Txn {
   virtual Result<std::optional<SessionRow>> session(const Facility& fac, const SessionId& sid) = 0;
   virtual void put(const Facility& fac, const SessionId& sid, const SessionRow& row) = 0;
   virtual Result<std::vector<std::pair<SessionId, SessionRow>>> sessions(const Facility& fac) = 0;
+  virtual void drop_session(const Facility& fac, const SessionId& sid) = 0;
   virtual Result<std::optional<FacilityRow>> facility(const Facility& fac) = 0;
   virtual void put(const Facility& fac, const FacilityRow& row) = 0;
 

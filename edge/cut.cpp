@@ -7,7 +7,9 @@
 namespace egret::edge {
 namespace {
 
-bool is_data(const Item& item) { return item.gap == GapKind::none; }
+bool is_data(const Item& item) {
+  return item.gap == GapKind::none;
+}
 
 void add_item(es1::Batch& batch, const Item& item) {
   int n = batch.items_size();
@@ -26,7 +28,9 @@ void add_item(es1::Batch& batch, const Item& item) {
   wire->set_c_end(Bytes(view(item.c_end)));
 }
 
-Bytes wire_digest(const Hash& c) { return Bytes(view(c).substr(0, kDigestWireBytes)); }
+Bytes wire_digest(const Hash& c) {
+  return Bytes(view(c).substr(0, kDigestWireBytes));
+}
 
 // The batch of items[0, n).
 Cut build(const Reader& reader, const CutOrder& order, const std::vector<Item>& items, size_t n) {
@@ -50,7 +54,8 @@ Cut build(const Reader& reader, const CutOrder& order, const std::vector<Item>& 
   batch.set_c_last(wire_digest(cut.c_last));
   batch.set_head(order.head.value);
   batch.set_c_head(wire_digest(order.c_head));
-  if (std::optional<Hash> from = reader.c_at(order.key, order.after)) batch.set_c_from(wire_digest(*from));
+  if (std::optional<Hash> from = reader.c_at(order.key, order.after))
+    batch.set_c_from(wire_digest(*from));
   CodecId codec = order.rung == Rung::normal ? CodecId::zstd : CodecId::stored;
   Encoded encoded = encode(raw, codec, order.zstd_level);
   batch.set_codec(static_cast<uint32_t>(encoded.codec));
@@ -65,8 +70,8 @@ Cut build(const Reader& reader, const CutOrder& order, const std::vector<Item>& 
 
 std::optional<Cut> cut_batch(const Reader& reader, const CutOrder& order) {
   bool single = order.rung == Rung::single_block;
-  ReadLimit limit{single ? 1 : std::min(order.raw_bytes, kRawBodyBytesMax), single ? 1 : kBatchItemsMax,
-                  kBatchRecordsMax};
+  ReadLimit limit{single ? 1 : std::min(order.raw_bytes, kRawBodyBytesMax),
+                  single ? 1 : kBatchItemsMax, kBatchRecordsMax};
   std::vector<Item> items = reader.read(order.key, order.after, limit);
   auto bad = std::find_if(items.begin(), items.end(), [](const Item& i) { return i.unreadable; });
   size_t n = static_cast<size_t>(bad - items.begin());

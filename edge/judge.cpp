@@ -19,7 +19,8 @@ Verdict judge(const View& held, const Reader& reader, const es1::WelcomeEntry& e
   if (stream->moved || stream->moving) return Verdict::over;
   bool numbers = entry.w() <= stream->head.value &&
                  (entry.claimed() <= stream->head.value || mutant(Mutant::claim_not_compared));
-  if (numbers && digest_agrees(reader, key, stream->border, {entry.w()}, entry.c())) return Verdict::same;
+  if (numbers && digest_agrees(reader, key, stream->border, {entry.w()}, entry.c()))
+    return Verdict::same;
   return Verdict::elsewhere;
 }
 

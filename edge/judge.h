@@ -9,10 +9,10 @@
 namespace egret::edge {
 
 enum class Verdict : uint8_t {
-  same,      // cursor = confirmed = W
-  elsewhere, // we, or the cloud, have gone back in time: re-home
-  over,      // moved or finished; at most a GAP PURGED is owed
-  unknown,   // an epoch that is not ours: ignore
+  same,       // cursor = confirmed = W
+  elsewhere,  // we, or the cloud, have gone back in time: re-home
+  over,       // moved or finished; at most a GAP PURGED is owed
+  unknown,    // an epoch that is not ours: ignore
 };
 
 Verdict judge(const View& view, const Reader& reader, const es1::WelcomeEntry& entry);

@@ -32,12 +32,14 @@ std::optional<StreamId> Lanes::pick(const std::array<bool, kStreamCount>& may_se
   for (size_t i = 0; i < kStreamCount; i++) recent[i] = window_[i][0] + window_[i][1];
   uint64_t all = std::accumulate(recent.begin(), recent.end(), uint64_t{0});
   bool others = waits[1] || waits[2] || waits[3];
-  bool critical_over = all > 0 && others && recent[kCritical] * 100 > all * kCriticalSharePercentMax;
+  bool critical_over =
+      all > 0 && others && recent[kCritical] * 100 > all * kCriticalSharePercentMax;
   if (may_send[kCritical] && !critical_over) return StreamId::critical;
 
   // A lane under its floor goes before the weights are looked at.
   for (size_t i = kStreamCount - 1; i > 0; i--) {
-    if (may_send[i] && all > 0 && recent[i] * 100 < all * kLaneSharePercentMin) return static_cast<StreamId>(i);
+    if (may_send[i] && all > 0 && recent[i] * 100 < all * kLaneSharePercentMin)
+      return static_cast<StreamId>(i);
   }
   std::optional<size_t> best;
   for (size_t i = 1; i < kStreamCount; i++) {
@@ -45,7 +47,8 @@ std::optional<StreamId> Lanes::pick(const std::array<bool, kStreamCount>& may_se
   }
   if (best) {
     if (deficit_[*best] <= 0) {
-      // All that may send have used their turn up: a new round. What a lane saves up is bounded by one turn.
+      // All that may send have used their turn up: a new round. What a lane saves up is bounded by
+      // one turn.
       for (size_t i = 1; i < kStreamCount; i++) {
         int64_t turn = static_cast<int64_t>(kLaneWeight[i]) * kQuantumBytes;
         deficit_[i] = waits[i] ? std::min(deficit_[i] + turn, turn) : 0;
@@ -53,7 +56,8 @@ std::optional<StreamId> Lanes::pick(const std::array<bool, kStreamCount>& may_se
     }
     return static_cast<StreamId>(*best);
   }
-  if (may_send[kCritical]) return StreamId::critical;  // the others wait for credit: nobody is starved
+  if (may_send[kCritical])
+    return StreamId::critical;  // the others wait for credit: nobody is starved
   return std::nullopt;
 }
 

@@ -12,7 +12,8 @@ constexpr MonoTime kNever{INT64_MAX};
 
 }  // namespace
 
-Session::Impl::Impl(SessionConfig c, const Reader& r, NewChannel n, Entropy& e, Memory m, View v, Now t)
+Session::Impl::Impl(SessionConfig c, const Reader& r, NewChannel n, Entropy& e, Memory m, View v,
+                    Now t)
     : config(std::move(c)),
       reader(&r),
       new_channel(std::move(n)),
@@ -31,11 +32,12 @@ Session::Impl::Impl(SessionConfig c, const Reader& r, NewChannel n, Entropy& e, 
   wake = t.mono + backoff.next(*entropy, memory.herd_window_ms);
 }
 
-Session::Session(SessionConfig config, const Reader& reader, NewChannel new_channel, Entropy& entropy,
-                 Memory memory, View view, Now now)
+Session::Session(SessionConfig config, const Reader& reader, NewChannel new_channel,
+                 Entropy& entropy, Memory memory, View view, Now now)
     : impl_(std::make_unique<Impl>(std::move(config), reader, std::move(new_channel), entropy,
                                    std::move(memory), std::move(view), now)) {}
-Session::Session(const Session& other, const Reader& reader) : impl_(std::make_unique<Impl>(*other.impl_)) {
+Session::Session(const Session& other, const Reader& reader)
+    : impl_(std::make_unique<Impl>(*other.impl_)) {
   impl_->reader = &reader;
 }
 Session::~Session() = default;
@@ -49,8 +51,12 @@ Actions Session::step(const Event& event, Now now) {
   return std::move(s.out);
 }
 
-MonoTime Session::next_deadline() const { return impl_->next_deadline(); }
-void Session::set_vitals(const Vitals& vitals) { impl_->vitals = vitals; }
+MonoTime Session::next_deadline() const {
+  return impl_->next_deadline();
+}
+void Session::set_vitals(const Vitals& vitals) {
+  impl_->vitals = vitals;
+}
 
 Seq Session::confirmed(StreamKey key) const {
   auto it = impl_->rows.find(key);
@@ -68,7 +74,8 @@ SessionStatus Session::status() const {
   status.why = impl_->why;
   status.linked_since = impl_->connected_at;
   status.link_bytes_per_s = impl_->link_rate.bytes_per_s();
-  for (const auto& [key, row] : impl_->rows) status.rows.push_back({key, row.cursor, row.confirmed, row.safe});
+  for (const auto& [key, row] : impl_->rows)
+    status.rows.push_back({key, row.cursor, row.confirmed, row.safe});
   return status;
 }
 
@@ -77,23 +84,35 @@ void Session::Impl::react(const Event& event, Classified& c) {
     case Reaction::drop:
       if (c.kind == EventKind::stray_frame) counts.stray_frames++;
       return;
-    case Reaction::tick: return tick();
-    case Reaction::greet: return on_connected(std::get<Connected>(event));
+    case Reaction::tick:
+      return tick();
+    case Reaction::greet:
+      return on_connected(std::get<Connected>(event));
     case Reaction::fail: {
       const auto* failed = std::get_if<ConnectFailed>(&event);
       return on_connect_failed(failed ? failed->why : std::get<Disconnected>(event).why, false);
     }
-    case Reaction::fail_identity: return on_connect_failed(std::get<ConnectFailed>(event).why, true);
-    case Reaction::lose: return on_lost(std::get<Disconnected>(event).why);
-    case Reaction::note_sent: return on_published(std::get<Published>(event).token);
-    case Reaction::note_unsent: return on_unsent(std::get<PublishFailed>(event));
+    case Reaction::fail_identity:
+      return on_connect_failed(std::get<ConnectFailed>(event).why, true);
+    case Reaction::lose:
+      return on_lost(std::get<Disconnected>(event).why);
+    case Reaction::note_sent:
+      return on_published(std::get<Published>(event).token);
+    case Reaction::note_unsent:
+      return on_unsent(std::get<PublishFailed>(event));
     case Reaction::enter:
-    case Reaction::apply: return on_welcome(c.welcome);
-    case Reaction::hold: return on_hold(c.welcome);
-    case Reaction::raise: return on_ack(c.ack, true);
-    case Reaction::raise_only: return on_ack(c.ack, false);
-    case Reaction::doubt: return on_doubt(c.ack);
-    case Reaction::reencode: return on_reencode(c.ack);
+    case Reaction::apply:
+      return on_welcome(c.welcome);
+    case Reaction::hold:
+      return on_hold(c.welcome);
+    case Reaction::raise:
+      return on_ack(c.ack, true);
+    case Reaction::raise_only:
+      return on_ack(c.ack, false);
+    case Reaction::doubt:
+      return on_doubt(c.ack);
+    case Reaction::reencode:
+      return on_reencode(c.ack);
     case Reaction::hello:
       if (c.kind == EventKind::need_hello) need_hello_last = now.mono;
       want_hello();
@@ -101,7 +120,8 @@ void Session::Impl::react(const Event& event, Classified& c) {
     case Reaction::look:
       look(std::get<ViewChanged>(event).view);
       return pump();
-    case Reaction::look_quietly: return look(std::get<ViewChanged>(event).view);
+    case Reaction::look_quietly:
+      return look(std::get<ViewChanged>(event).view);
   }
 }
 
@@ -111,8 +131,12 @@ void Session::Impl::enter_state(State next, std::string reason) {
   why = std::move(reason);
 }
 
-void Session::Impl::notice(Notice::Kind kind, std::string text) { out.push_back(Notice{kind, std::move(text)}); }
-void Session::Impl::remember() { out.push_back(Remember{memory}); }
+void Session::Impl::notice(Notice::Kind kind, std::string text) {
+  out.push_back(Notice{kind, std::move(text)});
+}
+void Session::Impl::remember() {
+  out.push_back(Remember{memory});
+}
 
 void Session::Impl::tick() {
   switch (state) {
@@ -128,7 +152,8 @@ void Session::Impl::tick() {
       return on_connect_failed("the broker did not answer in time", false);
     case State::greeting:
       return repeat_hello();
-    case State::active: return tick_active();
+    case State::active:
+      return tick_active();
     case State::held:
       if (now.mono < wake) return;
       enter_state(State::greeting, "greeting the cloud");
@@ -164,8 +189,9 @@ void Session::Impl::tick_active() {
 
 void Session::Impl::on_connected(const Connected& event) {
   size_t before = broker_frame_max;
-  broker_frame_max = event.frame_bytes_max == 0 ? kFrameBytesAgreedMax
-                                                : std::min(event.frame_bytes_max, kFrameBytesAgreedMax);
+  broker_frame_max = event.frame_bytes_max == 0
+                         ? kFrameBytesAgreedMax
+                         : std::min(event.frame_bytes_max, kFrameBytesAgreedMax);
   broker = event.broker;
   connected_at = now.mono;
   if (broker_frame_max > before && view.parked_blocks > 0) out.push_back(Unpark{std::nullopt});
@@ -186,7 +212,8 @@ void Session::Impl::on_connect_failed(const std::string& reason, bool identity) 
 void Session::Impl::on_lost(const std::string& reason) {
   size_t unconfirmed = 0;
   for (auto& [key, row] : rows) {
-    if (row.flight && !row.flight->on_broker) unconfirmed = std::max(unconfirmed, row.flight->frame.size());
+    if (row.flight && !row.flight->on_broker)
+      unconfirmed = std::max(unconfirmed, row.flight->frame.size());
     if (row.flight && !row.flight->on_broker && row.flight->single && !row.too_large_since &&
         row.flight->frame.size() > memory.largest_acked_bytes) {
       row.too_large_since = now.mono;
@@ -240,9 +267,12 @@ MonoTime Session::Impl::next_deadline() const {
   switch (state) {
     case State::down:
     case State::connecting:
-    case State::held: return wake;
-    case State::greeting: return greeting ? greeting->repeat_at : now.mono;
-    case State::active: break;
+    case State::held:
+      return wake;
+    case State::greeting:
+      return greeting ? greeting->repeat_at : now.mono;
+    case State::active:
+      break;
   }
   sooner(lease_ends);
   sooner(lease_half);

@@ -1,9 +1,9 @@
-// Session: the edge's half of es1, sans-I/O: greets, sends one batch a stream, believes only what it can
-// check, asks for purges and re-homings.
-// Promises: no thread, clock, random source, socket or disk of its own; the same events give the same actions;
-// a purge is asked for only up to min(confirmed, S) of a WELCOME with the current nonce.
-// Leaves to others: what is durable (Buffer, seen through View and Reader), bytes on the link (Link),
-// which lane goes next (Lanes), sealing (Channel).
+// Session: the edge's half of es1, sans-I/O: greets, sends one batch a stream, believes only what
+// it can check, asks for purges and re-homings. Promises: no thread, clock, random source, socket
+// or disk of its own; the same events give the same actions; a purge is asked for only up to
+// min(confirmed, S) of a WELCOME with the current nonce. Leaves to others: what is durable (Buffer,
+// seen through View and Reader), bytes on the link (Link), which lane goes next (Lanes), sealing
+// (Channel).
 #pragma once
 
 #include <functional>
@@ -28,8 +28,9 @@ namespace egret::edge {
 // ---- what comes in ----
 struct TimerFired {};
 struct Connected {
-  size_t frame_bytes_max = 0;  // the broker's Maximum Packet Size less topic and headers; 0: no limit said
-  std::string broker;          // names it, for what is remembered per broker
+  size_t frame_bytes_max =
+      0;               // the broker's Maximum Packet Size less topic and headers; 0: no limit said
+  std::string broker;  // names it, for what is remembered per broker
 };
 struct ConnectFailed {
   bool identity_refused = false;
@@ -53,8 +54,8 @@ struct ViewChanged {
   View view;
 };
 struct DiskPressed {};
-using Event = std::variant<TimerFired, Connected, ConnectFailed, Disconnected, Published, PublishFailed,
-                           FrameArrived, ViewChanged, DiskPressed>;
+using Event = std::variant<TimerFired, Connected, ConnectFailed, Disconnected, Published,
+                           PublishFailed, FrameArrived, ViewChanged, DiskPressed>;
 
 // ---- what goes out, to be carried out in order ----
 struct Connect {
@@ -91,7 +92,16 @@ struct Unpark {
 // Worth a log line and a place in the status; `text` holds no patient data.
 struct Notice {
   enum class Kind : uint8_t {
-    linked, link_lost, identity_refused, cloud_went_back, rehomed, parked, held, version_unknown, new_run, corrupt_block
+    linked,
+    link_lost,
+    identity_refused,
+    cloud_went_back,
+    rehomed,
+    parked,
+    held,
+    version_unknown,
+    new_run,
+    corrupt_block
   } kind;
   std::string text;
 };
@@ -105,8 +115,8 @@ struct Memory {
 struct Remember {
   Memory memory;
 };
-using Action = std::variant<Connect, Disconnect, Publish, Purge, Rehome, RehomeBlocks, Park, MarkCorrupt,
-                            Unpark, Notice, Remember>;
+using Action = std::variant<Connect, Disconnect, Publish, Purge, Rehome, RehomeBlocks, Park,
+                            MarkCorrupt, Unpark, Notice, Remember>;
 using Actions = std::vector<Action>;
 
 struct SessionConfig {
@@ -132,12 +142,12 @@ struct RowStatus {
 };
 struct SessionStatus {
   State state = State::down;
-  MonoTime since;          // in this state
-  std::string why;         // why down or held
-  MonoTime linked_since;   // of the present connection
+  MonoTime since;         // in this state
+  std::string why;        // why down or held
+  MonoTime linked_since;  // of the present connection
   uint64_t stray_frames = 0;
   uint64_t frames_sent = 0, frames_resent = 0, bytes_sent = 0;
-  uint64_t w_falls = 0;    // the cloud went back in time
+  uint64_t w_falls = 0;      // the cloud went back in time
   uint64_t quarantined = 0;  // records of this site that the cloud keeps with a reason
   int64_t link_bytes_per_s = 0;
   std::vector<RowStatus> rows;
@@ -146,9 +156,10 @@ struct SessionStatus {
 class Session {
  public:
   // `reader` outlives the session. `memory` is what the last run remembered.
-  Session(SessionConfig config, const Reader& reader, NewChannel new_channel, Entropy& entropy, Memory memory,
-          View view, Now now);
-  // A copy that reads another store: the image of a process that was taken and is run again (rollback, clone).
+  Session(SessionConfig config, const Reader& reader, NewChannel new_channel, Entropy& entropy,
+          Memory memory, View view, Now now);
+  // A copy that reads another store: the image of a process that was taken and is run again
+  // (rollback, clone).
   Session(const Session& other, const Reader& reader);
   ~Session();
   Session(const Session&) = delete;

@@ -7,7 +7,9 @@
 namespace egret::edge {
 namespace {
 
-Bytes wire_digest(const Hash& c) { return Bytes(egret::view(c).substr(0, kDigestWireBytes)); }
+Bytes wire_digest(const Hash& c) {
+  return Bytes(egret::view(c).substr(0, kDigestWireBytes));
+}
 
 constexpr int64_t kLeaseMaxMs = 3'600'000;
 
@@ -37,7 +39,8 @@ Classified Session::Impl::classify(const Event& event) {
     EventKind operator()(const ViewChanged&) { return EventKind::view_changed; }
     EventKind operator()(const DiskPressed&) { return EventKind::disk_pressed; }
   };
-  if (const auto* arrived = std::get_if<FrameArrived>(&event)) return classify_frame(arrived->frame);
+  if (const auto* arrived = std::get_if<FrameArrived>(&event))
+    return classify_frame(arrived->frame);
   c.kind = std::visit(Kind{}, event);
   return c;
 }
@@ -48,7 +51,8 @@ Classified Session::Impl::classify_frame(ByteView bytes) {
   if (!parsed || parsed->prefix.sid != channel->sid()) return c;
   if (parsed->prefix.type == FrameType::need_hello) {
     bool ours = greeting && greeting->frame_nonce == parsed->prefix.nonce;
-    for (const auto& [key, row] : rows) ours |= row.flight && row.flight->nonce == parsed->prefix.nonce;
+    for (const auto& [key, row] : rows)
+      ours |= row.flight && row.flight->nonce == parsed->prefix.nonce;
     if (ours && now.mono - need_hello_last >= kNeedHelloSpacingMs) c.kind = EventKind::need_hello;
     return c;
   }
@@ -56,7 +60,8 @@ Classified Session::Impl::classify_frame(ByteView bytes) {
   if (!opened) return c;
   if (opened->prefix.type == FrameType::welcome && c.welcome.ParseFromString(opened->body)) {
     if (!greeting || c.welcome.hello_nonce() != greeting->hello_nonce) return c;
-    c.kind = c.welcome.status() == es1::WELCOME_OK ? EventKind::welcome_ok : EventKind::welcome_hold;
+    c.kind =
+        c.welcome.status() == es1::WELCOME_OK ? EventKind::welcome_ok : EventKind::welcome_hold;
   } else if (opened->prefix.type == FrameType::ack && c.ack.ParseFromString(opened->body)) {
     StreamKey key;
     Row* row = row_of_ack(c.ack, key);
@@ -146,7 +151,8 @@ void Session::Impl::list_epochs(es1::Hello& hello) {
   int64_t oldest_us = 0;
   size_t skip = view.epochs.size() > kListedEpochsMax ? view.epochs.size() - kListedEpochsMax : 0;
   for (const EpochView& epoch : view.epochs) {
-    if (skip > 0) {  // only while Buffer has not merged small old ones yet: the newest must be listed
+    if (skip >
+        0) {  // only while Buffer has not merged small old ones yet: the newest must be listed
       skip--;
       continue;
     }
@@ -156,7 +162,8 @@ void Session::Impl::list_epochs(es1::Hello& hello) {
     e->set_final(epoch.final);
     for (size_t i = 0; i < kStreamCount; i++) {
       const StreamView& stream = epoch.streams[i];
-      // All streams of the epoch being written: the cloud then has their rows before their first record.
+      // All streams of the epoch being written: the cloud then has their rows before their first
+      // record.
       if (stream.empty() && epoch.final) continue;
       es1::HelloStream* s = e->add_streams();
       describe(*s, static_cast<StreamId>(i), stream);
@@ -182,10 +189,12 @@ void Session::Impl::fill_finished(es1::Hello& hello, size_t room) {
   part->set_offset(view.finished_count);
   if (!cloud_finished_known) return;
   std::optional<Hash> ours = reader->finished_hash(cloud_finished);
-  bool continues = cloud_finished <= view.finished_count && ours && wire_digest(*ours) == cloud_finished_hash;
+  bool continues =
+      cloud_finished <= view.finished_count && ours && wire_digest(*ours) == cloud_finished_hash;
   uint64_t offset = continues ? cloud_finished : 0;
   part->set_offset(offset);
-  for (Bytes& entry : reader->finished(offset, kFinishedPerHelloMax, room > 4096 ? room - 4096 : 0)) {
+  for (Bytes& entry :
+       reader->finished(offset, kFinishedPerHelloMax, room > 4096 ? room - 4096 : 0)) {
     part->add_entries(std::move(entry));
   }
 }
@@ -217,13 +226,15 @@ void Session::Impl::take_terms(const es1::Welcome& welcome) {
     ticket = welcome.ticket();
     want_hello();
   }
-  int64_t lease = welcome.lease_ms() == 0 ? kLeaseMs
-                                          : static_cast<int64_t>(std::min<uint64_t>(welcome.lease_ms(), kLeaseMaxMs));
+  int64_t lease = welcome.lease_ms() == 0
+                      ? kLeaseMs
+                      : static_cast<int64_t>(std::min<uint64_t>(welcome.lease_ms(), kLeaseMaxMs));
   lease_ends = now.mono + lease;
   lease_half = now.mono + lease / 2;
   credit = std::min(welcome.credit(), kCreditMax);
   if (welcome.max_batch_bytes() > 0) {
-    cloud_frame_max = std::clamp<size_t>(welcome.max_batch_bytes(), kFrameBytesFloor, kFrameBytesAgreedMax);
+    cloud_frame_max =
+        std::clamp<size_t>(welcome.max_batch_bytes(), kFrameBytesFloor, kFrameBytesAgreedMax);
   }
   counts.quarantined = welcome.quarantined_total();
   bool known = mutant(Mutant::finished_believed_once) && cloud_finished_known &&
@@ -232,12 +243,15 @@ void Session::Impl::take_terms(const es1::Welcome& welcome) {
     cloud_finished = welcome.finished_count();
     cloud_finished_hash = welcome.finished_hash();
     cloud_finished_known = true;
-    if (cloud_finished != view.finished_count || cloud_finished_hash != wire_digest(view.finished_hash)) want_hello();
+    if (cloud_finished != view.finished_count ||
+        cloud_finished_hash != wire_digest(view.finished_hash))
+      want_hello();
   }
   int64_t herd = static_cast<int64_t>(std::min<uint64_t>(welcome.herd_window_ms(), kBackoffMaxMs));
   if (herd != memory.herd_window_ms || welcome.next_region_key() != memory.next_region_key) {
     memory.herd_window_ms = herd;
-    memory.next_region_key = welcome.next_region_key().size() == 32 ? welcome.next_region_key() : Bytes{};
+    memory.next_region_key =
+        welcome.next_region_key().size() == 32 ? welcome.next_region_key() : Bytes{};
     remember();
   }
 }
@@ -257,8 +271,9 @@ void Session::Impl::apply_entry(const es1::WelcomeEntry& entry) {
     if (mutant(Mutant::no_rehome) || row.moving) return;
     row.moving = true;
     out.push_back(Rehome{key});
-    notice(Notice::Kind::rehomed, std::string("the cloud holds another history of an epoch: what is still held of lane ") +
-                                      name_of(key.stream) + " is sent again under a new one");
+    notice(Notice::Kind::rehomed,
+           std::string("the cloud holds another history of an epoch: what is still held of lane ") +
+               name_of(key.stream) + " is sent again under a new one");
     return;
   }
   row.flight.reset();
@@ -266,12 +281,14 @@ void Session::Impl::apply_entry(const es1::WelcomeEntry& entry) {
   row.granted = row.cursor < end_of(key);
 }
 
-void Session::Impl::apply_same(Row& row, const StreamView& stream, const es1::WelcomeEntry& entry, StreamKey key) {
+void Session::Impl::apply_same(Row& row, const StreamView& stream, const es1::WelcomeEntry& entry,
+                               StreamKey key) {
   Seq w{entry.w()};
   if (w < row.cursor && w < row.cursor_at_hello) {
     counts.w_falls++;
-    notice(Notice::Kind::cloud_went_back, std::string("the cloud is complete to a lower number than before in lane ") +
-                                              name_of(key.stream) + ": sending again what is kept");
+    notice(Notice::Kind::cloud_went_back,
+           std::string("the cloud is complete to a lower number than before in lane ") +
+               name_of(key.stream) + ": sending again what is kept");
     row.cursor = w;
     row.flight.reset();
   } else if (w > row.cursor) {
@@ -283,15 +300,16 @@ void Session::Impl::apply_same(Row& row, const StreamView& stream, const es1::We
   row.safe = {entry.s()};
 }
 
-// es1 5.5 rule 2: the digest proves history, not possession. What the cloud has as a gap and we still hold is
-// sent again under a new number.
+// es1 5.5 rule 2: the digest proves history, not possession. What the cloud has as a gap and we
+// still hold is sent again under a new number.
 void Session::Impl::rehome_listed_gaps(const es1::WelcomeEntry& entry, StreamKey key) {
   if (mutant(Mutant::possession_from_digest)) return;
   for (const es1::SeqRange& gap : entry.gaps()) {
     for (auto [first, last] : reader->held(key, {gap.first()}, {gap.last()})) {
       out.push_back(RehomeBlocks{key, first, last});
-      notice(Notice::Kind::rehomed, std::string("the cloud has a gap where this site still holds data in lane ") +
-                                        name_of(key.stream) + ": sending it under a new number");
+      notice(Notice::Kind::rehomed,
+             std::string("the cloud has a gap where this site still holds data in lane ") +
+                 name_of(key.stream) + ": sending it under a new number");
     }
   }
 }
@@ -302,7 +320,9 @@ void Session::Impl::ask_purges() {
     const StreamView* stream = view.find(key);
     if (!row.granted || !stream || stream->moved || row.moving) continue;
     Seq to = mutant(Mutant::purge_to_w) ? row.confirmed : std::min(row.confirmed, row.safe);
-    if (to <= stream->purged || to > stream->head || !reader->c_at(key, to)) continue;
+    // Nothing new to delete, and no border that waits for S after a room purge.
+    if (to <= stream->purged && std::min(row.safe, stream->purged) <= stream->border) continue;
+    if (to > stream->head || (to >= stream->border && !reader->c_at(key, to))) continue;
     upto.push_back({key, to, row.safe});
   }
   if (!upto.empty()) out.push_back(Purge{std::move(upto)});

@@ -18,10 +18,10 @@ struct Flight {
   Bytes frame;
   uint64_t token = 0;
   size_t raw_bytes = 0;
-  bool single = false;                 // one item: cannot be cut smaller
-  std::optional<Seq> purged_to;        // begins with GAP PURGED up to here
+  bool single = false;           // one item: cannot be cut smaller
+  std::optional<Seq> purged_to;  // begins with GAP PURGED up to here
   MonoTime sent;
-  std::optional<MonoTime> on_broker;   // PUBACK
+  std::optional<MonoTime> on_broker;  // PUBACK
   MonoTime retry_at;
   int tries = 1;
   Doubling rto{kRtoMinMs, kRtoMaxMs};
@@ -29,14 +29,14 @@ struct Flight {
 
 // One (epoch, stream) as this session knows it.
 struct Row {
-  Seq cursor;                 // the next batch starts after it; moved by ACK and WELCOME
-  Seq confirmed;              // W of a solicited WELCOME
-  Seq safe;                   // S of it
-  Seq cursor_at_hello;        // where the cursor was when the outstanding HELLO left
-  bool granted = false;       // the last WELCOME of this connection knew it
-  bool doubted = false;       // stopped until its WELCOME
-  bool moving = false;        // a re-homing was asked for
-  bool stalled = false;       // nothing readable now: wait for a newer view
+  Seq cursor;            // the next batch starts after it; moved by ACK and WELCOME
+  Seq confirmed;         // W of a solicited WELCOME
+  Seq safe;              // S of it
+  Seq cursor_at_hello;   // where the cursor was when the outstanding HELLO left
+  bool granted = false;  // the last WELCOME of this connection knew it
+  bool doubted = false;  // stopped until its WELCOME
+  bool moving = false;   // a re-homing was asked for
+  bool stalled = false;  // nothing readable now: wait for a newer view
   Rung rung = Rung::normal;
   std::optional<MonoTime> too_large_since;  // its next single block does not get through
   std::optional<Flight> flight;
@@ -70,7 +70,7 @@ struct Session::Impl {
 
   State state = State::down;
   MonoTime since;
-  MonoTime wake;                       // of the present state: backoff, connect timeout, held until
+  MonoTime wake;  // of the present state: backoff, connect timeout, held until
   std::string why;
   Backoff backoff;
   MonoTime connected_at;
@@ -78,24 +78,24 @@ struct Session::Impl {
   size_t broker_frame_max = kFrameBytesAgreedMax;
   size_t cloud_frame_max = kFrameBytesMax;
   size_t frame_limit = kFrameBytesStart;
-  MonoTime grow_again;                 // a halved limit is not raised before this
-  int lost_large = 0;                  // PUBACKed large frames that were never answered
+  MonoTime grow_again;  // a halved limit is not raised before this
+  int lost_large = 0;   // PUBACKed large frames that were never answered
 
   uint64_t hello_no = 0;
   uint64_t ticket = 0;
-  std::optional<Greeting> greeting;    // the outstanding HELLO
+  std::optional<Greeting> greeting;  // the outstanding HELLO
   bool hello_wanted = false;
-  bool hello_urgent = false;           // not held back by the spacing: an epoch the cloud has not heard of
+  bool hello_urgent = false;  // not held back by the spacing: an epoch the cloud has not heard of
   MonoTime hello_last;
-  std::vector<EpochId> greeted_epochs; // named in the last HELLO
+  std::vector<EpochId> greeted_epochs;  // named in the last HELLO
   MonoTime need_hello_last{INT64_MIN / 4};
-  size_t acked_since_hello = 0;        // bytes confirmed by ACK since the last HELLO
+  size_t acked_since_hello = 0;  // bytes confirmed by ACK since the last HELLO
   MonoTime lease_ends;
   MonoTime lease_half;
   uint32_t credit = 0;
   MonoTime pause_until;
   MonoTime last_traffic;
-  uint64_t cloud_finished = 0;         // (i, h_i) as the last WELCOME said
+  uint64_t cloud_finished = 0;  // (i, h_i) as the last WELCOME said
   Bytes cloud_finished_hash;
   bool cloud_finished_known = false;
   MonoTime unpark_critical_at, unpark_all_at;
@@ -143,7 +143,8 @@ struct Session::Impl {
   bool sid_in_use_elsewhere(const es1::Welcome& welcome) const;
   void take_terms(const es1::Welcome& welcome);
   void apply_entry(const es1::WelcomeEntry& entry);
-  void apply_same(Row& row, const StreamView& stream, const es1::WelcomeEntry& entry, StreamKey key);
+  void apply_same(Row& row, const StreamView& stream, const es1::WelcomeEntry& entry,
+                  StreamKey key);
   void rehome_listed_gaps(const es1::WelcomeEntry& entry, StreamKey key);
   void ask_purges();
 

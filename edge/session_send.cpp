@@ -1,4 +1,5 @@
-// Batches out and ACKs in: one batch in flight a stream, sized to what gets through (es1 5.4, section 7).
+// Batches out and ACKs in: one batch in flight a stream, sized to what gets through (es1 5.4,
+// section 7).
 #include <algorithm>
 
 #include "edge/session_impl.h"
@@ -6,9 +7,11 @@
 
 namespace egret::edge {
 
-// Where a row's data ends: the head; for what was moved or finished, the P up to which a GAP PURGED is owed.
+// Where a row's data ends: the head; for what was moved or finished, the P up to which a GAP PURGED
+// is owed.
 Seq Session::Impl::end_of(StreamKey key) const {
-  if (const StreamView* stream = view.find(key)) return stream->moved || stream->moving ? stream->purged : stream->head;
+  if (const StreamView* stream = view.find(key))
+    return stream->moved || stream->moving ? stream->purged : stream->head;
   std::optional<FinishedStreamView> finished = reader->finished_stream(key);
   return finished ? finished->purged : Seq{};
 }
@@ -25,8 +28,9 @@ Row* Session::Impl::row_of_ack(const es1::Ack& ack, StreamKey& key) {
 }
 
 bool Session::Impl::lane_idle(StreamId lane) const {
-  return std::none_of(rows.begin(), rows.end(),
-                      [&](const auto& r) { return r.first.stream == lane && r.second.flight.has_value(); });
+  return std::none_of(rows.begin(), rows.end(), [&](const auto& r) {
+    return r.first.stream == lane && r.second.flight.has_value();
+  });
 }
 
 uint32_t Session::Impl::flights_on_credit() const {
@@ -35,7 +39,8 @@ uint32_t Session::Impl::flights_on_credit() const {
   }));
 }
 
-// The oldest epoch of `lane` that has something to send. Gaps owed for finished epochs come first: they are small.
+// The oldest epoch of `lane` that has something to send. Gaps owed for finished epochs come first:
+// they are small.
 Row* Session::Impl::next_row(StreamId lane, StreamKey& key) {
   auto ready = [&](StreamKey k) -> Row* {
     auto it = rows.find(k);
@@ -76,7 +81,8 @@ void Session::Impl::pump() {
   }
 }
 
-// Cuts, encodes and seals the next batch of a row. False: nothing could be cut; the row then waits for a newer view.
+// Cuts, encodes and seals the next batch of a row. False: nothing could be cut; the row then waits
+// for a newer view.
 bool Session::Impl::build_flight(StreamKey key, Row& row) {
   const StreamView* stream = view.find(key);
   CutOrder order;
@@ -95,7 +101,8 @@ bool Session::Impl::build_flight(StreamKey key, Row& row) {
   order.frame_bytes = std::min(frame_limit, frame_cap());
   if (key.stream != StreamId::critical && link_rate.bytes_per_s() > 0) {
     size_t on_link = static_cast<size_t>(link_rate.bytes_per_s() * kBatchOnLinkMs / 1000);
-    order.frame_bytes = std::clamp(on_link, std::min(kFrameBytesFloor, order.frame_bytes), order.frame_bytes);
+    order.frame_bytes =
+        std::clamp(on_link, std::min(kFrameBytesFloor, order.frame_bytes), order.frame_bytes);
   }
   double& ratio_now = ratio[static_cast<size_t>(key.stream)];
   order.raw_bytes = static_cast<size_t>(static_cast<double>(order.frame_bytes) * ratio_now);
@@ -132,7 +139,8 @@ void Session::Impl::publish(StreamKey key, Flight& flight) {
   flight.token = next_token++;
   flight.sent = now.mono;
   flight.on_broker.reset();
-  // Until PUBACK the bytes may still sit in the socket; a PUBACK that never comes is a link that hangs.
+  // Until PUBACK the bytes may still sit in the socket; a PUBACK that never comes is a link that
+  // hangs.
   flight.retry_at = now.mono + 2 * kConnectTimeoutMs;
   last_traffic = now.mono;
   counts.frames_sent++;
@@ -147,7 +155,8 @@ void Session::Impl::resend_due() {
     if (!row.flight || now.mono < row.flight->retry_at) continue;
     Flight& flight = *row.flight;
     bool unheard = flight.on_broker.has_value();
-    if (unheard && flight.tries >= 3 && flight.frame.size() > kFrameBytesFloor && flight.frame.size() > memory.largest_acked_bytes) {
+    if (unheard && flight.tries >= 3 && flight.frame.size() > kFrameBytesFloor &&
+        flight.frame.size() > memory.largest_acked_bytes) {
       flight_too_large(key, row);
       continue;
     }
@@ -180,19 +189,22 @@ void Session::Impl::on_ack(const es1::Ack& ack, bool send_on) {
   Seq end = end_of(key);
   bool known_c = row->flight && row->flight->last == w &&
                  egret::view(row->flight->c_last).substr(0, kDigestWireBytes) == ack.c();
-  if (w > end || !(known_c || digest_agrees(*reader, key, stream ? stream->border : end, w, ack.c()))) {
+  if (w > end ||
+      !(known_c || digest_agrees(*reader, key, stream ? stream->border : end, w, ack.c()))) {
     if (send_on) on_doubt(ack);
     return;
   }
   raise(key, *row, w);
   if (!send_on) return;
   credit = std::min(ack.credit(), kCreditMax);
-  if (ack.pause_ms() > 0) pause_until = now.mono + std::min<int64_t>(static_cast<int64_t>(ack.pause_ms()), kLeaseMs);
+  if (ack.pause_ms() > 0)
+    pause_until = now.mono + std::min<int64_t>(static_cast<int64_t>(ack.pause_ms()), kLeaseMs);
   // Confirmed, but only a WELCOME lets anything be deleted.
   bool nothing_waits = true;
   for (size_t i = 0; i < kStreamCount; i++) {
     StreamKey k;
-    nothing_waits &= lane_idle(static_cast<StreamId>(i)) && next_row(static_cast<StreamId>(i), k) == nullptr;
+    nothing_waits &=
+        lane_idle(static_cast<StreamId>(i)) && next_row(static_cast<StreamId>(i), k) == nullptr;
   }
   int64_t spacing = nothing_waits ? kHelloSpacingMs : kPurgeHelloSpacingMs;
   if (acked_since_hello > kPurgeHelloBytes && now.mono - hello_last >= spacing) want_hello();
@@ -227,7 +239,8 @@ void Session::Impl::on_reencode(const es1::Ack& ack) {
     row->rung = Rung::normal;
     row->stalled = true;  // until the view shows the gap in its place
     out.push_back(Park{key, first, GapReason::undecodable});
-    notice(Notice::Kind::parked, std::string("the cloud cannot read a block of lane ") + name_of(key.stream) +
+    notice(Notice::Kind::parked, std::string("the cloud cannot read a block of lane ") +
+                                     name_of(key.stream) +
                                      ": it is kept here, named as a gap, and tried again later");
   } else {
     row->rung = row->rung == Rung::normal ? Rung::stored : Rung::single_block;
@@ -235,7 +248,8 @@ void Session::Impl::on_reencode(const es1::Ack& ack) {
   pump();
 }
 
-// This frame does not get through. Cut smaller; a single block is parked when it has been tried for an hour.
+// This frame does not get through. Cut smaller; a single block is parked when it has been tried for
+// an hour.
 void Session::Impl::flight_too_large(StreamKey key, Row& row) {
   Flight flight = std::move(*row.flight);
   row.flight.reset();
@@ -252,8 +266,9 @@ void Session::Impl::flight_too_large(StreamKey key, Row& row) {
   row.too_large_since.reset();
   row.stalled = true;
   out.push_back(Park{key, flight.first, GapReason::frame_too_large});
-  notice(Notice::Kind::parked, std::string("a block of lane ") + name_of(key.stream) +
-                                   " is larger than this broker lets through: it is kept here and named as a gap");
+  notice(Notice::Kind::parked,
+         std::string("a block of lane ") + name_of(key.stream) +
+             " is larger than this broker lets through: it is kept here and named as a gap");
 }
 
 void Session::Impl::grow_frame_limit(size_t acked_bytes) {
@@ -274,7 +289,8 @@ void Session::Impl::halve_frame_limit(size_t size) {
   remember();
 }
 
-// Takes what is durable now. Rows of epochs that are gone are forgotten; new epochs are told to the cloud.
+// Takes what is durable now. Rows of epochs that are gone are forgotten; new epochs are told to the
+// cloud.
 void Session::Impl::look(const View& newer) {
   if (&newer != &view) view = newer;
   for (auto& [key, row] : rows) {
@@ -290,7 +306,8 @@ void Session::Impl::look(const View& newer) {
     return !view.find(r.first) && !r.second.granted && !r.second.flight && !r.second.moving;
   });
   for (const EpochView& epoch : view.epochs) {
-    if (std::find(greeted_epochs.begin(), greeted_epochs.end(), epoch.id) != greeted_epochs.end()) continue;
+    if (std::find(greeted_epochs.begin(), greeted_epochs.end(), epoch.id) != greeted_epochs.end())
+      continue;
     if (state == State::active) want_hello(true);
   }
 }

@@ -10,13 +10,15 @@
 
 namespace egret::edge {
 
-// Reconnect: first uniform in [0, herd window), then doubling with full jitter; reset only by a stable link.
+// Reconnect: first uniform in [0, herd window), then doubling with full jitter; reset only by a
+// stable link.
 class Backoff {
  public:
   // The wait before the next attempt, in milliseconds.
   int64_t next(Entropy& entropy, int64_t herd_window_ms) {
-    int64_t ceiling = attempts_ == 0 ? std::max(herd_window_ms, kBackoffFirstMs)
-                                     : std::min(kBackoffMaxMs, kBackoffFirstMs << std::min(attempts_, 9));
+    int64_t ceiling = attempts_ == 0
+                          ? std::max(herd_window_ms, kBackoffFirstMs)
+                          : std::min(kBackoffMaxMs, kBackoffFirstMs << std::min(attempts_, 9));
     attempts_ = std::min(attempts_ + 1, 16);
     return static_cast<int64_t>(entropy.below(static_cast<uint64_t>(ceiling)));
   }
@@ -29,13 +31,16 @@ class Backoff {
   int attempts_ = 0;
 };
 
-// Doubling wait with jitter U(1, 1.25) between a floor and a ceiling: HELLO repeats and retransmissions.
+// Doubling wait with jitter U(1, 1.25) between a floor and a ceiling: HELLO repeats and
+// retransmissions.
 class Doubling {
  public:
-  Doubling(int64_t floor_ms, int64_t ceiling_ms) : floor_(floor_ms), ceiling_(ceiling_ms), wait_(floor_ms) {}
+  Doubling(int64_t floor_ms, int64_t ceiling_ms)
+      : floor_(floor_ms), ceiling_(ceiling_ms), wait_(floor_ms) {}
   void reset(int64_t floor_ms) { wait_ = floor_ = std::clamp<int64_t>(floor_ms, 1, ceiling_); }
   int64_t next(Entropy& entropy) {
-    int64_t jittered = wait_ + static_cast<int64_t>(entropy.below(static_cast<uint64_t>(wait_ / 4 + 1)));
+    int64_t jittered =
+        wait_ + static_cast<int64_t>(entropy.below(static_cast<uint64_t>(wait_ / 4 + 1)));
     wait_ = std::min(wait_ * 2, ceiling_);
     return jittered;
   }
@@ -48,7 +53,9 @@ class Doubling {
 class AckTime {
  public:
   void measured(int64_t ms) { smoothed_ = smoothed_ < 0 ? ms : smoothed_ + (ms - smoothed_) / 8; }
-  int64_t rto_ms() const { return std::clamp(4 * std::max<int64_t>(smoothed_, 0), kRtoMinMs, kRtoMaxMs); }
+  int64_t rto_ms() const {
+    return std::clamp(4 * std::max<int64_t>(smoothed_, 0), kRtoMinMs, kRtoMaxMs);
+  }
 
  private:
   int64_t smoothed_ = -1;
@@ -58,7 +65,8 @@ class AckTime {
 class LinkRate {
  public:
   void measured(size_t bytes, int64_t ms) {
-    double rate = static_cast<double>(bytes) * 1000.0 / static_cast<double>(std::max<int64_t>(ms, 1));
+    double rate =
+        static_cast<double>(bytes) * 1000.0 / static_cast<double>(std::max<int64_t>(ms, 1));
     rate_ = rate_ == 0 ? rate : rate_ + (rate - rate_) / 8;
   }
   int64_t bytes_per_s() const { return static_cast<int64_t>(rate_); }

@@ -28,6 +28,7 @@ enum class Errc {
   locked,              // another process holds it
   config,              // a setting is wrong: file, line and key are in the text
   link,                // network, broker
+  wrong_facility,      // a statement of another facility than the one that sent it
 };
 
 struct Error {
