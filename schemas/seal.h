@@ -21,9 +21,12 @@ using SealSignature = std::array<uint8_t, 64>;
 struct RegionPublicKey {
   Key32 point{};
   KeyId kid() const;
+  // False for the few points that no secret can be agreed with; a configuration check asks before a run does.
+  bool usable() const;
 };
 struct RegionPrivateKey {
   Key32 scalar{};
+  ~RegionPrivateKey();  // wipes
   RegionPublicKey public_key() const;
 };
 // Ed25519, a site's: it signs every HELLO.
@@ -33,6 +36,7 @@ struct SitePublicKey {
 };
 struct SitePrivateKey {
   Key32 seed{};
+  ~SitePrivateKey();  // wipes
   SitePublicKey public_key() const;
   SealSignature sign(ByteView message) const;
 };
@@ -56,12 +60,13 @@ class Channel {
   virtual ~Channel() = default;
   virtual const SessionId& sid() const = 0;
   // Seals `body` as a frame of `type`; deterministic. A HELLO carries kid, enc and the site's signature.
+  // The edge seals HELLO and BATCH, the cloud WELCOME and ACK; a frame over its limit is the caller's bug.
   virtual Sealed seal(FrameType type, ByteView body) = 0;
   // Errors: bad_frame (not ours, wrong tag, other direction), unsupported, unknown_session (another sid).
   virtual Result<Opened> open(ByteView frame) = 0;
 };
 
-// The edge opens a run: a fresh ephemeral key from `entropy`, sealed to the region.
+// The edge opens a run: a fresh ephemeral key from `entropy`, sealed to the region, whose key is usable().
 std::unique_ptr<Channel> open_edge_channel(const Facility& fac, const RegionPublicKey& region,
                                            const SitePrivateKey& site, Entropy& entropy);
 // The cloud joins the run that a HELLO (or a stored session row) names by `enc`.
