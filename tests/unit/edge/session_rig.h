@@ -8,46 +8,12 @@
 #include "edge/session.h"
 #include "schemas/chain.h"
 #include "schemas/limits.h"
+#include "tests/sim/seeded_entropy.h"
+#include "tests/unit/support/clear_channel.h"
 
 namespace egret::edge {
 
 inline constexpr const char* kFac = "clinic-1";
-
-struct CountingEntropy final : Entropy {
-  uint64_t state = 1;
-  uint64_t next() override {
-    uint64_t z = state += 0x9e3779b97f4a7c15ULL;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-    return z ^ (z >> 31);
-  }
-};
-
-// Frames in clear with the real prefix: the tag is zeros, the nonce is the content's hash.
-class ClearChannel final : public Channel {
- public:
-  explicit ClearChannel(uint8_t id) { sid_.fill(id); }
-  const SessionId& sid() const override { return sid_; }
-  Sealed seal(FrameType type, ByteView body) override {
-    Hash h = sha256(Bytes(1, static_cast<char>(type)) + Bytes(body));
-    Sealed sealed;
-    sealed.nonce = take<12>(view(h));
-    sealed.frame = encode_prefix({kProtocolVersion, kSuite, type, sid_, sealed.nonce});
-    if (type == FrameType::hello) sealed.frame += Bytes(kHelloClearBytes, 'k');
-    sealed.frame += Bytes(body) + Bytes(kTagBytes, '\0');
-    if (type == FrameType::hello) sealed.frame += Bytes(kSignatureBytes, 's');
-    return sealed;
-  }
-  Result<Opened> open(ByteView frame) override {
-    Result<ParsedFrame> parsed = parse_frame(frame);
-    if (!parsed) return parsed.error();
-    ByteView sealed = parsed->sealed;
-    return Opened{parsed->prefix, Bytes(sealed.substr(0, sealed.size() - kTagBytes))};
-  }
-
- private:
-  SessionId sid_{};
-};
 
 // Blocks in memory. add() makes one durable; the test says ViewChanged when the session shall know.
 class BenchStore final : public Reader {
@@ -156,7 +122,7 @@ class BenchStore final : public Reader {
 };
 
 struct Rig {
-  CountingEntropy entropy;
+  SeededEntropy entropy{1};
   BenchStore store;
   Now now{{1'000'000}, {1'700'000'000'000'000}};
   int runs = 0;

@@ -3,7 +3,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "session_rig.h"
+#include "tests/sim/seeded_entropy.h"
 
 using namespace egret;
 using namespace egret::edge;
@@ -11,7 +11,7 @@ using namespace egret::edge;
 TEST_CASE(
     "reconnects spread over the herd window first, then over a doubling one up to five minutes",
     "[timers]") {
-  CountingEntropy entropy;
+  SeededEntropy entropy(1);
   Backoff backoff;
   CHECK(backoff.next(entropy, 60'000) < 60'000);
   int64_t ceiling = kBackoffFirstMs;
@@ -22,7 +22,7 @@ TEST_CASE(
 }
 
 TEST_CASE("only a link that was stable for five minutes resets the backoff", "[timers]") {
-  CountingEntropy entropy;
+  SeededEntropy entropy(1);
   Backoff backoff;
   for (int i = 0; i < 12; i++) backoff.next(entropy, 0);
   backoff.link_was_up(kBackoffStableMs - 1);
@@ -35,7 +35,7 @@ TEST_CASE("only a link that was stable for five minutes resets the backoff", "[t
 
 TEST_CASE("a retransmission waits between its floor and a quarter more, and doubles to its ceiling",
           "[timers]") {
-  CountingEntropy entropy;
+  SeededEntropy entropy(1);
   Doubling wait(1000, 8000);
   for (int64_t floor : {1000, 2000, 4000, 8000, 8000}) {
     int64_t w = wait.next(entropy);
