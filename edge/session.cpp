@@ -219,6 +219,7 @@ void Session::Impl::on_lost(const std::string& reason) {
       row.too_large_since = now.mono;
     }
     row.flight.reset();
+    row.ahead.reset();
     row.granted = false;
     row.doubted = false;
   }
@@ -244,7 +245,7 @@ void Session::Impl::on_published(uint64_t token) {
     flight.on_broker = now.mono;
     flight.retry_at = now.mono + flight.rto.next(*entropy);
     if (mutant(Mutant::purge_on_puback)) out.push_back(Purge{{{key, flight.last, flight.last}}});
-    return;
+    return build_ahead(key, row);
   }
 }
 
@@ -293,6 +294,7 @@ void Session::Impl::start_new_run() {
   greeting.reset();
   for (auto& [key, row] : rows) {
     row.flight.reset();
+    row.ahead.reset();
     row.granted = false;
   }
   notice(Notice::Kind::new_run, "this run's keys were seen in use elsewhere: a new run has begun");

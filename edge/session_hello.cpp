@@ -262,6 +262,7 @@ void Session::Impl::apply_entry(const es1::WelcomeEntry& entry) {
   StreamKey key{{entry.epoch()}, static_cast<StreamId>(entry.stream())};
   Row& row = rows[key];
   row.doubted = false;
+  if (verdict != Verdict::same) row.ahead.reset();
   if (verdict == Verdict::same) {
     rehome_listed_gaps(entry, key);
     return apply_same(row, *view.find(key), entry, key);

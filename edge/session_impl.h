@@ -40,6 +40,7 @@ struct Row {
   Rung rung = Rung::normal;
   std::optional<MonoTime> too_large_since;  // its next single block does not get through
   std::optional<Flight> flight;
+  std::optional<Flight> ahead;  // made while `flight` is out: what follows it, ready to go
 };
 
 struct Greeting {
@@ -155,6 +156,10 @@ struct Session::Impl {
   bool lane_idle(StreamId lane) const;
   uint32_t flights_on_credit() const;
   bool build_flight(StreamKey key, Row& row);
+  bool take_ahead(Row& row);
+  void build_ahead(StreamKey key, Row& row);
+  std::optional<Cut> cut(StreamKey key, const Row& row, Seq after);
+  Flight make_flight(const Cut& cut);
   void publish(StreamKey key, Flight& flight);
   void on_ack(const es1::Ack& ack, bool send_on);
   void on_doubt(const es1::Ack& ack);

@@ -81,17 +81,14 @@ void Session::Impl::pump() {
   }
 }
 
-// Cuts, encodes and seals the next batch of a row. False: nothing could be cut; the row then waits
-// for a newer view.
-bool Session::Impl::build_flight(StreamKey key, Row& row) {
+// The batch that follows `after` in a row, sized to what gets through.
+std::optional<Cut> Session::Impl::cut(StreamKey key, const Row& row, Seq after) {
   const StreamView* stream = view.find(key);
   CutOrder order;
   order.key = key;
-  order.after = row.cursor;
+  order.after = after;
   order.head = end_of(key);
   if (stream && !stream->moved && !stream->moving) {
-    order.border = stream->border;
-    order.head = stream->head;
     order.c_head = stream->c_head;
   } else if (std::optional<Hash> c = reader->c_at(key, order.head)) {
     order.c_head = *c;
@@ -108,31 +105,63 @@ bool Session::Impl::build_flight(StreamKey key, Row& row) {
   order.raw_bytes = static_cast<size_t>(static_cast<double>(order.frame_bytes) * ratio_now);
   order.rung = row.rung;
   order.zstd_level = config.zstd_level;
-  std::optional<Cut> cut = cut_batch(*reader, order);
-  row.stalled = !cut || cut->items == 0;
-  if (cut && cut->unreadable && cut->items == 0) {
-    out.push_back(MarkCorrupt{key, *cut->unreadable});
+  std::optional<Cut> made = cut_batch(*reader, order);
+  if (made && made->raw_bytes > 0 && row.rung == Rung::normal) {
+    double seen = static_cast<double>(made->raw_bytes) / static_cast<double>(made->body.size() + 1);
+    ratio_now = std::clamp(ratio_now + (seen - ratio_now) / 4, 1.0, 64.0);
+  }
+  return made;
+}
+
+Flight Session::Impl::make_flight(const Cut& cut) {
+  Flight flight;
+  flight.first = cut.first;
+  flight.last = cut.last;
+  flight.c_last = cut.c_last;
+  flight.single = cut.items == 1;
+  flight.purged_to = cut.purged_to;
+  flight.rto.reset(ack_time.rto_ms());
+  Sealed sealed = channel->seal(FrameType::batch, cut.body);
+  flight.nonce = sealed.nonce;
+  flight.frame = std::move(sealed.frame);
+  return flight;
+}
+
+// The next batch of a row. False: nothing could be cut; the row then waits for a newer view.
+bool Session::Impl::build_flight(StreamKey key, Row& row) {
+  if (take_ahead(row)) return true;
+  std::optional<Cut> made = cut(key, row, row.cursor);
+  row.stalled = !made || made->items == 0;
+  if (!row.stalled) {
+    row.flight = make_flight(*made);
+    return true;
+  }
+  if (made && made->unreadable) {
+    out.push_back(MarkCorrupt{key, *made->unreadable});
     notice(Notice::Kind::corrupt_block, std::string("a block of lane ") + name_of(key.stream) +
                                             " could not be read back: it is named as a gap");
   }
-  if (row.stalled) return false;
-  if (cut->raw_bytes > 0 && row.rung == Rung::normal) {
-    double seen = static_cast<double>(cut->raw_bytes) / static_cast<double>(cut->body.size() + 1);
-    ratio_now = std::clamp(ratio_now + (seen - ratio_now) / 4, 1.0, 64.0);
-  }
-  Flight flight;
-  flight.first = cut->first;
-  flight.last = cut->last;
-  flight.c_last = cut->c_last;
-  flight.raw_bytes = cut->raw_bytes;
-  flight.single = cut->items == 1;
-  flight.purged_to = cut->purged_to;
-  flight.rto.reset(ack_time.rto_ms());
-  Sealed sealed = channel->seal(FrameType::batch, cut->body);
-  flight.nonce = sealed.nonce;
-  flight.frame = std::move(sealed.frame);
+  return false;
+}
+
+bool Session::Impl::take_ahead(Row& row) {
+  if (!row.ahead) return false;
+  Flight flight = std::move(*row.ahead);
+  row.ahead.reset();
+  bool fits = flight.frame.size() <= std::min(frame_limit, frame_cap());
+  if (flight.first != row.cursor.next() || row.rung != Rung::normal || !fits) return false;
   row.flight = std::move(flight);
   return true;
+}
+
+// While a batch of a backlog is out, the next one is made, so that link and cloud need not wait for
+// it.
+void Session::Impl::build_ahead(StreamKey key, Row& row) {
+  Seq after = row.flight->last;
+  bool backlog = after < end_of(key) && reader->waiting(key, after).bytes >= frame_limit / 2;
+  if (state != State::active || row.ahead || row.rung != Rung::normal || !backlog) return;
+  std::optional<Cut> made = cut(key, row, after);
+  if (made && made->items > 0) row.ahead = make_flight(*made);
 }
 
 void Session::Impl::publish(StreamKey key, Flight& flight) {
