@@ -35,6 +35,7 @@ struct MqttOptions {
   size_t waiting_max = 256;      // publishes not yet taken by the client; more fail at once
   std::string will_topic, will_payload;  // QoS 0, not retained; an empty topic: none
   std::vector<std::string> filters;      // subscribed at QoS 1
+  bool subscribed = true;                // false: only once subscribe(true) says so
 };
 
 struct MqttUrl {
