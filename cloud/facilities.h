@@ -17,13 +17,13 @@ namespace egret::cloud {
 // Why a site wants a person, most urgent last. On the page in these words.
 enum class Attention : uint8_t {
   none,
-  never_seen,
+  revoked,
   behind,
-  silent,
   quarantine,
   gap,
-  incident,
-  revoked
+  never_seen,
+  silent,
+  incident
 };
 const char* name_of(Attention attention);
 
@@ -53,6 +53,8 @@ struct FacilitiesQuery {
   SafePolicy safe = SafePolicy::by_default;
   int64_t safe_age_ms = 72LL * 3600 * 1000;
   int64_t silent_after_ms = 15 * 60 * 1000;  // no HELLO for this long: silent
+  int64_t stalled_after_ms =
+      10 * 60 * 1000;  // something waits, and none of it came for this long: behind
   // Measured by a running server; without it the rate comes from the rows' marks.
   const std::map<Facility, double>* rates = nullptr;
 };
