@@ -31,6 +31,7 @@ using rocksdb::Status;
 // tables.
 constexpr uint64_t kReclaimRestBytes = 1 << 20;
 constexpr std::chrono::seconds kDiskScanEvery{1};
+constexpr uint64_t kTableBytes = 4 << 20;
 
 Slice slice(ByteView b) {
   return {b.data(), b.size()};
@@ -116,6 +117,7 @@ rocksdb::DBOptions db_options(const KvOptions& o) {
   // Disk: everything that is not data is bounded too.
   db.max_total_wal_size = o.log_bytes_max;
   db.max_manifest_file_size = 1 << 20;
+  db.manifest_preallocation_size = 64 << 10;
   db.keep_log_file_num = 2;
   db.max_log_file_size = 128 << 10;
   db.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
@@ -140,8 +142,8 @@ rocksdb::ColumnFamilyOptions family_options(const KvOptions& o,
   cf.write_buffer_size = o.memtable_bytes;
   // The default is an eighth of the memtable, taken whole by a space that holds a single key.
   cf.arena_block_size = 64 << 10;
-  cf.target_file_size_base = o.memtable_bytes;
-  cf.max_bytes_for_level_base = 4 * o.memtable_bytes;
+  cf.target_file_size_base = kTableBytes;
+  cf.max_bytes_for_level_base = 4 * kTableBytes;
   cf.level_compaction_dynamic_level_bytes = true;
   cf.compression = o.compress ? rocksdb::kZSTD : rocksdb::kNoCompression;
   cf.compression_opts.level = 1;

@@ -17,7 +17,7 @@ namespace egret {
 struct KvOptions {
   std::filesystem::path dir;
   Space spaces = 1;                 // 0 … spaces-1
-  size_t memtable_bytes = 4 << 20;  // a space
+  size_t memtable_bytes = 2 << 20;  // a space
   size_t memtables_total_bytes = 16 << 20;
   size_t cache_bytes = 4 << 20;
   size_t log_bytes_max = 16 << 20;  // write-ahead log before the oldest space is flushed
