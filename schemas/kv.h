@@ -28,7 +28,7 @@ class KvBatch {
  public:
   void put(Space space, Bytes key, Bytes value);
   void erase(Space space, Bytes key);
-  void erase_range(Space space, Bytes first, Bytes end);  // [first, end)
+  void erase_range(Space space, Bytes first, Bytes end);  // [first, end); nothing when end <= first
   bool empty() const { return ops_.empty(); }
   const std::vector<KvOp>& ops() const { return ops_; }
   size_t bytes() const { return bytes_; }
@@ -54,7 +54,8 @@ class Kv {
   virtual Result<void> scan_back(Space space, ByteView first, ByteView end, const Visit& visit) const = 0;
   // Bytes on disk, everything counted (logs, tables, manifests).
   virtual uint64_t disk_bytes() const = 0;
-  // Gives whole files of [first, end) back without waiting for compaction; the range must be erased already.
+  // Gives the disk of [first, end) back: whole files at once, the rest soon, beside the caller. The range must
+  // have been erased by a write that was synced, or a crash brings part of it back.
   virtual void reclaim(Space space, ByteView first, ByteView end) = 0;
 };
 

@@ -19,6 +19,7 @@
 #include <thread>
 
 #include "schemas/kv_wal.h"
+#include "schemas/limits.h"
 
 namespace egret {
 namespace {
@@ -31,7 +32,6 @@ using rocksdb::Status;
 // tables.
 constexpr uint64_t kReclaimRestBytes = 1 << 20;
 constexpr std::chrono::seconds kDiskScanEvery{1};
-constexpr uint64_t kTableBytes = 4 << 20;
 
 Slice slice(ByteView b) {
   return {b.data(), b.size()};
@@ -388,7 +388,7 @@ Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& o) {
   std::vector<rocksdb::ColumnFamilyHandle*> families;
   rocksdb::DB* opened = nullptr;
   Status s = rocksdb::DB::Open(db, o.dir.string(), wanted, &families, &opened);
-  if (!s.ok() && o.salvage && code_of(s) == Errc::corrupt) {
+  if (!s.ok() && o.salvage && code_of(s) != Errc::locked) {
     s = rocksdb::RepairDB(o.dir.string(), db, wanted);
     if (s.ok()) s = rocksdb::DB::Open(db, o.dir.string(), wanted, &families, &opened);
   }

@@ -16,11 +16,11 @@ namespace {
 
 // RocksDB's log format (db/log_format.h there): blocks of 32 KiB; in each, fragments of
 // crc32c(4, masked, over type and payload) · length(2, little-endian) · type(1) · payload.
-constexpr size_t kBlockBytes = 32 * 1024;
-constexpr size_t kHeaderBytes = 7;
+constexpr size_t kBlockSize = 32 * 1024;
+constexpr size_t kHeaderSize = 7;
 // A record is a write batch: sequence(8) · count(4) · operations.
 constexpr size_t kBatchCountAt = 8;
-constexpr size_t kBatchHeaderBytes = 12;
+constexpr size_t kBatchHeaderSize = 12;
 enum class Part : uint8_t { full = 1, first = 2, middle = 3, last = 4 };
 
 struct Fragment {
@@ -29,7 +29,7 @@ struct Fragment {
   bool begins_record() const { return part == Part::full || part == Part::first; }
   // After recovery RocksDB writes an empty batch, to keep the sequence: it holds nothing to lose.
   bool holds_data() const {
-    return payload.size() > kBatchHeaderBytes &&
+    return payload.size() > kBatchHeaderSize &&
            payload.substr(kBatchCountAt, 4) != ByteView("\0\0\0\0", 4);
   }
 };
@@ -47,14 +47,14 @@ uint32_t masked_crc32c(ByteView bytes) {
 }
 
 std::optional<Fragment> fragment_at(ByteView log, size_t at) {
-  const ByteView block = log.substr(at, kBlockBytes - at % kBlockBytes);
-  if (block.size() < kHeaderBytes) return {};
+  const ByteView block = log.substr(at, kBlockSize - at % kBlockSize);
+  if (block.size() < kHeaderSize) return {};
   const size_t length = little_endian(block.substr(4, 2));
   const uint8_t type = uint8_t(block[6]);
   if (type < uint8_t(Part::full) || type > uint8_t(Part::last)) return {};
-  if (length > block.size() - kHeaderBytes) return {};
+  if (length > block.size() - kHeaderSize) return {};
   if (masked_crc32c(block.substr(6, 1 + length)) != little_endian(block.substr(0, 4))) return {};
-  return Fragment{Part(type), block.substr(kHeaderBytes, length)};
+  return Fragment{Part(type), block.substr(kHeaderSize, length)};
 }
 
 // Where the whole records of `log` end; log.size() when all of it is whole.
@@ -62,8 +62,8 @@ size_t whole_until(ByteView log) {
   size_t at = 0, whole = 0;
   bool inside = false;
   while (at < log.size()) {
-    const size_t left = kBlockBytes - at % kBlockBytes;
-    if (left < kHeaderBytes) {  // too little for a header: padding
+    const size_t left = kBlockSize - at % kBlockSize;
+    if (left < kHeaderSize) {  // too little for a header: padding
       at += left;
       if (!inside) whole = std::min(at, log.size());
       continue;
@@ -71,7 +71,7 @@ size_t whole_until(ByteView log) {
     const auto fragment = fragment_at(log, at);
     if (!fragment || fragment->begins_record() == inside) return whole;
     inside = fragment->part == Part::first || fragment->part == Part::middle;
-    at += kHeaderBytes + fragment->payload.size();
+    at += kHeaderSize + fragment->payload.size();
     if (!inside) whole = at;
   }
   return whole;

@@ -112,6 +112,10 @@ inline constexpr uint64_t kEpochRecordsMax = uint64_t{1} << 31;  // then the run
 inline constexpr int kIngestZstdLevel = 1;
 inline constexpr size_t kMoveStepBlocks = 32;  // re-homed in one Batch
 
+// ---- the stores' files ----
+inline constexpr size_t kTableBytes = 4 * kMiB;        // a RocksDB table: what can be dropped whole
+inline constexpr size_t kReclaimRestBytes = 1 * kMiB;  // more than this left of a reclaimed range: compact it
+
 // ---- formats ----
 inline constexpr uint32_t kEdgeFormat = 1;
 inline constexpr uint32_t kCloudFormat = 1;

@@ -1,10 +1,10 @@
 #include "schemas/seal.h"
 
 #include <catch2/catch.hpp>
-#include <random>
 
 #include "schemas/chain.h"
 #include "schemas/limits.h"
+#include "tests/sim/seeded_entropy.h"
 #include "tests/unit/schemas/vectors.h"
 
 using namespace egret;
@@ -13,15 +13,6 @@ using egret::test::unhex;
 using egret::test::Vector;
 
 namespace {
-
-class Seeded final : public Entropy {
- public:
-  explicit Seeded(uint64_t seed) : random_(seed) {}
-  uint64_t next() override { return random_(); }
-
- private:
-  std::mt19937_64 random_;
-};
 
 class Given final : public Entropy {  // hands out the bytes it was given
  public:
@@ -46,7 +37,7 @@ struct Ends {
   std::unique_ptr<Channel> edge, cloud;
 
   explicit Ends(uint64_t seed = 1, Facility name = "clinic-7") : fac(std::move(name)) {
-    Seeded entropy(seed);
+    SeededEntropy entropy(seed);
     region = make_region_key(entropy);
     site = make_site_key(entropy);
     edge = open_edge_channel(fac, region.public_key(), site, entropy);
@@ -200,7 +191,7 @@ TEST_CASE("a frame opens only in its direction, for its facility, its session an
   const auto other_name = Ends::join("clinic-8", ends.region, ends.enc());
   CHECK(other_name->sid() == ends.cloud->sid());
   CHECK(refusal(*other_name, batch) == Errc::bad_frame);
-  Seeded entropy(9);
+  SeededEntropy entropy(9);
   const auto other_region = Ends::join(ends.fac, make_region_key(entropy), ends.enc());
   CHECK(refusal(*other_region, batch) == Errc::bad_frame);
   CHECK(refusal(*other_region, ends.edge->seal(FrameType::hello, "").frame) == Errc::bad_frame);
@@ -251,7 +242,7 @@ TEST_CASE("an enc of the wrong length or of low order is refused") {
 }
 
 TEST_CASE("keys come from the entropy given and from nowhere else") {
-  Seeded a(5), b(5), c(6);
+  SeededEntropy a(5), b(5), c(6);
   const auto first = make_site_key(a);
   CHECK(first.seed == make_site_key(b).seed);
   CHECK(first.seed != make_site_key(c).seed);
