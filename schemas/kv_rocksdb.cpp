@@ -202,6 +202,7 @@ class RocksKv final : public Kv {
   mutable std::atomic<uint64_t> written_since_ = 0;
 
   // What is left of reclaimed ranges is worked off beside the writer.
+  std::atomic<uint64_t> logged_ = 0;  // since all spaces were flushed
   std::mutex pending_mutex_;
   std::condition_variable pending_changed_;
   std::vector<std::optional<Range>> pending_;  // a space
@@ -253,6 +254,7 @@ Result<void> RocksKv::write(const KvBatch& batch, bool sync) {
     return e;
   }
   written_since_ += out.GetDataSize();
+  logged_ += out.GetDataSize();
   return {};
 }
 
@@ -304,7 +306,7 @@ void RocksKv::reclaim(Space space, ByteView first, ByteView end) {
   db_->GetApproximateSizes(what, family(space), &range, 1, &rest).PermitUncheckedError();
   std::lock_guard lock(pending_mutex_);
   std::optional<Range>& pending = pending_[space];
-  if (!pending && rest < kReclaimRestBytes) return;
+  if (!pending && rest < kReclaimRestBytes && logged_ < kReclaimLogBytes) return;
   if (!pending) pending = Range{Bytes(first), Bytes(end)};
   pending->first = std::min(pending->first, Bytes(first));
   pending->end = std::max(pending->end, Bytes(end));
@@ -324,6 +326,7 @@ void RocksKv::reclaim_rests() {
       work.swap(pending_);
     }
     // All spaces, for the smallest unflushed one keeps the whole log.
+    logged_ = 0;
     db_->Flush(rocksdb::FlushOptions(), families_).PermitUncheckedError();
     for (Space space = 0; space < work.size(); ++space) {
       if (work[space]) reclaim_rest(space, *work[space]);

@@ -115,6 +115,7 @@ inline constexpr size_t kMoveStepBlocks = 32;  // re-homed in one Batch
 // ---- the stores' files ----
 inline constexpr size_t kTableBytes = 4 * kMiB;        // a RocksDB table: what can be dropped whole
 inline constexpr size_t kReclaimRestBytes = 1 * kMiB;  // more than this left of a reclaimed range: compact it
+inline constexpr size_t kReclaimLogBytes = 4 * kMiB;   // more than this logged since: flush, so that logs go too
 
 // ---- formats ----
 inline constexpr uint32_t kEdgeFormat = 1;
