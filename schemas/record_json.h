@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <vector>
 
 #include "schemas/record.h"
 
@@ -31,6 +32,14 @@ struct JsonOutcome {
 // too_large (over kRequestBytesMax or kRecordsPerRequestMax).
 Result<void> records_from_json(ByteView text, JsonForm form, const Facility& fac,
                                const std::function<void(JsonOutcome)>& each);
+
+// A POST of telemetry, at most kTelemetryRequestBytesMax (record.schema.json, $defs/TelemetryRequest):
+//   {"sens": 2, "purpose": ["quality"], "time_unit": "ns" | "us" | "ms" | "s", "resource": {...},
+//    "series": [{"name": "gpu.temperature", "unit": "Cel", "kind": "gauge", "labels": {"gpu": "0"},
+//                "points": [[t, 71.5], [t, 72, ["estimated"]], [t, null]]}]}
+// sens and purpose may be left out (2, quality). time_unit is of every t in points, ns when left out; start_ns is ns
+// always. Errors: bad_input names series, point and what is allowed ("series[2].points[17]: ..."); too_large.
+Result<std::vector<NewBody>> telemetry_from_json(ByteView request, const Facility& fac);
 
 // One line, no line end; fields in order of their numbers; derived logical_ids are written out. Fields of a newer schema
 // are not in it. Errors: bad_input, unknown_kind.

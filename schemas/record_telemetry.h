@@ -1,42 +1,38 @@
 // Record telemetry: one POST of series and points becomes TelemetryBatch bodies, cut by its content alone.
 // Promises: the same request gives the same bodies, so a retry has no effect; each body is at most
-// kTelemetryBodyBytesMax (a single histogram point may be more, never over kBodyBytesMax); points of a series are a
-// set by time, sorted.
-// Leaves to others: the shape of the JSON (record.schema.json, $defs/TelemetryRequest), OTLP and Prometheus (agent).
+// kTelemetryBodyBytesMax; the points of a series are a set by time, sorted.
+// Leaves to others: the shape of the JSON (record_json.h, record.schema.json), OTLP and Prometheus (agent/doors).
 #pragma once
 
 #include <vector>
 
 #include "schemas/record.h"
-
-namespace egret::v1 {
-class Series;
-class TelemetryBatch;
-}  // namespace egret::v1
+#include "schemas/record.pb.h"
 
 namespace egret {
 
-// POST /v1/telemetry, at most kTelemetryRequestBytesMax:
-//   {"sens": 2, "purpose": ["quality"], "time_unit": "ns" | "us" | "ms" | "s",
-//    "resource": {...}, "series": [{"name", "unit", "kind", "temporality", "labels": {..}, "start_ns",
-//                                   "points": [[t, value], [t, value, ["historical"]], ...]}]}
-// sens and purpose may be left out (2, quality); time_unit is that of every t in points and is ns when left out.
-// Errors: bad_input names series, point and what is allowed; too_large.
-Result<std::vector<NewBody>> telemetry_from_json(ByteView request, const Facility& fac);
-
-// The same from series that a door has put together: `whole` is a Body with a telemetry_batch of any size.
-Result<std::vector<NewBody>> cut_telemetry(const v1::Body& whole, const Facility& fac);
-
-// One point of whole or floating numbers.
-struct Point {
-  uint64_t t_ns = 0;
-  bool is_double = false;
-  int64_t i64 = 0;
-  double f64 = 0;
+// One point of a series; its value is in the place that the series' kind asks for.
+template <class Value>
+struct TimedPoint {
+  uint64_t t_ns = 0;  // since 1970
+  Value value{};
   uint32_t flags = 0;  // v1::Series::Flag bits
+  // FLAG_NO_RECORDED_VALUE: `value` must be Value{}.
 };
-// Sorts by time, drops a point stated twice, and writes the columns of `series`. A series with one double is all double.
-// Errors: bad_input: two different values at one time, a value that is not finite, a time outside 1970-2200.
-Result<void> set_points(v1::Series& series, std::vector<Point> points);
+
+// Sorts by time, keeps a point that is stated twice once, and writes the columns of `series` (which had none).
+// Errors: bad_input: two different points at one time.
+Result<void> set_points(v1::Series& series, std::vector<TimedPoint<double>> points);
+Result<void> set_points(v1::Series& series, std::vector<TimedPoint<int64_t>> points);
+Result<void> set_points(v1::Series& series, std::vector<TimedPoint<v1::Histogram>> points);
+Result<void> set_points(v1::Series& series, std::vector<TimedPoint<v1::ExpHistogram>> points);
+Result<void> set_points(v1::Series& series, std::vector<TimedPoint<std::string>> points);
+
+// Do the columns of a series fit each other and its kind? Errors: bad_input, its text starts with the column.
+Result<void> check_columns(const v1::Series& series);
+
+// `whole`: a Body with sens, purpose and a telemetry_batch of any size. Series and points keep their order; a series
+// that does not fit goes on in the next body. Errors: bad_input, too_large (one point or descriptor alone is over).
+Result<std::vector<NewBody>> cut_telemetry(const v1::Body& whole, const Facility& fac);
 
 }  // namespace egret
