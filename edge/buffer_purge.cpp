@@ -88,7 +88,7 @@ void Buffer::retire_if_done(Change& change, EpochNo no) const {
   if (!std::ranges::all_of(epoch.streams, over)) return;
   FinishedRow entry;
   entry.entry = finished_entry(epoch);
-  entry.hash = sha256(Bytes(view(change.store.finished_hash)) += entry.entry);
+  entry.hash = sha256(Bytes(egret::view(change.store.finished_hash)) += entry.entry);
   Bytes index;
   put_u64(index, change.store.finished_count);
   const Bytes borders = border_key(no, StreamId::critical, {0}).substr(0, 5);

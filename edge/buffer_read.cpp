@@ -249,7 +249,7 @@ std::optional<FinishedStreamView> Buffer::finished_stream(StreamKey key) const {
   if (!row || !entry.ParseFromString(row->entry)) return std::nullopt;
   for (const es1::FinishedStream& s : entry.streams()) {
     if (s.stream() != uint32_t(key.stream) || s.c_purged().size() != 32) continue;
-    return FinishedStreamView{key, {s.purged()}, take<32>(s.c_purged()), s.moved()};
+    return FinishedStreamView{key, {s.purged()}, egret::take<32>(s.c_purged()), s.moved()};
   }
   return std::nullopt;
 }
