@@ -50,6 +50,7 @@ struct MessageRules {
   const google::protobuf::Descriptor* descriptor = nullptr;
   bool as_time = false;
   std::vector<FieldRules> fields;  // in order of their numbers
+  std::vector<size_t> by_index;    // FieldDescriptor::index() -> place in `fields`
   struct ExactlyOne {
     std::vector<const FieldRules*> fields;
     std::string names;  // "value or absent_reason"
