@@ -1,0 +1,48 @@
+// BlockReader: the records of stored blocks, whole again: bodies of duplicates and quarantined
+// records are fetched. Promises: what it gives back is byte for byte what came in; a record that
+// was deleted is said to be so, never made up. The last blocks stay decoded, since duplicates point
+// to neighbours. Leaves to others: proving it (verify), writing it out (export).
+#pragma once
+
+#include <list>
+#include <map>
+
+#include "cloud/stored_block.h"
+
+namespace egret::cloud {
+
+struct ReadRecord {
+  EntryKind kind = EntryKind::applied;
+  Bytes record;       // empty when `gone`
+  bool gone = false;  // deleted on purpose: its bytes are not there any more
+  Place body_at;      // duplicate
+  Hash hash{};        // quarantined: SHA-256(record); deleted, erased: the tombstone
+};
+
+class BlockReader {
+ public:
+  explicit BlockReader(const Kv& kv) : kv_(kv) {}
+  // The block that begins with `first`. not_found: there is none; corrupt.
+  Result<std::vector<StoredEntry>> block(const Facility& fac, StreamKey key, Seq first);
+  // What an entry of `block` stands for. Views of `block` stay good. Errors: not_found (it points
+  // to nothing), corrupt.
+  Result<ReadRecord> whole(const Facility& fac, const StoredEntry& entry);
+  // The entry at a place. Errors: as above.
+  Result<ReadRecord> at(const Facility& fac, const Place& place);
+
+ private:
+  struct Decoded {
+    Bytes raw;
+    std::vector<StoredEntry> entries;
+  };
+  using Name = std::pair<StreamKey, Seq>;
+  Result<const Decoded*> load(const Facility& fac, StreamKey key, Seq first);
+  Result<StoredEntry> entry_at(const Facility& fac, const Place& place);
+
+  const Kv& kv_;
+  Facility fac_;                                // whose blocks are in the cache
+  std::list<std::pair<Name, Decoded>> recent_;  // newest first; nodes do not move
+  Bytes raw_;                                   // of the block last asked for
+};
+
+}  // namespace egret::cloud

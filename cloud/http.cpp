@@ -1,0 +1,300 @@
+#include "cloud/http.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <sys/stat.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/basic_stream.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+#include <charconv>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+namespace egret::cloud {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using boost::system::error_code;
+using std::chrono::milliseconds;
+
+template <class Protocol>
+using Stream = beast::basic_stream<Protocol, asio::any_io_executor>;
+using Response = http::response<http::string_body>;
+
+// Where an answer is put, by whatever thread, perhaps long after the server has gone.
+struct Slot {
+  std::mutex lock;
+  bool filled = false;
+  HttpResponse response;
+  std::function<void()> wake;  // none: nobody waits any more
+
+  void put(HttpResponse with) {
+    std::lock_guard held(lock);
+    if (filled) return;
+    filled = true;
+    response = std::move(with);
+    if (wake) wake();
+  }
+};
+
+HttpResponse plain(unsigned status, std::string text) {
+  HttpResponse out;
+  out.status = status;
+  out.body = std::move(text);
+  return out;
+}
+
+// Wakes one waiting coroutine; what it holds of the server goes with it.
+class Waiter {
+ public:
+  Waiter(std::shared_ptr<Slot> slot, const asio::any_io_executor& executor, int64_t patience_ms)
+      : slot_(std::move(slot)),
+        timer_(std::make_shared<asio::steady_timer>(executor, milliseconds(patience_ms))) {
+    std::lock_guard held(slot_->lock);
+    slot_->wake = [executor, timer = timer_] {
+      asio::post(executor, [timer] { timer->cancel(); });
+    };
+  }
+  ~Waiter() {
+    std::lock_guard held(slot_->lock);
+    slot_->wake = nullptr;
+  }
+  Waiter(const Waiter&) = delete;
+  Waiter& operator=(const Waiter&) = delete;
+
+  asio::steady_timer& timer() { return *timer_; }
+  HttpResponse result() {
+    std::lock_guard held(slot_->lock);
+    if (slot_->filled) return std::move(slot_->response);
+    slot_->filled = true;
+    return plain(503, "no answer in time; the store may be busy\n");
+  }
+
+ private:
+  std::shared_ptr<Slot> slot_;
+  std::shared_ptr<asio::steady_timer> timer_;
+};
+
+Response render(HttpResponse&& from, unsigned version, bool keep_alive, bool head) {
+  Response out(static_cast<http::status>(from.status), version);
+  out.set(http::field::content_type, from.content_type);
+  out.set("X-Content-Type-Options", "nosniff");
+  out.set(http::field::cache_control, "no-store");
+  for (const auto& [name, value] : from.headers) out.set(name, value);
+  out.keep_alive(keep_alive);
+  size_t size = from.body.size();
+  if (!head) out.body() = std::move(from.body);
+  out.content_length(size);
+  return out;
+}
+
+// What a request that cannot be read is told; nullopt: nothing, the client has gone.
+std::optional<HttpResponse> answer_to(const error_code& error) {
+  if (error == http::error::body_limit) return plain(413, "the body is too large\n");
+  if (error == http::error::header_limit) return plain(431, "the header is too large\n");
+  if (error == http::error::end_of_stream || error == beast::error::timeout) return std::nullopt;
+  if (error.category() == make_error_code(http::error::bad_target).category())
+    return plain(400, "this is no HTTP/1.1 request\n");
+  return std::nullopt;
+}
+
+struct Listener {
+  HttpHandler handler;
+  HttpLimits limits;
+  size_t open = 0;
+};
+
+// Counts a connection as long as it lives.
+class Place {
+ public:
+  explicit Place(Listener& listener) : listener_(listener) { ++listener_.open; }
+  ~Place() { --listener_.open; }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+
+ private:
+  Listener& listener_;
+};
+
+template <class Protocol>
+asio::awaitable<bool> respond(Stream<Protocol>& stream, Listener& listener, Response response) {
+  error_code error;
+  stream.expires_after(milliseconds(listener.limits.idle_ms));
+  co_await http::async_write(stream, response, asio::redirect_error(asio::use_awaitable, error));
+  co_return !error && response.keep_alive();
+}
+
+template <class Protocol>
+asio::awaitable<bool> one_request(Stream<Protocol>& stream, Listener& listener,
+                                  beast::flat_buffer& buffer) {
+  http::request_parser<http::string_body> parser;
+  parser.header_limit(static_cast<std::uint32_t>(listener.limits.header_bytes));
+  parser.body_limit(listener.limits.body_bytes);
+  error_code error;
+  stream.expires_after(milliseconds(listener.limits.idle_ms));
+  co_await http::async_read(stream, buffer, parser,
+                            asio::redirect_error(asio::use_awaitable, error));
+  if (error) {
+    auto refusal = answer_to(error);
+    if (refusal) co_await respond(stream, listener, render(std::move(*refusal), 11, false, false));
+    co_return false;
+  }
+  auto request = parser.release();
+  HttpRequest in;
+  in.method = std::string(request.method_string());
+  in.path = std::string(request.target().substr(0, request.target().find('?')));
+  in.body = std::move(request.body());
+  auto slot = std::make_shared<Slot>();
+  Waiter waiter(slot, stream.get_executor(), listener.limits.answer_ms);
+  listener.handler(in, [slot](HttpResponse response) { slot->put(std::move(response)); });
+  // An answer that is there already has woken the timer before it was awaited; its cancellation is
+  // posted, and so comes after the wait has begun.
+  co_await waiter.timer().async_wait(asio::redirect_error(asio::use_awaitable, error));
+  HttpResponse answer = waiter.result();
+  bool head = request.method() == http::verb::head;
+  Response response = render(std::move(answer), request.version(), request.keep_alive(), head);
+  bool more = co_await respond(stream, listener, std::move(response));
+  co_return more;
+}
+
+template <class Protocol>
+asio::awaitable<void> serve(typename Protocol::socket socket, std::shared_ptr<Listener> shared) {
+  Listener& listener = *shared;
+  Place place(listener);
+  Stream<Protocol> stream(std::move(socket));
+  beast::flat_buffer buffer(listener.limits.header_bytes + listener.limits.body_bytes);
+  bool more = true;
+  while (more) {
+    bool again = co_await one_request(stream, listener, buffer);
+    more = again;
+  }
+  error_code ignored;
+  stream.socket().shutdown(Protocol::socket::shutdown_both, ignored);
+}
+
+template <class Protocol>
+asio::awaitable<void> accept_all(typename Protocol::acceptor acceptor,
+                                 std::shared_ptr<Listener> listener) {
+  auto executor = acceptor.get_executor();
+  for (;;) {
+    error_code error;
+    typename Protocol::socket socket(executor);
+    co_await acceptor.async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
+    if (error == asio::error::operation_aborted) co_return;
+    if (error) {
+      // Out of descriptors, most likely: a short rest instead of a spin.
+      asio::steady_timer rest(executor, milliseconds(100));
+      co_await rest.async_wait(asio::redirect_error(asio::use_awaitable, error));
+      continue;
+    }
+    if (listener->open >= listener->limits.connections) continue;
+    asio::co_spawn(executor, serve<Protocol>(std::move(socket), listener), asio::detached);
+  }
+}
+
+Error bad_address(const std::string& address, const std::string& why) {
+  return {Errc::config, fmt::format("http: cannot listen on '{}': {}", address, why)};
+}
+
+Result<asio::ip::tcp::endpoint> parse_address(const std::string& address) {
+  size_t colon = address.rfind(':');
+  if (colon == std::string::npos) return bad_address(address, "write host:port");
+  std::string host = address.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
+    host = host.substr(1, host.size() - 2);
+  unsigned port = 0;
+  const char* end = address.data() + address.size();
+  auto [stop, failed] = std::from_chars(address.data() + colon + 1, end, port);
+  if (failed != std::errc{} || stop != end || port > 65'535)
+    return bad_address(address, "the port is 0 to 65535");
+  error_code error;
+  auto ip = asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host, error);
+  if (error) return bad_address(address, "the host is an IP address or localhost");
+  return asio::ip::tcp::endpoint(ip, static_cast<uint16_t>(port));
+}
+
+}  // namespace
+
+struct HttpServer::Impl {
+  explicit Impl(HttpLimits l) : limits(l) {}
+  template <class Protocol>
+  void open(typename Protocol::acceptor acceptor, HttpHandler handler) {
+    auto listener = std::make_shared<Listener>(Listener{std::move(handler), limits});
+    asio::co_spawn(io, accept_all<Protocol>(std::move(acceptor), std::move(listener)),
+                   asio::detached);
+  }
+
+  HttpLimits limits;
+  std::vector<std::filesystem::path> paths;
+  asio::io_context io{1};
+  std::thread thread;
+};
+
+HttpServer::HttpServer(HttpLimits limits) : impl_(std::make_unique<Impl>(limits)) {}
+
+HttpServer::~HttpServer() {
+  impl_->io.stop();
+  if (impl_->thread.joinable()) impl_->thread.join();
+  for (const auto& path : impl_->paths) {
+    std::error_code ignored;
+    std::filesystem::remove(path, ignored);
+  }
+}
+
+Result<uint16_t> HttpServer::listen_tcp(const std::string& address, HttpHandler handler) {
+  auto endpoint = parse_address(address);
+  if (!endpoint) return endpoint.error();
+  asio::ip::tcp::acceptor acceptor(impl_->io);
+  error_code error;
+  acceptor.open(endpoint->protocol(), error);
+  if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
+  if (!error) acceptor.bind(*endpoint, error);
+  if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+  if (error) return bad_address(address, error.message());
+  uint16_t port = acceptor.local_endpoint().port();
+  impl_->open<asio::ip::tcp>(std::move(acceptor), std::move(handler));
+  return port;
+}
+
+Result<void> HttpServer::listen_unix(const std::filesystem::path& path, HttpHandler handler) {
+  using Local = asio::local::stream_protocol;
+  if (path.native().size() > 100)
+    return bad_address(path.string(), "the path is over 100 characters");
+  Local::endpoint endpoint(path.string());
+  error_code error;
+  Local::socket probe(impl_->io);
+  probe.connect(endpoint, error);
+  if (!error)
+    return Error{Errc::locked, fmt::format("'{}': another process listens there", path.string())};
+  std::error_code ignored;
+  if (std::filesystem::is_socket(path, ignored)) std::filesystem::remove(path, ignored);
+  Local::acceptor acceptor(impl_->io);
+  error.clear();
+  acceptor.open(endpoint.protocol(), error);
+  // No moment with wider permissions: the mask holds from the socket's first.
+  mode_t before = umask(0177);
+  if (!error) acceptor.bind(endpoint, error);
+  umask(before);
+  if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+  if (error) return bad_address(path.string(), error.message());
+  impl_->open<Local>(std::move(acceptor), std::move(handler));
+  impl_->paths.push_back(path);
+  return {};
+}
+
+void HttpServer::start() {
+  impl_->thread = std::thread([this] { impl_->io.run(); });
+}
+
+}  // namespace egret::cloud

@@ -1,0 +1,61 @@
+// Http: the cloud's small HTTP/1.1 server: a loopback port for people and Prometheus, a unix socket
+// for the command line. Promises: sizes, connections and times are bounded before anything is done;
+// a slow or silent client costs a connection for some seconds, never a thread; nothing of Beast
+// leaves http.cpp. Leaves to others: what is answered (the handlers), which thread answers.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "schemas/error.h"
+
+namespace egret::cloud {
+
+struct HttpRequest {
+  std::string method, path, body;  // path: the target without its query
+};
+struct HttpResponse {
+  unsigned status = 200;
+  std::string content_type = "text/plain; charset=utf-8";
+  std::string body;
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+// May be called from any thread, at once or later; what comes after the first call is ignored.
+using HttpAnswer = std::function<void(HttpResponse response)>;
+// Runs on the server's one thread: must not block; gives `answer` away when that takes longer.
+using HttpHandler = std::function<void(const HttpRequest& request, HttpAnswer answer)>;
+
+struct HttpLimits {
+  size_t connections = 64;  // of each listener; more are closed at once
+  size_t header_bytes = 8 * 1024;
+  size_t body_bytes = 64 * 1024;
+  int64_t idle_ms = 10'000;    // to send a request, and to take the answer
+  int64_t answer_ms = 30'000;  // for the handler: then 503
+};
+
+class HttpServer {
+ public:
+  explicit HttpServer(HttpLimits limits = {});
+  // Ends all connections and joins the thread. No handler runs afterwards.
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  // host:port or [v6]:port; port 0 picks one. Before start(). Errors: config (the address is in
+  // use, or is none).
+  Result<uint16_t> listen_tcp(const std::string& address, HttpHandler handler);
+  // Takes the place of a socket that nobody listens on; only the owner may connect (0600).
+  // Errors: config, locked (somebody does listen).
+  Result<void> listen_unix(const std::filesystem::path& path, HttpHandler handler);
+  void start();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace egret::cloud

@@ -1,0 +1,222 @@
+#include "cloud/store_thread.h"
+
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+namespace egret::cloud {
+namespace {
+
+constexpr int64_t kIdleWaitMs = 500;
+constexpr int64_t kReopenFirstMs = 500;
+constexpr int64_t kReopenMaxMs = 30'000;
+constexpr int64_t kLookEveryMs = 10'000;           // at the facilities, for the metrics
+constexpr int64_t kTidyEveryMs = 6 * 3600 * 1000;  // sessions that nobody uses any more
+constexpr int64_t kDayUs = 24LL * 3600 * 1'000'000;
+
+MonoTime mono_now() {
+  auto since = std::chrono::steady_clock::now().time_since_epoch();
+  return {std::chrono::duration_cast<std::chrono::milliseconds>(since).count()};
+}
+
+}  // namespace
+
+Now clock_now() {
+  auto since = std::chrono::system_clock::now().time_since_epoch();
+  return {mono_now(), {std::chrono::duration_cast<std::chrono::microseconds>(since).count()}};
+}
+
+struct StoreThread::Impl {
+  Impl(Parts p, OpenedStore first) : parts(std::move(p)), opened(std::move(first)) { adopt(); }
+
+  void run();
+  void adopt();
+  void lost(std::string why);
+  void close();
+  void try_open();
+  void run_jobs();
+  void commit(std::vector<Inbound> group);
+  void count_progress(const std::vector<Inbound>& group, const CommitReport& report);
+  void look_around();
+  void beat();
+
+  const Parts parts;
+  // The store thread's own.
+  OpenedStore opened;  // empty while the store is down
+  std::unique_ptr<Reconciler> reconciler;
+  std::unique_ptr<Committer> committer;
+  Progress progress;
+  MonoTime next_look, next_tidy, next_open;
+  int64_t reopen_wait_ms = kReopenFirstMs;
+
+  mutable std::mutex lock;  // guards what follows
+  std::deque<Job> jobs;
+  StoreHealth health;
+  std::atomic<bool> stopping{false};
+  std::atomic<int64_t> beat_ms{0};
+  std::thread thread;
+};
+
+// The store is open: everything that works on it is made anew, for its memory is the old store's.
+void StoreThread::Impl::adopt() {
+  reconciler = std::make_unique<Reconciler>(parts.reconciler, *parts.keys, *parts.entropy);
+  committer = std::make_unique<Committer>(*opened.store, *reconciler);
+  reopen_wait_ms = kReopenFirstMs;
+  std::lock_guard held(lock);
+  health.healthy = true;
+  health.why.clear();
+}
+
+void StoreThread::Impl::lost(std::string why) {
+  spdlog::error("store: {}; frames are left to the sites until it works again", why);
+  parts.broker->accept(false);
+  close();
+  next_open = mono_now() + reopen_wait_ms;
+  std::lock_guard held(lock);
+  health.healthy = false;
+  health.why = std::move(why);
+}
+
+void StoreThread::Impl::close() {
+  committer.reset();
+  reconciler.reset();
+  opened.store.reset();
+  opened.kv.reset();
+}
+
+void StoreThread::Impl::try_open() {
+  Result<OpenedStore> again = parts.open();
+  if (!again) {
+    reopen_wait_ms = std::min(reopen_wait_ms * 2, kReopenMaxMs);
+    next_open = mono_now() + reopen_wait_ms;
+    std::lock_guard held(lock);
+    health.why = again.error().text;
+    return;
+  }
+  opened = std::move(*again);
+  adopt();
+  parts.metrics->store_reopened();
+  parts.broker->accept(true);
+  spdlog::info("store: open again");
+}
+
+void StoreThread::Impl::beat() {
+  beat_ms = mono_now().ms;
+}
+
+void StoreThread::Impl::run_jobs() {
+  for (;;) {
+    Job job;
+    {
+      std::lock_guard held(lock);
+      if (jobs.empty()) return;
+      job = std::move(jobs.front());
+      jobs.pop_front();
+    }
+    job(opened.store ? &opened : nullptr);
+    beat();
+  }
+}
+
+// What each facility's frames moved; known frame by frame only when the group went through as one.
+void StoreThread::Impl::count_progress(const std::vector<Inbound>& group,
+                                       const CommitReport& report) {
+  if (report.outcomes.size() != group.size()) return;
+  for (size_t i = 0; i < group.size(); ++i) {
+    const Outcome& outcome = report.outcomes[i];
+    progress.committed(group[i].fac, outcome.applied + outcome.duplicates + outcome.quarantined +
+                                         outcome.gap_records);
+  }
+}
+
+void StoreThread::Impl::commit(std::vector<Inbound> group) {
+  auto start = std::chrono::steady_clock::now();
+  CommitReport report = committer->run(group, clock_now());
+  std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  parts.metrics->group_committed(report, group.size(), took.count());
+  count_progress(group, report);
+  for (Reply& reply : report.replies) parts.broker->reply(std::move(reply));
+  {
+    std::lock_guard held(lock);
+    health.credit_granted = reconciler->credit_granted();
+  }
+  if (report.failed + report.unknown == 0) return;
+  // One frame's fault, or the store's? An empty synced write tells.
+  std::string why = opened.store->last_error().text;
+  Result<void> probe = opened.kv->write({}, true);
+  if (!probe) return lost(probe.error().text);
+  spdlog::error("store: {} frames could not be committed, {} with unknown outcome: {}",
+                report.failed, report.unknown, why);
+}
+
+void StoreThread::Impl::look_around() {
+  Now now = clock_now();
+  if (now.mono >= next_look) {
+    next_look = now.mono + kLookEveryMs;
+    progress.sample(now.mono);
+    FacilitiesQuery query{now.wall, parts.reconciler.safe, parts.reconciler.safe_age_ms};
+    auto views = facilities(*opened.store, query);
+    if (views) parts.metrics->facilities(*views);
+  }
+  if (now.mono >= next_tidy) {
+    next_tidy = now.mono + kTidyEveryMs;
+    auto dropped = opened.store->drop_sessions({now.wall.us - kSessionUnusedDays * kDayUs});
+    if (dropped && *dropped > 0)
+      spdlog::info("store: {} sessions unused for {} days forgotten", *dropped, kSessionUnusedDays);
+  }
+}
+
+void StoreThread::Impl::run() {
+  while (!stopping) {
+    beat();
+    run_jobs();
+    if (!opened.store) {
+      if (mono_now() >= next_open) try_open();
+      // Nothing arrives while the broker is not accepting, so this only waits.
+      if (!opened.store) parts.broker->take(1, 1, std::min<int64_t>(kIdleWaitMs, 100));
+      continue;
+    }
+    look_around();
+    auto group = parts.broker->take(parts.group_frames_max, parts.group_bytes_max, kIdleWaitMs);
+    if (!group.empty()) commit(std::move(group));
+  }
+  close();
+  run_jobs();
+}
+
+StoreThread::StoreThread(Parts parts, OpenedStore first)
+    : impl_(std::make_unique<Impl>(std::move(parts), std::move(first))) {
+  impl_->beat();
+  impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
+}
+
+StoreThread::~StoreThread() {
+  impl_->stopping = true;
+  impl_->parts.broker->wake();
+  impl_->thread.join();
+  impl_->run_jobs();
+}
+
+void StoreThread::post(Job job) {
+  {
+    std::lock_guard held(impl_->lock);
+    impl_->jobs.push_back(std::move(job));
+  }
+  impl_->parts.broker->wake();
+}
+
+StoreHealth StoreThread::health() const {
+  std::lock_guard held(impl_->lock);
+  StoreHealth out = impl_->health;
+  out.heartbeat_age_ms = mono_now().ms - impl_->beat_ms;
+  return out;
+}
+
+const std::map<Facility, double>& StoreThread::rates() const {
+  return impl_->progress.rates();
+}
+
+}  // namespace egret::cloud

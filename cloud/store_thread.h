@@ -1,0 +1,68 @@
+// StoreThread: the one thread that owns the store: takes what has queued, commits it as a group,
+// hands the answers to the broker, and runs what others want to know of the store between two
+// groups. Promises: an answer leaves only after its commit; while the store is down nothing is
+// taken (the broker unsubscribes) and it is opened anew until it works; a job always runs, with
+// null while it is down. Leaves to others: rules (Reconciler), grouping and replay (Committer),
+// time limits of a waiting client.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+
+#include "cloud/broker.h"
+#include "cloud/metrics.h"
+#include "cloud/progress.h"
+#include "cloud/store_kv.h"
+
+namespace egret::cloud {
+
+struct OpenedStore {
+  std::unique_ptr<Kv> kv;
+  std::unique_ptr<KvStore> store;  // refers to kv, and so goes first
+};
+// Errors: locked, newer_format, corrupt, store_failed.
+using StoreOpener = std::function<Result<OpenedStore>()>;
+
+struct StoreHealth {
+  bool healthy = false;
+  std::string why;               // why not, for a person
+  int64_t heartbeat_age_ms = 0;  // since the thread last came round
+  uint64_t credit_granted = 0;
+};
+
+// Time, as everything gets it that runs below.
+Now clock_now();
+
+class StoreThread {
+ public:
+  struct Parts {
+    StoreOpener open;
+    ReconcilerConfig reconciler;
+    KeyRing* keys = nullptr;
+    Entropy* entropy = nullptr;
+    Broker* broker = nullptr;
+    Metrics* metrics = nullptr;
+    size_t group_frames_max = 64;
+    size_t group_bytes_max = 16 * kMiB;
+  };
+  // All that `parts` point to outlives the thread. `first` is open already.
+  StoreThread(Parts parts, OpenedStore first);
+  // Ends the group at hand, runs what was posted with null, closes the store.
+  ~StoreThread();
+  StoreThread(const StoreThread&) = delete;
+  StoreThread& operator=(const StoreThread&) = delete;
+
+  // Runs on the store thread between two groups; null: the store is down.
+  using Job = std::function<void(OpenedStore* store)>;
+  void post(Job job);
+  StoreHealth health() const;
+  // Only for jobs: the rates as they stand.
+  const std::map<Facility, double>& rates() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace egret::cloud

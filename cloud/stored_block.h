@@ -1,0 +1,58 @@
+// StoredBlock: the records of one block as the store keeps them: one value, compressed as a whole.
+// Promises: from it and what it points to, the bytes of every record that is not deleted come back
+// exactly, so that leaves and chain can be computed anew; no body is kept twice; nothing is left of
+// a deleted one. Leaves to others: finding what it points to (block_reader.h), leaves and border
+// (tables.h).
+//
+// Value: codec u8, dictionary u32, raw length u32, count u32, then the encoded raw form: for each
+// record in the order of arrival, kind u8 and
+//   1 applied      u32 length, the record
+//   2 duplicate    place of the record whose body this one has (epoch u64, stream u8, seq u64), u32
+//   length, arrival 3 deleted      HMAC 32: the tombstone that it met when it came 4 quarantined
+//   SHA-256(record) 32: its row of the quarantine 5 erased       HMAC 32: the tombstone; it had
+//   been applied before
+// Numbers are never reused.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "cloud/tables.h"
+
+namespace egret::cloud {
+
+enum class EntryKind : uint8_t {
+  applied = 1,
+  duplicate = 2,
+  deleted = 3,
+  quarantined = 4,
+  erased = 5
+};
+const char* name_of(EntryKind kind);
+
+// Views into the decoded block.
+struct StoredEntry {
+  EntryKind kind = EntryKind::applied;
+  ByteView record;   // applied
+  Place body_at;     // duplicate
+  ByteView arrival;  // duplicate
+  Hash hash{};       // deleted, quarantined, erased
+};
+
+class BlockWriter {
+ public:
+  explicit BlockWriter(size_t raw_bytes) { raw_.reserve(raw_bytes); }
+  void add(const StoredEntry& entry);
+  // The value to store.
+  Bytes finish() const;
+
+ private:
+  Bytes raw_;
+  uint32_t count_ = 0;
+};
+
+// `raw` receives what the entries point into. Errors: corrupt, unsupported (a codec of a later
+// program).
+Result<std::vector<StoredEntry>> decode_block(ByteView value, Bytes& raw);
+
+}  // namespace egret::cloud

@@ -1,0 +1,338 @@
+#include "cloud/txn_kv.h"
+
+#include <algorithm>
+
+#include "schemas/chain.h"
+
+namespace egret::cloud {
+namespace {
+
+Disposition disposition_of(EntryKind kind) {
+  switch (kind) {
+    case EntryKind::applied:
+      return Disposition::applied;
+    case EntryKind::duplicate:
+      return Disposition::duplicate;
+    case EntryKind::quarantined:
+      return Disposition::quarantined;
+    case EntryKind::deleted:
+    case EntryKind::erased:
+      break;
+  }
+  return Disposition::deleted;
+}
+
+}  // namespace
+
+void KvTxn::savepoint() {
+  overlay_.savepoint();
+  had_tombstones_ = has_tombstones_;
+  had_failure_ = failure_;
+}
+
+void KvTxn::rollback_to_savepoint() {
+  overlay_.rollback_to_savepoint();
+  has_tombstones_ = had_tombstones_;
+  failure_ = had_failure_;
+}
+
+template <class Row>
+Result<std::optional<Row>> KvTxn::read(ByteView key, Result<Row> (*decode)(ByteView)) const {
+  auto value = overlay_.get(kMetaSpace, key);
+  if (!value) return std::move(value).error();
+  if (!*value) return std::optional<Row>();
+  auto row = decode(**value);
+  if (!row) return std::move(row).error();
+  return std::optional<Row>(std::move(*row));
+}
+
+// ---- who may speak ----
+
+Result<std::optional<Registration>> KvTxn::registration(const Facility& fac) {
+  return read(registration_key(fac), decode_registration);
+}
+
+void KvTxn::put(const Facility& fac, const Registration& row) {
+  overlay_.put(kMetaSpace, registration_key(fac), encode(row));
+}
+
+Result<std::optional<SessionRow>> KvTxn::session(const Facility& fac, const SessionId& sid) {
+  return read(session_key(fac, sid), decode_session);
+}
+
+void KvTxn::put(const Facility& fac, const SessionId& sid, const SessionRow& row) {
+  overlay_.put(kMetaSpace, session_key(fac, sid), encode(row));
+}
+
+Result<std::vector<std::pair<SessionId, SessionRow>>> KvTxn::sessions(const Facility& fac) {
+  std::vector<std::pair<SessionId, SessionRow>> out;
+  std::optional<Error> damaged;
+  const Bytes prefix = table_prefix('s', fac);
+  auto scanned = overlay_.scan(kMetaSpace, prefix, {}, [&](ByteView key, ByteView value) {
+    auto row = decode_session(value);
+    if (!row || key.size() != prefix.size() + sizeof(SessionId)) {
+      damaged = row ? Error{Errc::corrupt, "cloud store: a session's key has another length"}
+                    : row.error();
+      return false;
+    }
+    out.emplace_back(take<sizeof(SessionId)>(key.substr(prefix.size())), std::move(*row));
+    return true;
+  });
+  if (!scanned) return std::move(scanned).error();
+  if (damaged) return std::move(*damaged);
+  return out;
+}
+
+void KvTxn::drop_session(const Facility& fac, const SessionId& sid) {
+  overlay_.erase(kMetaSpace, session_key(fac, sid));
+}
+
+Result<std::optional<FacilityRow>> KvTxn::facility(const Facility& fac) {
+  return read(facility_key(fac), decode_facility);
+}
+
+void KvTxn::put(const Facility& fac, const FacilityRow& row) {
+  overlay_.put(kMetaSpace, facility_key(fac), encode(row));
+}
+
+// ---- the ledger ----
+
+Result<std::optional<LedgerRow>> KvTxn::row(const Facility& fac, StreamKey key) {
+  return read(ledger_key(fac, key), decode_ledger);
+}
+
+Result<std::vector<std::pair<StreamKey, LedgerRow>>> KvTxn::rows(const Facility& fac) {
+  std::vector<std::pair<StreamKey, LedgerRow>> out;
+  std::optional<Error> damaged;
+  auto scanned =
+      overlay_.scan(kMetaSpace, table_prefix('l', fac), {}, [&](ByteView key, ByteView value) {
+        const auto name = stream_of('l', key);
+        auto row = decode_ledger(value);
+        if (!row || !name) {
+          damaged = row ? Error{Errc::corrupt, "cloud store: a ledger row's key has another form"}
+                        : row.error();
+          return false;
+        }
+        out.emplace_back(name->key, std::move(*row));
+        return true;
+      });
+  if (!scanned) return std::move(scanned).error();
+  if (damaged) return std::move(*damaged);
+  return out;
+}
+
+void KvTxn::put(const Facility& fac, StreamKey key, const LedgerRow& after) {
+  auto stored = row(fac, key);
+  if (!stored) return failed(std::move(stored).error());
+  EGRET_INVARIANT(*stored && (*stored)->w == after.w && (*stored)->c == after.c,
+                  "W and c of a ledger row move by advance() alone");
+  overlay_.put(kMetaSpace, ledger_key(fac, key), encode(after));
+}
+
+Result<bool> KvTxn::advance(const Facility& fac, StreamKey key, Seq w_before, const Hash& c_before,
+                            const LedgerRow& after) {
+  auto stored = row(fac, key);
+  if (!stored) return std::move(stored).error();
+  const Seq w = *stored ? (*stored)->w : Seq{};
+  const Hash c = *stored ? (*stored)->c : chain_start(fac, key);
+  if (w != w_before || c != c_before) return false;
+  EGRET_INVARIANT(after.w >= w, "a watermark never falls inside a store");
+  overlay_.put(kMetaSpace, ledger_key(fac, key), encode(after));
+  return true;
+}
+
+// ---- data ----
+
+Result<std::optional<Hash>> KvTxn::tombstone(ByteView natural) const {
+  if (!has_tombstones_) return std::optional<Hash>();
+  const Hash hmac = hmac_sha256(view(store_key_), natural);
+  const auto row = overlay_.get(kMetaSpace, tombstone_key(hmac));
+  if (!row) return row.error();
+  return *row ? std::optional<Hash>(hmac) : std::nullopt;
+}
+
+Result<StoredEntry> KvTxn::quarantine(const Facility& fac, const Place& place,
+                                      const JudgedRecord& record, WallTime now) {
+  const Hash hash = sha256(record.record);
+  const QuarantineRow row{record.quarantine, record.detail, place, now, Bytes(record.record)};
+  const auto known = overlay_.get_or_put(kMetaSpace, quarantine_key(fac, hash), encode(row));
+  if (!known) return known.error();
+  return StoredEntry{EntryKind::quarantined, {}, {}, {}, hash};
+}
+
+Result<StoredEntry> KvTxn::judge(const Facility& fac, const Place& place,
+                                 const JudgedRecord& record, WallTime now) {
+  if (record.quarantine != QuarantineReason::none) return quarantine(fac, place, record, now);
+  Bytes natural = natural_key(fac, record.key);
+  const auto dead = tombstone(natural);
+  if (!dead) return dead.error();
+  if (*dead) return StoredEntry{EntryKind::deleted, {}, {}, {}, **dead};
+  const auto known = overlay_.get_or_put(kNaturalSpace, std::move(natural), encode_place(place));
+  if (!known) return known.error();
+  if (!*known) return StoredEntry{EntryKind::applied, record.record, {}, {}, {}};
+  const auto parts = split_record(record.record);
+  if (!parts) return parts.error();
+  const auto body_at = decode_place(**known);
+  if (!body_at) return body_at.error();
+  return StoredEntry{EntryKind::duplicate, {}, *body_at, parts->arrival, {}};
+}
+
+Result<std::vector<Disposition>> KvTxn::add_block(const Facility& fac, StreamKey key, Seq first,
+                                                  std::span<const JudgedRecord> records,
+                                                  std::span<const Hash> leaves, const Hash& c_end,
+                                                  WallTime now) {
+  EGRET_INVARIANT(!records.empty() && records.size() == leaves.size(),
+                  "a block has one leaf a record");
+  size_t bytes = 0;
+  for (const JudgedRecord& record : records) bytes += record.record.size() + 8;
+  BlockWriter block(bytes);
+  std::vector<Disposition> out;
+  out.reserve(records.size());
+  for (const JudgedRecord& record : records) {
+    const auto entry = judge(fac, {key, first + out.size()}, record, now);
+    if (!entry) return entry.error();
+    block.add(*entry);
+    out.push_back(disposition_of(entry->kind));
+  }
+  const Seq last = first + (records.size() - 1);
+  overlay_.put(kBlockSpace, numbered_key(fac, key, first), block.finish());
+  overlay_.put(kLeafSpace, numbered_key(fac, key, last), encode_leaves(first, c_end, leaves));
+  return out;
+}
+
+void KvTxn::add_gap(const Facility& fac, StreamKey key, const GapRow& gap) {
+  overlay_.put(kMetaSpace, gap_key(fac, key, gap.last), encode(gap));
+}
+
+Result<std::vector<GapRow>> KvTxn::gaps(const Facility& fac, StreamKey key, Seq after,
+                                        size_t limit) {
+  std::vector<GapRow> out;
+  if (limit == 0) return out;
+  std::optional<Error> damaged;
+  Bytes prefix = gap_key(fac, key, {});
+  prefix.resize(prefix.size() - sizeof(uint64_t));
+  auto scanned = overlay_.scan(
+      kMetaSpace, prefix, gap_key(fac, key, after.next()), [&](ByteView at, ByteView value) {
+        auto row = decode_gap(value, {get_u64(at, at.size() - sizeof(uint64_t))});
+        if (!row) {
+          damaged = row.error();
+          return false;
+        }
+        out.push_back(*row);
+        return out.size() < limit;
+      });
+  if (!scanned) return std::move(scanned).error();
+  if (damaged) return std::move(*damaged);
+  return out;
+}
+
+Result<std::optional<Hash>> KvTxn::c_at(const Facility& fac, StreamKey key, Seq at) {
+  if (at.value == 0) return std::optional<Hash>(chain_start(fac, key));
+  const auto leaves = overlay_.get(kLeafSpace, numbered_key(fac, key, at));
+  if (!leaves) return leaves.error();
+  if (*leaves) {
+    const auto row = decode_leaves(**leaves);
+    if (!row) return row.error();
+    return std::optional<Hash>(row->c_end);
+  }
+  const auto gap = overlay_.get(kMetaSpace, gap_key(fac, key, at));
+  if (!gap) return gap.error();
+  if (!*gap) return std::optional<Hash>();
+  const auto row = decode_gap(**gap, at);
+  if (!row) return row.error();
+  return std::optional<Hash>(row->c_end);
+}
+
+// ---- incidents ----
+
+Result<std::vector<Incident>> KvTxn::incidents(const Facility& fac, bool open_only) {
+  std::vector<Incident> out;
+  std::optional<Error> damaged;
+  Bytes prefix = table_prefix('i', fac);
+  if (open_only) prefix.push_back(0);
+  auto scanned = overlay_.scan(kMetaSpace, prefix, {}, [&](ByteView, ByteView value) {
+    auto row = decode_incident(value);
+    if (!row) {
+      damaged = row.error();
+      return false;
+    }
+    out.push_back(std::move(*row));
+    return true;
+  });
+  if (!scanned) return std::move(scanned).error();
+  if (damaged) return std::move(*damaged);
+  std::ranges::sort(out, {}, &Incident::id);
+  return out;
+}
+
+Result<uint64_t> KvTxn::next_incident() {
+  const auto stored = overlay_.get(kMetaSpace, incident_number_key());
+  if (!stored) return stored.error();
+  const uint64_t id = (*stored ? get_u64(**stored, 0) : 0) + 1;
+  Bytes value;
+  put_u64(value, id);
+  overlay_.put(kMetaSpace, incident_number_key(), std::move(value));
+  return id;
+}
+
+void KvTxn::put(const Facility& fac, const Incident& incident) {
+  Incident row = incident;
+  const bool closed = row.closed.us != 0;
+  if (row.id == 0) {
+    const auto id = next_incident();
+    if (!id) return failed(id.error());
+    row.id = *id;
+  } else {
+    overlay_.erase(kMetaSpace, incident_key(fac, !closed, row.id));
+  }
+  overlay_.put(kMetaSpace, incident_key(fac, closed, row.id), encode(row));
+}
+
+// ---- deleting ----
+
+Result<void> KvTxn::erase(const Facility& fac, const NaturalKey& key, const std::string& reason) {
+  Bytes natural = natural_key(fac, key);
+  const Hash hmac = hmac_sha256(view(store_key_), natural);
+  const auto at = overlay_.get(kNaturalSpace, natural);
+  if (!at) return at.error();
+  if (*at) {
+    const auto place = decode_place(**at);
+    if (!place) return place.error();
+    if (auto erased = erase_entry(fac, *place, hmac); !erased) return erased;
+    overlay_.erase(kNaturalSpace, std::move(natural));
+  }
+  overlay_.put(kMetaSpace, tombstone_key(hmac), reason);
+  has_tombstones_ = true;
+  return {};
+}
+
+// Writes the block anew without the record's bytes. Leaves stay: they prove what was there.
+Result<void> KvTxn::erase_entry(const Facility& fac, const Place& place, const Hash& tombstone) {
+  std::optional<Seq> first;
+  auto scanned =
+      overlay_.scan(kLeafSpace, stream_key(fac, place.key), numbered_key(fac, place.key, place.seq),
+                    [&](ByteView, ByteView value) {
+                      if (auto row = decode_leaves(value)) first = row->first;
+                      return false;
+                    });
+  if (!scanned) return scanned;
+  const Error lost{
+      Errc::corrupt,
+      "cloud store: a natural key names a record that is not there; run `egret-cloud verify`"};
+  if (!first || *first > place.seq) return lost;
+  const auto stored = overlay_.get(kBlockSpace, numbered_key(fac, place.key, *first));
+  if (!stored) return stored.error();
+  if (!*stored) return lost;
+  Bytes raw;
+  auto entries = decode_block(**stored, raw);
+  if (!entries) return std::move(entries).error();
+  const uint64_t index = span(*first, place.seq);
+  if (index >= entries->size()) return lost;
+  (*entries)[index] = {EntryKind::erased, {}, {}, {}, tombstone};
+  BlockWriter block(raw.size());
+  for (const StoredEntry& entry : *entries) block.add(entry);
+  overlay_.put(kBlockSpace, numbered_key(fac, place.key, *first), block.finish());
+  return {};
+}
+
+}  // namespace egret::cloud

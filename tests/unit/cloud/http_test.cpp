@@ -1,0 +1,248 @@
+#include "cloud/http.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <thread>
+
+#include "tests/unit/support/mosquitto.h"
+
+using namespace egret;
+using namespace egret::cloud;
+using namespace std::chrono_literals;
+using egret::test::TempDir;
+
+namespace {
+
+// A raw client: what is sent is exactly what the test says.
+class Client {
+ public:
+  explicit Client(uint16_t port) : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in at = egret::test::loopback(port);
+    REQUIRE(connect(fd_, reinterpret_cast<sockaddr*>(&at), sizeof(at)) == 0);
+  }
+  explicit Client(const std::filesystem::path& path) : fd_(socket(AF_UNIX, SOCK_STREAM, 0)) {
+    sockaddr_un at{};
+    at.sun_family = AF_UNIX;
+    path.native().copy(at.sun_path, sizeof(at.sun_path) - 1);
+    REQUIRE(connect(fd_, reinterpret_cast<sockaddr*>(&at), sizeof(at)) == 0);
+  }
+  ~Client() { close(fd_); }
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  void send(const std::string& text) { ::send(fd_, text.data(), text.size(), MSG_NOSIGNAL); }
+  // Everything up to the end of the connection, or until `until` was seen.
+  std::string read(const std::string& until = "", int patience_ms = 5'000) {
+    std::string out;
+    char buffer[4096];
+    for (;;) {
+      if (!until.empty() && out.find(until) != std::string::npos) return out;
+      pollfd wait{fd_, POLLIN, 0};
+      if (poll(&wait, 1, patience_ms) <= 0) return out + "(timeout)";
+      ssize_t n = recv(fd_, buffer, sizeof(buffer), 0);
+      if (n <= 0) return out;
+      out.append(buffer, static_cast<size_t>(n));
+    }
+  }
+
+ private:
+  int fd_;
+};
+
+void echo(const HttpRequest& request, HttpAnswer answer) {
+  HttpResponse out;
+  out.body = request.method + ' ' + request.path + ' ' + request.body;
+  out.headers.emplace_back("X-Test", "yes");
+  answer(std::move(out));
+}
+
+std::string get(uint16_t port, const std::string& target) {
+  Client client(port);
+  client.send("GET " + target + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  return client.read();
+}
+
+}  // namespace
+
+TEST_CASE("a request is answered with status, headers and the whole body") {
+  HttpServer server;
+  auto port = server.listen_tcp("127.0.0.1:0", echo);
+  REQUIRE(port.has_value());
+  server.start();
+  std::string answer = get(*port, "/a/b?c=d");
+  CHECK(answer.find("HTTP/1.1 200 OK\r\n") == 0);
+  CHECK(answer.find("X-Test: yes\r\n") != std::string::npos);
+  CHECK(answer.find("X-Content-Type-Options: nosniff\r\n") != std::string::npos);
+  CHECK(answer.substr(answer.size() - 9) == "GET /a/b ");
+}
+
+TEST_CASE("one connection carries many requests, also pipelined and in small pieces") {
+  HttpServer server;
+  auto port = server.listen_tcp("127.0.0.1:0", echo);
+  REQUIRE(port.has_value());
+  server.start();
+  Client client(*port);
+  client.send(
+      "GET /1 HTTP/1.1\r\nHost: x\r\n\r\nPOST /2 HTTP/1.1\r\nHost: x\r\nContent-Length: "
+      "3\r\n\r\nabc");
+  std::string answers = client.read("POST /2 abc");
+  CHECK(answers.find("GET /1 ") != std::string::npos);
+  for (char c : std::string("GET /3 HTTP/1.1\r\nHost: x\r\n\r\n")) {
+    client.send(std::string(1, c));
+    std::this_thread::sleep_for(1ms);
+  }
+  CHECK(client.read("GET /3 ").find("200 OK") != std::string::npos);
+}
+
+TEST_CASE("HEAD tells the length and sends no body") {
+  HttpServer server;
+  auto port = server.listen_tcp("127.0.0.1:0", echo);
+  REQUIRE(port.has_value());
+  server.start();
+  Client client(*port);
+  client.send("HEAD /abc HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  std::string answer = client.read();
+  CHECK(answer.find("Content-Length: 10\r\n") != std::string::npos);
+  CHECK(answer.substr(answer.size() - 4) == "\r\n\r\n");
+}
+
+TEST_CASE("what is too large or no HTTP is refused, and the server goes on") {
+  HttpLimits limits;
+  limits.body_bytes = 100;
+  limits.header_bytes = 1'000;
+  HttpServer server(limits);
+  auto port = server.listen_tcp("127.0.0.1:0", echo);
+  REQUIRE(port.has_value());
+  server.start();
+  auto say = [&](const std::string& text) {
+    Client client(*port);
+    client.send(text);
+    return client.read();
+  };
+  CHECK(say("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 101\r\n\r\n").find("413") !=
+        std::string::npos);
+  CHECK(say("GET / HTTP/1.1\r\nA: " + std::string(2'000, 'a') + "\r\n\r\n").find("431") !=
+        std::string::npos);
+  CHECK(say("\x16\x03\x01 this is TLS\r\n\r\n").find("400") != std::string::npos);
+  CHECK(say("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n")
+            .find("200") == std::string::npos);
+  CHECK(say("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n" +
+            std::string(255, 'a') + "\r\n0\r\n\r\n")
+            .find("413") != std::string::npos);
+  CHECK(get(*port, "/still").find("200 OK") != std::string::npos);
+}
+
+TEST_CASE("a silent client loses its connection, and too many are closed at once") {
+  HttpLimits limits;
+  limits.connections = 2;
+  limits.idle_ms = 300;
+  HttpServer server(limits);
+  auto port = server.listen_tcp("127.0.0.1:0", echo);
+  REQUIRE(port.has_value());
+  server.start();
+  auto start = std::chrono::steady_clock::now();
+  Client silent(*port), slow(*port);
+  slow.send("GET / HT");
+  std::this_thread::sleep_for(50ms);
+  Client third(*port);
+  CHECK(third.read().empty());
+  CHECK(silent.read().empty());
+  CHECK(slow.read().empty());
+  CHECK(std::chrono::steady_clock::now() - start < 2s);
+  std::this_thread::sleep_for(50ms);
+  CHECK(get(*port, "/again").find("200 OK") != std::string::npos);
+}
+
+TEST_CASE("an answer may come later from another thread; one that never comes is 503") {
+  HttpLimits limits;
+  limits.answer_ms = 200;
+  HttpServer server(limits);
+  std::atomic<bool> done{false};
+  std::thread later;
+  auto port = server.listen_tcp("127.0.0.1:0", [&](const HttpRequest& request, HttpAnswer answer) {
+    if (request.path == "/never") return;
+    later = std::thread([answer] {
+      std::this_thread::sleep_for(50ms);
+      HttpResponse out;
+      out.body = "late but good";
+      answer(out);
+      answer(out);
+    });
+  });
+  REQUIRE(port.has_value());
+  server.start();
+  CHECK(get(*port, "/").find("late but good") != std::string::npos);
+  later.join();
+  CHECK(get(*port, "/never").find("503") != std::string::npos);
+}
+
+TEST_CASE("an answer that comes after the server has gone harms nobody") {
+  HttpAnswer kept;
+  std::atomic<bool> asked{false};
+  {
+    HttpServer server;
+    auto port = server.listen_tcp("127.0.0.1:0", [&](const HttpRequest&, HttpAnswer answer) {
+      kept = std::move(answer);
+      asked = true;
+    });
+    REQUIRE(port.has_value());
+    server.start();
+    Client client(*port);
+    client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    while (!asked) std::this_thread::sleep_for(1ms);
+  }
+  kept({});
+  SUCCEED();
+}
+
+TEST_CASE("the control socket is its owner's alone, and a stale one is taken over") {
+  TempDir dir;
+  auto path = dir / "control.sock";
+  {
+    HttpServer first;
+    REQUIRE(first.listen_unix(path, echo).has_value());
+    first.start();
+    struct stat about{};
+    REQUIRE(stat(path.c_str(), &about) == 0);
+    CHECK((about.st_mode & 0777) == 0600);
+    HttpServer second;
+    auto refused = second.listen_unix(path, echo);
+    REQUIRE(refused.has_error());
+    CHECK(refused.error().code == Errc::locked);
+    Client client(path);
+    client.send(
+        "POST /control/x HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi");
+    CHECK(client.read().find("POST /control/x hi") != std::string::npos);
+  }
+  CHECK_FALSE(std::filesystem::exists(path));
+  // What a killed process leaves behind.
+  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un at{};
+  at.sun_family = AF_UNIX;
+  path.native().copy(at.sun_path, sizeof(at.sun_path) - 1);
+  REQUIRE(bind(fd, reinterpret_cast<sockaddr*>(&at), sizeof(at)) == 0);
+  close(fd);
+  HttpServer third;
+  CHECK(third.listen_unix(path, echo).has_value());
+}
+
+TEST_CASE("an address that cannot be listened on is named") {
+  HttpServer server;
+  for (const char* address :
+       {"nonsense", "127.0.0.1:99999", "example.org:80", "127.0.0.1:x", "1.2.3.4:0"}) {
+    auto refused = server.listen_tcp(address, echo);
+    REQUIRE(refused.has_error());
+    CHECK(refused.error().code == Errc::config);
+    CHECK(refused.error().text.find(address) != std::string::npos);
+  }
+  CHECK(server.listen_tcp("[::1]:0", echo).has_value());
+}
