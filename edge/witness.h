@@ -16,8 +16,7 @@ struct WitnessPoint {
   EpochId epoch;
   StreamId stream = StreamId::critical;
   Seq head;
-  // The first 8 bytes of c_head are kept.
-  uint64_t c_prefix = 0;
+  uint32_t c_prefix = 0;  // the first 4 bytes of c_head
 };
 
 class Witness {

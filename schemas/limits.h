@@ -106,6 +106,15 @@ inline constexpr size_t kWitnessBytes = 64;
 inline constexpr size_t kBallastBytes = 4 * kMiB;
 inline constexpr size_t kReserveBytes = 8 * kMiB;  // kept for stream 0 and re-homing
 inline constexpr size_t kDiskBudgetBytesMin = 32 * kMiB;
+// Of the budget less its reserves: where each measure of es1 5.6 begins.
+inline constexpr uint64_t kPurgeTelemetryPercent = 80;
+inline constexpr uint64_t kPurgeResultsPercent = 85;
+inline constexpr uint64_t kShedPercent = 90;
+inline constexpr uint64_t kRefuseTelemetryPercent = 97;
+inline constexpr uint64_t kRefuseSlackPercent = 3;
+inline constexpr int64_t kDiskSampleMs = 60'000;
+// Requests that wait for the group commit; one document always fits.
+inline constexpr size_t kWriterQueueBytesMax = 24 * kMiB;
 
 // ---- the edge's store ----
 inline constexpr uint64_t kEpochRecordsMax = uint64_t{1} << 31;  // then the run goes on in a new epoch: a range fits 32 bits
@@ -138,6 +147,10 @@ static_assert(kFacilityCharsMax + 11 + 11 <= kMqttOverheadBytes, "a topic and it
 static_assert(kFrameBytesFloor < kFrameBytesStart && kFrameBytesStart <= kFrameBytesMax, "frame limits rise");
 static_assert(kDocumentBytesMax < kRequestBytesMax, "a document fits one request");
 static_assert(kMoveStepBlocks * (kBlockRawBytesMax + kCompressionSlackBytes) < kReserveBytes, "a re-homing step fits the reserve");
+static_assert(kPurgeTelemetryPercent < kPurgeResultsPercent && kPurgeResultsPercent < kShedPercent && kShedPercent < kRefuseTelemetryPercent &&
+                  kRefuseTelemetryPercent < 100,
+              "the measures against a full disk come in order");
+static_assert(kDocumentBytesMax < kWriterQueueBytesMax, "one document fits the writer's queue");
 static_assert(kBallastBytes + kReserveBytes < kDiskBudgetBytesMin, "the smallest budget holds its reserves");
 static_assert(kRtoMinMs < kRtoMaxMs && kHelloSpacingMs < kHelloTimeoutMs, "timers are ordered");
 static_assert(kLeaseMs > 2 * kHelloTimeoutMs, "a lease outlives a lost HELLO");
