@@ -1,0 +1,38 @@
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "agent/cli/cli.h"
+
+namespace egret::agent::cli {
+
+int main(int argc, char** argv) {
+  auto log = spdlog::stderr_logger_mt("egret");
+  // systemd reads the priority of a line in front of it.
+  log->set_pattern(std::getenv("JOURNAL_STREAM") ? "%v" : "%Y-%m-%dT%H:%M:%S.%e %l %v");
+  spdlog::set_default_logger(log);
+  CLI::App app{"egret-agent: takes results and telemetry of a site in, keeps them, and brings them to the region.\n"
+               "Exit: 0 ok, 1 found a problem, 2 wrong usage, 69 no agent answers, 74 I/O, 75 try later, 78 configuration."};
+  app.set_version_flag("--version", std::string("egret-agent ") + EGRET_VERSION);
+  app.require_subcommand(1);
+  Chosen chosen;
+  add_run(app, chosen);
+  add_init(app, chosen);
+  add_status(app, chosen);
+  add_put(app, chosen);
+  add_check_config(app, chosen);
+  add_doctor(app, chosen);
+  add_queue(app, chosen);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? kOk : kUsage;
+  }
+  try {
+    return chosen();
+  } catch (const std::exception& e) {
+    spdlog::error("{}", e.what());
+    return kIo;
+  }
+}
+
+}  // namespace egret::agent::cli

@@ -1,0 +1,526 @@
+#include "agent/daemon.h"
+
+#include <spdlog/spdlog.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <fstream>
+
+#include "agent/cli/cli.h"
+#include "agent/doors/api.h"
+#include "agent/host.h"
+#include "agent/keys.h"
+#include "agent/memory.h"
+#include "agent/status.h"
+#include "agent/store.h"
+#include "agent/writer.h"
+#include "edge/budget.h"
+#include "edge/link.h"
+#include "edge/salvage.h"
+#include "edge/witness.h"
+#include "schemas/limits.h"
+#include "schemas/record.h"
+#include "schemas/record.pb.h"
+
+namespace egret::agent {
+namespace {
+
+namespace asio = boost::asio;
+using std::chrono::milliseconds;
+
+constexpr int64_t kTickMs = 1'000;
+constexpr size_t kNoticesKept = 20;
+constexpr size_t kShedBlocksPerTick = 256;
+
+int exit_code_of(const Error& error) {
+  switch (error.code) {
+    case Errc::locked: return cli::kTryLater;
+    case Errc::newer_format:
+    case Errc::config: return cli::kBadConfig;
+    default: return cli::kIo;
+  }
+}
+
+class Daemon {
+ public:
+  Daemon(const Config& config, SitePrivateKey site, std::string password)
+      : config_(config), site_(std::move(site)), memory_(read_memory(config.state_dir)) {
+    link_config_.url = config.broker.uri;
+    link_config_.facility = config.facility;
+    link_config_.password = std::move(password);
+    link_config_.ca_file = config.broker.ca_file;
+    link_config_.certificate_file = config.broker.cert_file;
+    link_config_.key_file = config.broker.key_file;
+    link_config_.agent_version = EGRET_VERSION;
+    started_ = now();
+  }
+  int run();
+
+ private:
+  Result<void> open();
+  void close();
+  void begin_session();
+  void reopen(const Error& why);
+  void salvage(std::filesystem::path set_aside);
+  Result<void> open_doors();
+  void check_witness();
+
+  void drive(const edge::Event& event);
+  void carry_out(edge::Action& action);
+  void change(Writer::Job job) { writer_->run(std::move(job)); }
+  void note(const std::string& text);
+  void arm_timer();
+
+  void tick();
+  void look_at_disk();
+  void write_witness();
+  edge::DiskState disk() const;
+
+  ApiHost api_host();
+  Bytes arrival(const std::string& idempotency_key) const;
+  Result<void> admit(StreamId lane) const;
+  asio::awaitable<Result<void>> append(edge::Unit unit);
+  asio::awaitable<Result<uint64_t>> unpark();
+  StatusFacts facts();
+
+  const Config config_;
+  const SitePrivateKey site_;
+  edge::LinkConfig link_config_;
+  edge::Memory memory_;
+  Now started_;
+  asio::io_context io_{1};
+  asio::steady_timer session_timer_{io_}, tick_timer_{io_};
+  MixedEntropy entropy_;         // of the session and keys, on the daemon's thread
+  MixedEntropy buffer_entropy_;  // of the buffer, on the writer's thread
+
+  OpenStore store_;
+  std::unique_ptr<edge::Session> session_;
+  std::unique_ptr<edge::Link> link_;
+  std::unique_ptr<Writer> writer_;
+  std::unique_ptr<HttpDoor> door_;
+  std::optional<Api> api_;
+  std::optional<edge::Witness> witness_;
+  edge::View view_;
+  edge::Budget budget_;
+  edge::BudgetDecision decision_;
+  double days_left_ = -1;
+  uint64_t refused_ = 0;  // to be counted by the writer
+  uint64_t reopens_ = 0;
+  MonoTime reopen_at_;
+  MonoTime drained_at_;
+  uint64_t last_acked_ = 0;
+  double acked_per_s_ = 0;
+  std::string lost_tail_;
+  std::deque<NoticeLine> notices_;
+  bool stopping_ = false;
+};
+
+Result<void> Daemon::open() {
+  Result<OpenStore> store = open_agent_store(config_, buffer_entropy_, now().wall);
+  if (!store) return store.error();
+  store_ = std::move(*store);
+  view_ = store_.buffer->view();
+  if (!has_ballast(config_.state_dir)) {
+    if (Result<void> made = make_ballast(config_.state_dir); !made) spdlog::warn("{}", made.error().text);
+  }
+  if (store_.set_aside) note("the store could not be opened (" + store_.why + "): it is kept as " + store_.set_aside->filename().string() + ", a fresh one has taken over");
+  auto post = [this](std::function<void()> job) { asio::post(io_, std::move(job)); };
+  Writer::Events events;
+  events.view_changed = [this](edge::View view) {
+    if (!writer_) return;
+    view_ = view;
+    drive(edge::ViewChanged{std::move(view)});
+  };
+  events.failed = [this](const Error& error) { reopen(error); };
+  writer_ = std::make_unique<Writer>(*store_.buffer, [] { return now(); }, post, events);
+  begin_session();
+  if (store_.set_aside) salvage(*store_.set_aside);
+  return {};
+}
+
+void Daemon::begin_session() {
+  edge::SessionConfig config;
+  config.facility = config_.facility;
+  config.agent_version = EGRET_VERSION;
+  config.boot_id = boot_id();
+  config.zstd_level = static_cast<int>(config_.buffer.zstd_level);
+  config.frame_bytes_max = static_cast<size_t>(config_.broker.frame_kb_max) * kKiB;
+  RegionPublicKey region = config_.region_key;
+  if (memory_.next_region_key.size() == sizeof(Key32)) region.point = take<sizeof(Key32)>(memory_.next_region_key);
+  auto channel = [this, region] { return open_edge_channel(config_.facility, region, site_, entropy_); };
+  session_ = std::make_unique<edge::Session>(config, *store_.buffer, channel, entropy_, memory_, view_, now());
+  link_ = std::make_unique<edge::Link>(
+      link_config_, [this](std::function<void()> job) { asio::post(io_, std::move(job)); },
+      [this](edge::Event event) { drive(event); });
+  arm_timer();
+}
+
+void Daemon::close() {
+  link_.reset();
+  writer_.reset();
+  session_.reset();
+  store_.buffer.reset();
+  store_.kv.reset();
+}
+
+// es1 5.7: a failed sync is never retried. Close, open, read back what is there; a new epoch begins with the next append.
+void Daemon::reopen(const Error& why) {
+  if (stopping_ || !session_) return;
+  note("the store failed (" + why.text + "): opening it again");
+  reopens_++;
+  close();
+  if (why.code == Errc::disk_full) release_ballast(config_.state_dir);
+  if (Result<void> opened = open(); !opened) {
+    spdlog::error("{}: trying again", opened.error().text);
+    reopen_at_ = now().mono + kTickMs;
+  }
+}
+
+// What can be read of a store that was set aside goes in again, in the background.
+void Daemon::salvage(std::filesystem::path set_aside) {
+  change([this, set_aside](edge::Buffer& buffer) -> Result<void> {
+    Result<edge::Salvaged> found = edge::salvage(agent_kv_options(set_aside), config_.facility, buffer);
+    asio::post(io_, [this, found] {
+      note(found ? fmt::format("{} records of the damaged store were recovered", found->records) : "nothing of the damaged store could be read: " + found.error().text);
+    });
+    return {};
+  });
+}
+
+void Daemon::check_witness() {
+  Result<edge::Witness> witness = edge::Witness::open(config_.state_dir / "witness");
+  if (!witness) return spdlog::warn("{}", witness.error().text);
+  witness_ = std::move(*witness);
+  std::optional<edge::WitnessPoint> last = witness_->last();
+  if (!last) return;
+  StreamKey key{last->epoch, last->stream};
+  const edge::StreamView* stream = view_.find(key);
+  bool shorter = stream ? !stream->moved && stream->head < last->head : !store_.buffer->finished_stream(key).has_value();
+  if (!shorter) return;
+  lost_tail_ = fmt::format("lane {} was synced to {} and holds {} now", name_of(last->stream), last->head.value, stream ? stream->head.value : 0);
+  note("the disk has lost records that were synced: " + lost_tail_);
+}
+
+void Daemon::note(const std::string& text) {
+  spdlog::warn("{}", text);
+  notices_.push_back({now().wall.us / 1000, text});
+  if (notices_.size() > kNoticesKept) notices_.pop_front();
+}
+
+void Daemon::drive(const edge::Event& event) {
+  if (!session_) return;
+  for (edge::Action& action : session_->step(event, now())) carry_out(action);
+  arm_timer();
+}
+
+void Daemon::carry_out(edge::Action& action) {
+  if (auto* connect = std::get_if<edge::Connect>(&action)) return link_->carry_out(*connect);
+  if (auto* disconnect = std::get_if<edge::Disconnect>(&action)) return link_->carry_out(*disconnect);
+  if (auto* publish = std::get_if<edge::Publish>(&action)) return link_->carry_out(std::move(*publish));
+  if (auto* purge = std::get_if<edge::Purge>(&action)) return change([p = std::move(*purge)](edge::Buffer& b) { return b.purge(p.upto); });
+  if (auto* move = std::get_if<edge::Rehome>(&action)) return change([m = *move](edge::Buffer& b) { return b.rehome(m.key); });
+  if (auto* move = std::get_if<edge::RehomeBlocks>(&action)) return change([m = *move](edge::Buffer& b) { return b.rehome_blocks(m.key, m.first, m.last); });
+  if (auto* park = std::get_if<edge::Park>(&action)) return change([p = *park](edge::Buffer& b) { return b.park(p.key, p.first, p.reason); });
+  if (auto* mark = std::get_if<edge::MarkCorrupt>(&action)) return change([m = *mark](edge::Buffer& b) { return b.mark_corrupt(m.key, m.first); });
+  if (auto* unpark = std::get_if<edge::Unpark>(&action)) {
+    return change([u = *unpark](edge::Buffer& b) -> Result<void> {
+      Result<uint64_t> done = b.unpark(u.stream);
+      return done ? Result<void>{} : Result<void>(done.error());
+    });
+  }
+  if (auto* remember = std::get_if<edge::Remember>(&action)) {
+    memory_ = remember->memory;
+    return write_memory(config_.state_dir, memory_);
+  }
+  const auto& notice = std::get<edge::Notice>(action);
+  if (notice.kind == edge::Notice::Kind::linked) {
+    spdlog::info("{}", notice.text);
+  } else {
+    note(notice.text);
+  }
+  sd_notifyf(0, "STATUS=%s", notice.text.c_str());
+}
+
+void Daemon::arm_timer() {
+  MonoTime at = session_->next_deadline();
+  int64_t wait = std::clamp<int64_t>(at.ms == INT64_MAX ? kTickMs * 60 : at - now().mono, 0, kTickMs * 60);
+  session_timer_.expires_after(milliseconds(wait));
+  session_timer_.async_wait([this](boost::system::error_code error) {
+    if (!error && !stopping_) drive(edge::TimerFired{});
+  });
+}
+
+edge::DiskState Daemon::disk() const {
+  edge::DiskState disk;
+  disk.budget_bytes = static_cast<uint64_t>(config_.buffer.budget_mb) * kMiB;
+  if (store_.kv) disk.used_bytes = store_.kv->disk_bytes();
+  std::error_code failed;
+  std::filesystem::space_info space = std::filesystem::space(config_.state_dir, failed);
+  disk.free_bytes = failed ? disk.budget_bytes : space.available;
+  return disk;
+}
+
+void Daemon::tick() {
+  tick_timer_.expires_after(milliseconds(kTickMs));
+  tick_timer_.async_wait([this](boost::system::error_code error) {
+    if (!error && !stopping_) tick();
+  });
+  sd_notify(0, "WATCHDOG=1");
+  if (!session_) {
+    if (now().mono < reopen_at_) return;
+    reopen_at_ = now().mono + kTickMs;
+    if (Result<void> opened = open(); !opened) spdlog::error("{}: trying again", opened.error().text);
+    return;
+  }
+  look_at_disk();
+  write_witness();
+  if (refused_ > 0) {
+    change([n = refused_](edge::Buffer& b) -> Result<void> {
+      b.count_refused(n);
+      return {};
+    });
+    refused_ = 0;
+  }
+}
+
+// es1 5.6: telemetry, then results, that are confirmed but above S; then unconfirmed telemetry, oldest block first.
+void Daemon::look_at_disk() {
+  edge::DiskState state = disk();
+  decision_ = budget_.decide(state);
+  days_left_ = budget_.days_left(state, now().mono);
+  session_->set_vitals({edge::Budget::used_permille(state)});
+  if (decision_.release_ballast) release_ballast(config_.state_dir);
+  if (!decision_.purge_exposed_telemetry) {
+    if (!decision_.release_ballast && !has_ballast(config_.state_dir)) (void)make_ballast(config_.state_dir);
+    return;
+  }
+  drive(edge::DiskPressed{});
+  std::vector<edge::PurgeTo> exposed;
+  std::map<EpochId, Seq> telemetry_confirmed;
+  for (const edge::RowStatus& row : session_->status().rows) {
+    if (row.key.stream == StreamId::telemetry) telemetry_confirmed[row.key.epoch] = row.confirmed;
+    bool wanted = row.key.stream == StreamId::telemetry ? decision_.purge_exposed_telemetry : decision_.purge_exposed_results;
+    const edge::StreamView* stream = view_.find(row.key);
+    if (wanted && stream && row.confirmed > stream->purged && row.confirmed <= stream->head) exposed.push_back({row.key, row.confirmed, row.safe});
+  }
+  if (!exposed.empty()) change([exposed](edge::Buffer& b) { return b.purge(exposed); });
+  if (decision_.shed_bytes == 0) return;
+  change([telemetry_confirmed, bytes = decision_.shed_bytes](edge::Buffer& b) -> Result<void> {
+    auto above = [&](EpochId epoch) {
+      auto at = telemetry_confirmed.find(epoch);
+      return at == telemetry_confirmed.end() ? Seq{} : at->second;
+    };
+    // The disk answers late to what was deleted: at most what is too much now, and never more than some blocks at once.
+    size_t blocks = std::clamp<size_t>(bytes / kBlockRawBytesMax, 1, kShedBlocksPerTick);
+    for (size_t i = 0; i < blocks; i++) {
+      Result<uint64_t> shed = b.shed_oldest(above);
+      if (!shed) return shed.error();
+      if (*shed == 0) break;
+    }
+    return {};
+  });
+}
+
+void Daemon::write_witness() {
+  const edge::EpochView* current = view_.find(view_.current);
+  if (!current || !witness_) return;
+  size_t longest = 0;
+  for (size_t i = 1; i < kStreamCount; i++) {
+    if (current->streams[i].head > current->streams[longest].head) longest = i;
+  }
+  const edge::StreamView& stream = current->streams[longest];
+  std::optional<edge::WitnessPoint> last = witness_->last();
+  if (stream.empty() || (last && last->epoch == current->id && last->head == stream.head)) return;
+  edge::WitnessPoint point{current->id, static_cast<StreamId>(longest), stream.head, get_u32(egret::view(stream.c_head), 0)};
+  if (Result<void> written = witness_->write(point); !written) spdlog::warn("{}", written.error().text);
+}
+
+// ---- the door ----
+
+Bytes Daemon::arrival(const std::string& idempotency_key) const {
+  v1::Arrival arrival;
+  Now at = now();
+  ClockTrust clock = clock_trust();
+  arrival.set_wall_us(at.wall.us);
+  arrival.set_mono_ns(static_cast<uint64_t>(at.mono.ms) * 1'000'000);
+  arrival.set_boot_id(Bytes(egret::view(boot_id())));
+  arrival.set_clock_state(clock.synced ? v1::Arrival::CLOCK_STATE_SYNCED : v1::Arrival::CLOCK_STATE_UNSYNCED);
+  arrival.set_door(v1::Arrival::DOOR_HTTP);
+  arrival.set_src_msg_id(idempotency_key);
+  arrival.set_edge_id(config_.edge_id);
+  arrival.set_agent_version(EGRET_VERSION);
+  Result<Bytes> encoded = encode_arrival(arrival);
+  return encoded ? *encoded : Bytes{};
+}
+
+Result<void> Daemon::admit(StreamId lane) const {
+  if (!session_) return Error{Errc::store_failed, "the store is being opened again"};
+  if (lane == StreamId::telemetry && decision_.refuse_telemetry) return Error{Errc::lane_full, "telemetry: the disk budget is nearly used up"};
+  bool full = lane == StreamId::critical ? decision_.refuse_critical : decision_.refuse_results;
+  if (full) return Error{Errc::disk_full, "the disk budget is used up"};
+  return {};
+}
+
+asio::awaitable<Result<void>> Daemon::append(edge::Unit unit) {
+  struct Answer {
+    explicit Answer(asio::io_context& io) : ready(io, std::chrono::steady_clock::time_point::max()) {}
+    asio::steady_timer ready;
+    Result<void> result;
+  };
+  auto answer = std::make_shared<Answer>(io_);
+  bool taken = writer_ && writer_->append(std::move(unit), [answer](Result<void> result) {
+    answer->result = std::move(result);
+    answer->ready.cancel();
+  });
+  if (!taken) co_return Error{Errc::store_failed, "too much is waiting to be written"};
+  boost::system::error_code cancelled;
+  co_await answer->ready.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+  co_return answer->result;
+}
+
+asio::awaitable<Result<uint64_t>> Daemon::unpark() {
+  if (!writer_) co_return Error{Errc::store_failed, "the store is being opened again"};
+  uint64_t parked = view_.parked_blocks;
+  change([](edge::Buffer& b) -> Result<void> {
+    Result<uint64_t> done = b.unpark(std::nullopt);
+    return done ? Result<void>{} : Result<void>(done.error());
+  });
+  co_return parked;
+}
+
+ApiHost Daemon::api_host() {
+  ApiHost host;
+  host.facility = config_.facility;
+  host.arrival = [this](const std::string& key) { return arrival(key); };
+  host.admit = [this](StreamId lane) { return admit(lane); };
+  host.append = [this](edge::Unit unit) { return append(std::move(unit)); };
+  host.count_refused = [this](uint64_t records) { refused_ += records; };
+  host.status = [this] { return status_json(facts()); };
+  host.healthy = [this] { return session_ != nullptr; };
+  host.unpark = [this] { return unpark(); };
+  return host;
+}
+
+Result<void> Daemon::open_doors() {
+  api_.emplace(api_host());
+  door_ = std::make_unique<HttpDoor>(io_, static_cast<size_t>(config_.doors.connections_max),
+                                     [this](HttpRequest request) { return api_->answer(std::move(request)); });
+  std::string where;
+  if (!config_.doors.unix_socket.empty()) {
+    if (Result<void> r = door_->listen_unix(config_.doors.unix_socket); !r) return r;
+    where += " socket=" + config_.doors.unix_socket.string();
+  }
+  if (std::optional<Loopback> at = parse_loopback(config_.doors.http)) {
+    Result<uint16_t> port = door_->listen_tcp(*at);
+    if (!port) return port.error();
+    where += fmt::format(" http={}:{}", at->host, *port);
+  }
+  spdlog::info("ready: facility={}{}", config_.facility, where);
+  return {};
+}
+
+StatusFacts Daemon::facts() {
+  StatusFacts f;
+  Now at = now();
+  f.facility = config_.facility;
+  f.pid = ::getpid();
+  f.started_ms = started_.wall.us / 1000;
+  f.now_ms = at.wall.us / 1000;
+  f.store_state = session_ ? "open" : "reopening";
+  f.view = view_;
+  f.notices = notices_;
+  f.lost_tail = lost_tail_;
+  f.reopens = reopens_;
+  f.disk_days_left = days_left_;
+  edge::DiskState state = disk();
+  f.disk_used_bytes = state.used_bytes;
+  f.disk_budget_bytes = state.budget_bytes;
+  f.disk_free_bytes = state.free_bytes;
+  f.requests = door_ ? door_->requests() : 0;
+  f.connections = door_ ? door_->connections() : 0;
+  f.since_ms = f.now_ms;
+  if (!session_) return f;
+  f.session = session_->status();
+  f.since_ms = f.now_ms - (at.mono - (f.session.state == edge::State::active ? f.session.linked_since : f.session.since));
+  Writer::Counters written = writer_->counters();
+  f.commits = written.commits;
+  f.commit_records = written.records;
+  uint64_t waiting_bytes = 0;
+  for (const edge::EpochView& epoch : view_.epochs) {
+    for (size_t i = 0; i < kStreamCount; i++) {
+      StreamKey key{epoch.id, static_cast<StreamId>(i)};
+      const edge::StreamView& stream = epoch.streams[i];
+      Seq from = stream.purged;
+      for (const edge::RowStatus& row : f.session.rows) {
+        if (row.key == key) from = std::max(from, row.cursor);
+      }
+      if (stream.empty() || stream.moved || from >= stream.head) continue;
+      edge::Reader::Waiting waiting = store_.buffer->waiting(key, from);
+      f.lanes[i].records += span(from, stream.head);
+      f.lanes[i].bytes += waiting.bytes;
+      waiting_bytes += waiting.bytes;
+      if (waiting.since.us > 0) f.lanes[i].oldest_s = std::max(f.lanes[i].oldest_s, (at.wall.us - waiting.since.us) / 1'000'000);
+    }
+  }
+  if (f.session.state == edge::State::active && f.session.link_bytes_per_s > 0) {
+    f.drain_eta_s = static_cast<int64_t>(waiting_bytes) / f.session.link_bytes_per_s;
+  }
+  return f;
+}
+
+int Daemon::run() {
+  if (Result<void> opened = open(); !opened) {
+    spdlog::error("{}", opened.error().text);
+    return exit_code_of(opened.error());
+  }
+  check_witness();
+  if (Result<void> listening = open_doors(); !listening) {
+    spdlog::error("{}", listening.error().text);
+    close();
+    return exit_code_of(listening.error());
+  }
+  tick();
+  asio::signal_set signals(io_, SIGTERM, SIGINT);
+  signals.async_wait([this](boost::system::error_code, int) {
+    spdlog::info("stopping");
+    sd_notify(0, "STOPPING=1");
+    stopping_ = true;
+    door_->stop();
+    session_timer_.cancel();
+    tick_timer_.cancel();
+    // What the writer holds is synced and answered before the loop ends.
+    link_.reset();
+    writer_.reset();
+    session_.reset();
+    asio::post(io_, [this] { io_.stop(); });
+  });
+  sd_notify(0, "READY=1\nSTATUS=running");
+  io_.run();
+  door_.reset();
+  close();
+  return cli::kOk;
+}
+
+}  // namespace
+
+int run_daemon(const Config& config) {
+  Result<SitePrivateKey> site = read_site_key(config.site_key_file);
+  std::string password;
+  Result<std::string> secret = config.broker.password_file.empty() ? Result<std::string>(std::string()) : read_password(config.broker.password_file);
+  if (!site || !secret) {
+    const Error& error = !site ? site.error() : secret.error();
+    spdlog::error("{}", error.text);
+    return cli::kBadConfig;
+  }
+  Daemon daemon(config, std::move(*site), std::move(*secret));
+  return daemon.run();
+}
+
+}  // namespace egret::agent

@@ -1,0 +1,33 @@
+// AgentStore: the files of a site's buffer: RocksDB, its lock, the ballast; opened, or set aside and founded anew.
+// Promises: a store that cannot be opened is never deleted and never stops the site: it is set aside under a name that
+// says when, and a fresh one takes over at once (es1 5.7).
+// Leaves to others: what is in it (edge/buffer), reading the set-aside one (edge/salvage), when (daemon).
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "agent/config.h"
+#include "edge/buffer.h"
+#include "schemas/kv_rocksdb.h"
+
+namespace egret::agent {
+
+struct OpenStore {
+  std::unique_ptr<Kv> kv;
+  std::unique_ptr<edge::Buffer> buffer;  // refers to kv, and so goes first
+  std::optional<std::filesystem::path> set_aside;  // a damaged store, just put away
+  std::string why;                                 // what was wrong with it
+};
+
+// Errors: locked (another agent runs here), newer_format, config (another facility's), disk_full, store_failed.
+Result<OpenStore> open_agent_store(const Config& config, Entropy& entropy, WallTime now);
+KvOptions agent_kv_options(const std::filesystem::path& dir);
+
+// The ballast: kBallastBytes that are given back when the disk is full, so that deleting is always possible.
+Result<void> make_ballast(const std::filesystem::path& state_dir);
+void release_ballast(const std::filesystem::path& state_dir);
+bool has_ballast(const std::filesystem::path& state_dir);
+
+}  // namespace egret::agent

@@ -1,0 +1,94 @@
+#include "agent/writer.h"
+
+#include "schemas/limits.h"
+
+namespace egret::agent {
+
+Writer::Writer(edge::Buffer& buffer, std::function<Now()> clock, Post post, Events events)
+    : buffer_(buffer), clock_(std::move(clock)), post_(std::move(post)), events_(std::move(events)), thread_([this] { loop(); }) {}
+
+Writer::~Writer() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  thread_.join();
+}
+
+bool Writer::append(edge::Unit unit, Done done) {
+  size_t bytes = 0;
+  for (const edge::LaneRecord& r : unit.records) bytes += r.record.size() + kLengthPrefixBytes;
+  {
+    std::lock_guard lock(mutex_);
+    if (!appends_.empty() && queued_bytes_ + bytes > kWriterQueueBytesMax) return false;
+    queued_bytes_ += bytes;
+    appends_.push_back({std::move(unit), bytes, std::move(done)});
+  }
+  wake_.notify_one();
+  return true;
+}
+
+void Writer::run(Job job) {
+  {
+    std::lock_guard lock(mutex_);
+    jobs_.push_back(std::move(job));
+  }
+  wake_.notify_one();
+}
+
+Writer::Counters Writer::counters() const {
+  std::lock_guard lock(mutex_);
+  return counters_;
+}
+
+void Writer::loop() {
+  for (;;) {
+    std::deque<Waiting> group;
+    std::deque<Job> jobs;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [&] { return stopping_ || !appends_.empty() || !jobs_.empty(); });
+      if (stopping_ && appends_.empty() && jobs_.empty()) return;
+      group.swap(appends_);
+      jobs.swap(jobs_);
+      queued_bytes_ = 0;
+    }
+    commit(std::move(group));
+    for (Job& job : jobs) {
+      if (failed_) break;
+      if (Result<void> done = job(buffer_); !done && buffer_.failed()) report_failure(done.error());
+    }
+    if (!failed_) post_([view = buffer_.view(), tell = events_.view_changed]() mutable { tell(std::move(view)); });
+  }
+}
+
+void Writer::commit(std::deque<Waiting> group) {
+  if (group.empty()) return;
+  std::vector<edge::Unit> units;
+  uint64_t records = 0;
+  for (Waiting& waiting : group) {
+    records += waiting.unit.records.size();
+    units.push_back(std::move(waiting.unit));
+  }
+  Result<void> synced = failed_ ? Error{Errc::store_failed, "the store is being opened again: send this once more in a moment"}
+                                : buffer_.append(units, clock_().wall);
+  if (synced) {
+    std::lock_guard lock(mutex_);
+    counters_.commits++;
+    counters_.records += records;
+  }
+  std::vector<Done> dones;
+  for (Waiting& waiting : group) dones.push_back(std::move(waiting.done));
+  post_([dones = std::move(dones), synced] {
+    for (const Done& done : dones) done(synced);
+  });
+  if (!synced && !failed_) report_failure(synced.error());
+}
+
+void Writer::report_failure(const Error& error) {
+  failed_ = true;
+  post_([error, tell = events_.failed] { tell(error); });
+}
+
+}  // namespace egret::agent
