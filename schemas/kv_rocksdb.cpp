@@ -96,7 +96,7 @@ class NeverResume : public rocksdb::EventListener {
 rocksdb::DBOptions db_options(const KvOptions& o) {
   rocksdb::DBOptions db;
   if (o.env != nullptr) db.env = o.env;
-  db.create_if_missing = !o.salvage;
+  db.create_if_missing = !o.salvage && !o.read_only;
   db.create_missing_column_families = true;
   db.paranoid_checks = !o.salvage;
   // torn_tail_only() has shown that nothing begins after the first damage, so stopping there loses
@@ -379,7 +379,7 @@ Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& o) {
   EGRET_INVARIANT(o.spaces > 0, "a store has at least one space");
   const rocksdb::DBOptions db = db_options(o);
   if (auto known = check_spaces(o, db); !known) return known.error();
-  if (!o.salvage) {
+  if (!o.salvage && !o.read_only) {
     if (auto log = torn_tail_only(*db.env, o.dir); !log) return log.error();
   }
   const auto cache = rocksdb::NewLRUCache(o.cache_bytes, 0, false, 0.5);
@@ -390,7 +390,9 @@ Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& o) {
   }
   std::vector<rocksdb::ColumnFamilyHandle*> families;
   rocksdb::DB* opened = nullptr;
-  Status s = rocksdb::DB::Open(db, o.dir.string(), wanted, &families, &opened);
+  Status s = o.read_only
+                 ? rocksdb::DB::OpenForReadOnly(db, o.dir.string(), wanted, &families, &opened)
+                 : rocksdb::DB::Open(db, o.dir.string(), wanted, &families, &opened);
   if (!s.ok() && o.salvage && code_of(s) != Errc::locked) {
     s = rocksdb::RepairDB(o.dir.string(), db, wanted);
     if (s.ok()) s = rocksdb::DB::Open(db, o.dir.string(), wanted, &families, &opened);

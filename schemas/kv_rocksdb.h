@@ -26,6 +26,8 @@ struct KvOptions {
   // Reads what can be read of a damaged store that was set aside; never for a store that goes on
   // living.
   bool salvage = false;
+  // Looks beside the process that has the store open; takes no lock, sees what was written until now.
+  bool read_only = false;
   rocksdb::Env* env = nullptr;  // tests: a file system with faults
 };
 

@@ -1,0 +1,51 @@
+#include "cloud/access.h"
+
+#include "schemas/entropy.h"
+#include "schemas/kv_rocksdb.h"
+
+namespace egret::cloud {
+namespace {
+
+KvOptions options_for(const std::filesystem::path& dir) {
+  KvOptions options;
+  options.dir = dir;
+  options.spaces = kCloudSpaces;
+  options.memtable_bytes = 32 << 20;
+  options.memtables_total_bytes = 128 << 20;
+  options.cache_bytes = 64 << 20;
+  options.log_bytes_max = 256 << 20;
+  options.bloom_spaces = {kNaturalSpace};
+  return options;
+}
+
+Result<OpenedStore> open(const KvOptions& options, Entropy& entropy) {
+  OpenedStore opened;
+  Result<std::unique_ptr<Kv>> kv = open_rocksdb(options);
+  if (!kv) return kv.error();
+  opened.kv = std::move(*kv);
+  Result<std::unique_ptr<KvStore>> store = open_store(*opened.kv, entropy);
+  if (!store) return store.error();
+  opened.store = std::move(*store);
+  return opened;
+}
+
+}  // namespace
+
+std::filesystem::path store_dir(const std::filesystem::path& state_dir) { return state_dir / "store"; }
+
+Result<OpenedStore> open_to_write(const std::filesystem::path& dir, Entropy& entropy) {
+  return open(options_for(dir), entropy);
+}
+
+Result<OpenedStore> open_to_look(const std::filesystem::path& dir) {
+  if (!std::filesystem::exists(dir / "CURRENT")) return Error{Errc::not_found, dir.string() + ": no store there"};
+  KvOptions options = options_for(dir);
+  options.read_only = true;
+  OsEntropy entropy;
+  // Beside a writer a file may go while it is being opened: then a second look finds its successor.
+  Result<OpenedStore> opened = open(options, entropy);
+  for (int again = 0; !opened && again < 5 && opened.error().code != Errc::newer_format; again++) opened = open(options, entropy);
+  return opened;
+}
+
+}  // namespace egret::cloud

@@ -1,0 +1,191 @@
+#include "cloud/config.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <toml++/toml.h>
+
+#include <fstream>
+#include <functional>
+#include <map>
+#include <sstream>
+
+#include "schemas/limits.h"
+
+namespace egret::cloud {
+namespace {
+
+using Set = std::function<bool(CloudConfig&, const std::string&)>;
+using Whole = std::function<void(CloudConfig&, int64_t)>;
+
+struct Setting {
+  const char* key;
+  const char* doc;
+  const char* fallback;  // TOML literal; nullptr: must be given
+  const char* allowed;
+  Set text;              // exactly one of text and whole
+  Whole whole;
+  int64_t min = 0, max = 0;
+};
+
+std::filesystem::path beside(const CloudConfig& c, const std::string& text) {
+  return text.empty() ? std::filesystem::path() : (c.file.parent_path() / text).lexically_normal();
+}
+
+bool set_policy(CloudConfig& c, const std::string& text) {
+  static const std::map<std::string, SafePolicy> kNames{
+      {"default", SafePolicy::by_default}, {"backup", SafePolicy::backup}, {"age", SafePolicy::age}, {"commit", SafePolicy::commit}};
+  auto at = kNames.find(text);
+  if (at != kNames.end()) c.safe = at->second;
+  return at != kNames.end();
+}
+
+bool set_broker(CloudConfig& c, const std::string& text) {
+  c.broker.url = text;
+  BrokerConfig only_url;
+  only_url.url = text;
+  return bool(check(only_url));
+}
+
+Set path_into(std::filesystem::path CloudConfig::*member) {
+  return [member](CloudConfig& c, const std::string& t) { return (c.*member = beside(c, t), true); };
+}
+Set path_into(std::filesystem::path BrokerConfig::*member) {
+  return [member](CloudConfig& c, const std::string& t) { return (c.broker.*member = beside(c, t), true); };
+}
+
+const std::vector<Setting>& settings() {
+  static const std::vector<Setting> kSettings{
+      {"state_dir", "where the store, the region's keys and the control socket are", "\"/var/lib/egret-cloud\"", "a folder",
+       [](CloudConfig& c, const std::string& t) { return !t.empty() && (c.state_dir = beside(c, t), true); }, nullptr},
+      {"listen", "page, metrics and health; \"\" is off", "\"127.0.0.1:8478\"", "host:port, or \"\"",
+       [](CloudConfig& c, const std::string& t) { return (c.listen = t, t.empty() || t.find(':') != std::string::npos); }, nullptr},
+      {"broker.uri", "the MQTT broker", nullptr, "mqtt://host[:port] or mqtts://host[:port]", set_broker, nullptr},
+      {"broker.user", "user name at the broker", "\"egret-cloud\"", "a name", [](CloudConfig& c, const std::string& t) { return (c.broker.user = t, true); }, nullptr},
+      {"broker.password_file", "its first line is the password; \"\" is none", "\"\"", "a file", path_into(&CloudConfig::broker_password_file), nullptr},
+      {"broker.ca_file", "PEM; only with mqtts://", "\"\"", "a file", path_into(&BrokerConfig::ca_file), nullptr},
+      {"broker.cert_file", "client certificate, PEM", "\"\"", "a file", path_into(&BrokerConfig::certificate_file), nullptr},
+      {"broker.key_file", "its private key, PEM", "\"\"", "a file", path_into(&BrokerConfig::key_file), nullptr},
+      {"broker.shared", "\"yes\": several reconcilers may share the work ($share); \"no\": the broker has no such thing", "\"yes\"", "yes or no",
+       [](CloudConfig& c, const std::string& t) { return (c.broker.shared_subscription = t == "yes", t == "yes" || t == "no"); }, nullptr},
+      {"broker.queue_messages", "what the broker queues for one client (max_queued_messages); credit stays under half of it", "10000", "", nullptr,
+       [](CloudConfig& c, int64_t v) { c.broker_queue_messages = v; }, 16, 10'000'000},
+      {"safe.policy", "up to where a site may delete: \"backup\" (confirmed), \"age\", \"commit\", or \"default\" (age until a backup is confirmed, then backup)",
+       "\"default\"", "default, backup, age or commit", set_policy, nullptr},
+      {"safe.age_h", "hours since commit, for the age policy", "72", "", nullptr, [](CloudConfig& c, int64_t v) { c.safe_age_h = v; }, 1, 8760},
+      {"lease_s", "how long a site may send after one WELCOME", "120", "", nullptr, [](CloudConfig& c, int64_t v) { c.lease_s = v; }, 30, 3600},
+      {"herd_window_s", "sites that come back at once spread their first retry over this", "30", "", nullptr, [](CloudConfig& c, int64_t v) { c.herd_window_s = v; }, 0, 300},
+      {"log.level", "what is logged", "\"info\"", "debug, info, warn or error",
+       [](CloudConfig& c, const std::string& t) { return (c.log_level = t, t == "debug" || t == "info" || t == "warn" || t == "error"); }, nullptr},
+  };
+  return kSettings;
+}
+
+std::string allowed(const Setting& s) {
+  return s.whole ? fmt::format("a whole number from {} to {} is allowed", s.min, s.max) : fmt::format("{} is allowed", s.allowed);
+}
+
+// Every leaf with its dotted key.
+void flatten(const toml::table& table, const std::string& prefix, std::map<std::string, const toml::node*>& out) {
+  for (const auto& [key, node] : table) {
+    std::string name = prefix + std::string(key.str());
+    if (const auto* inner = node.as_table()) {
+      flatten(*inner, name + ".", out);
+    } else {
+      out[name] = &node;
+    }
+  }
+}
+
+std::string shown(const toml::node& node) {
+  std::ostringstream out;
+  if (const auto* text = node.as_string()) {
+    out << '"' << text->get() << '"';
+  } else {
+    out << toml::node_view<const toml::node>(node);
+  }
+  return out.str().substr(0, 80);
+}
+
+}  // namespace
+
+std::string text_of(const ConfigMistake& m) {
+  std::string out = m.file;
+  if (m.line > 0) out += ":" + std::to_string(m.line);
+  for (const std::string& part : {m.key, m.value, m.message}) {
+    if (!part.empty()) out += ": " + part;
+  }
+  return out;
+}
+
+CheckedCloudConfig parse_cloud_config(std::string_view text, const std::filesystem::path& file) {
+  CheckedCloudConfig out;
+  out.config.file = file;
+  std::map<std::string, const toml::node*> values;
+  toml::table table, defaults;
+  try {
+    table = toml::parse(text, file.string());
+  } catch (const toml::parse_error& e) {
+    out.mistakes.push_back({file.string(), e.source().begin.line, "", "", "no TOML: " + std::string(e.description())});
+    return out;
+  }
+  flatten(table, "", values);
+  for (const Setting& s : settings()) {
+    auto at = values.find(s.key);
+    const toml::node* node = at == values.end() ? nullptr : at->second;
+    uint32_t line = node ? node->source().begin.line : 0;
+    if (node == nullptr && s.fallback == nullptr) {
+      out.mistakes.push_back({file.string(), 0, s.key, "", "missing; " + allowed(s)});
+      continue;
+    }
+    toml::table fallback = s.fallback ? toml::parse(std::string("v = ") + s.fallback) : toml::table();
+    const toml::node& value = node ? *node : *fallback.get("v");
+    bool fine = false;
+    if (s.whole) {
+      const auto* number = value.as_integer();
+      fine = number && number->get() >= s.min && number->get() <= s.max;
+      if (fine) s.whole(out.config, number->get());
+    } else {
+      const auto* words = value.as_string();
+      fine = words && s.text(out.config, words->get());
+    }
+    if (!fine) out.mistakes.push_back({file.string(), line, s.key, shown(value), allowed(s)});
+    if (at != values.end()) values.erase(at);
+  }
+  for (const auto& [key, node] : values) {
+    out.mistakes.push_back({file.string(), node->source().begin.line, key, shown(*node), "no such setting: see the commented example of egret-cloud init"});
+  }
+  return out;
+}
+
+CheckedCloudConfig read_cloud_config(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  std::stringstream text;
+  text << in.rdbuf();
+  if (in) return parse_cloud_config(text.str(), file);
+  CheckedCloudConfig out;
+  out.mistakes.push_back({file.string(), 0, "", "", "cannot be read: run egret-cloud init, or name it with --config"});
+  return out;
+}
+
+std::string example_cloud_config(const std::string& state_dir, const std::string& broker) {
+  std::string top = "# egret-cloud: every setting with its default. A line that begins with # is the default.\n", tables;
+  std::string open;
+  for (const Setting& s : settings()) {
+    std::string key = s.key, section;
+    size_t dot = key.find('.');
+    if (dot != std::string::npos) {
+      section = key.substr(0, dot);
+      key = key.substr(dot + 1);
+    }
+    std::string& out = section.empty() ? top : tables;
+    if (!section.empty() && section != open) {
+      out += "\n[" + section + "]\n";
+      open = section;
+    }
+    std::string value = std::string(s.key) == "state_dir" ? "\"" + state_dir + "\"" : std::string(s.key) == "broker.uri" ? "\"" + broker + "\"" : "";
+    out += fmt::format("\n# {}. {}\n", s.doc, allowed(s));
+    out += value.empty() ? fmt::format("#{} = {}\n", key, s.fallback) : fmt::format("{} = {}\n", key, value);
+  }
+  return top + tables;
+}
+
+}  // namespace egret::cloud
