@@ -93,6 +93,13 @@ class NeverResume : public rocksdb::EventListener {
   }
 };
 
+// A reader beside the owner must not rotate the owner's log of events away.
+class NoLog final : public rocksdb::Logger {
+ public:
+  using Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
+
 rocksdb::DBOptions db_options(const KvOptions& o) {
   rocksdb::DBOptions db;
   if (o.env != nullptr) db.env = o.env;
@@ -110,6 +117,10 @@ rocksdb::DBOptions db_options(const KvOptions& o) {
   // Memory.
   db.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(o.memtables_total_bytes);
   db.max_open_files = 256;
+  if (o.read_only) {
+    db.info_log = std::make_shared<NoLog>();
+    db.max_open_files = -1;  // all at once: the owner deletes tables that it compacts
+  }
   db.max_background_jobs = 2;
   db.max_file_opening_threads = 1;
   db.skip_stats_update_on_db_open = true;

@@ -314,3 +314,33 @@ TEST_CASE("closing does not wait for ranges that are still being worked off") {
   }
   CHECK(keys(*opened(o), 0, "", Bytes(9, '\xff')) == std::vector<Bytes>{key_of(499)});
 }
+
+TEST_CASE("a reader beside the owner sees what was written, writes nothing and leaves no file") {
+  TempDir dir;
+  KvOptions o = options_in(dir.path);
+  auto owner = opened(o);
+  put(*owner, 1, "k", "v");
+  const auto files = [&] {
+    std::vector<fs::path> out;
+    for (const auto& file : fs::directory_iterator(dir.path)) out.push_back(file.path());
+    std::sort(out.begin(), out.end());
+    return out;
+  };
+  const auto before = files();
+  o.read_only = true;
+  {
+    auto reader = opened(o);
+    CHECK(*reader->get(1, "k") == "v");
+    CHECK(write_refusal(*reader, "mine") == Errc::store_failed);
+    put(*owner, 1, "later", "v");
+    CHECK(*reader->get(1, "later") == std::nullopt);
+  }
+  CHECK(files() == before);
+  CHECK(*opened(o)->get(1, "later") == "v");
+  put(*owner, 1, "still", "writing");
+
+  TempDir nothing;
+  o.dir = nothing.path / "not there";
+  CHECK(refusal(o) == Errc::store_failed);
+  CHECK_FALSE(fs::exists(o.dir));
+}
