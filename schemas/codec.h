@@ -1,6 +1,8 @@
 // Codec: how the records of a block or a batch are made small. Every codec is bit-exact.
-// Promises: decode(encode(x)) == x, byte for byte; a decoder allocates no more than the caller's raw_len.
-// Leaves to others: which codec to use when (edge/session: the re-encode ladder), the chain that proves it.
+// Promises: decode(encode(x)) == x, byte for byte; a decoder allocates no more than the caller's
+// raw_len.
+// Leaves to others: which codec to use when (edge/session: the re-encode ladder), the chain that
+// proves it.
 #pragma once
 
 #include "schemas/error.h"
@@ -20,11 +22,13 @@ struct Encoded {
   Bytes bytes;
 };
 
-// `level` is zstd's, 1-19; ignored by stored. Falls back to stored when zstd does not make it smaller.
+// `level` is zstd's, 1-19; ignored by stored. Falls back to stored when zstd does not make it
+// smaller.
 Encoded encode(ByteView raw, CodecId codec, int level);
 
-// Errors: too_large (raw_len over `raw_max`, window over 2^kZstdWindowLogMax), unsupported (codec or
-// dictionary unknown), corrupt (does not decode to exactly raw_len bytes).
-Result<Bytes> decode(CodecId codec, DictionaryId dictionary, ByteView bytes, size_t raw_len, size_t raw_max);
+// Errors: too_large (raw_len over `raw_max`, window over 2^kZstdWindowLogMax), unsupported (codec
+// or dictionary unknown), corrupt (does not decode to exactly raw_len bytes).
+Result<Bytes> decode(CodecId codec, DictionaryId dictionary, ByteView bytes, size_t raw_len,
+                     size_t raw_max);
 
 }  // namespace egret

@@ -1,5 +1,7 @@
-// Frame: the bytes of one MQTT payload: clear prefix, sealed body, tag; HELLO also kid, enc and signature.
-// Promises: a frame that parses has every part in bounds; nothing is allocated for one that does not.
+// Frame: the bytes of one MQTT payload: clear prefix, sealed body, tag; HELLO also kid, enc and
+// signature.
+// Promises: a frame that parses has every part in bounds; nothing is allocated for one that does
+// not.
 // Leaves to others: opening the body (seal.h), what it says (es1.proto, codec.h).
 #pragma once
 

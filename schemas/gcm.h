@@ -1,7 +1,8 @@
 // AesGcm: AES-256-GCM under one key, scheduled once and used for many messages.
 // Promises: the published vectors come out; a wrong tag yields no byte; the key is wiped with the
-// object. Leaves to others: nonces, which must not repeat for different messages (seal makes them
-// from the content).
+// object.
+// Leaves to others: nonces, which must not repeat for different messages (seal makes them from the
+// content).
 #pragma once
 
 #include <initializer_list>

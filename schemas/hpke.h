@@ -1,6 +1,7 @@
-// HPKE: RFC 9180 base mode with DHKEM(X25519, HKDF-SHA256) and HKDF-SHA256, as far as es1 needs it:
-// set up, export. Promises: the published CFRG vectors come out; secrets are wiped when their owner
-// goes. Leaves to others: what the exported keys seal, and how (seal).
+// HPKE: RFC 9180 base mode with DHKEM(X25519, HKDF-SHA256) and HKDF-SHA256, as far as es1 needs
+// it: set up, export.
+// Promises: the published CFRG vectors come out; secrets are wiped when their owner goes.
+// Leaves to others: what the exported keys seal, and how (seal).
 #pragma once
 
 #include <optional>

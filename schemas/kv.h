@@ -1,6 +1,8 @@
-// Kv: an ordered map of bytes that both sides keep their state in: RocksDB in production, a model with
-// crashes in the simulator. The code above it (edge/buffer, cloud/store_kv) is the same in both.
-// Promises: a Batch is applied whole or not at all; after write(sync=true) returned ok it survives power loss.
+// Kv: an ordered map of bytes that both sides keep their state in: RocksDB in production, a model
+// with crashes in the simulator. The code above it (edge/buffer, cloud/store_kv) is the same in
+// both.
+// Promises: a Batch is applied whole or not at all; after write(sync=true) returned ok it survives
+// power loss.
 // Leaves to others: what keys mean.
 #pragma once
 
@@ -14,7 +16,8 @@
 
 namespace egret {
 
-// A space of keys with its own files. A range that is deleted in a space gives its disk back at once.
+// A space of keys with its own files. A range that is deleted in a space gives its disk back at
+// once.
 using Space = uint8_t;
 
 struct KvOp {
@@ -42,20 +45,23 @@ class KvBatch {
 class Kv {
  public:
   virtual ~Kv() = default;
-  // Errors: store_failed (nothing may be assumed written; a failed sync is never retried), disk_full,
-  // unknown_outcome (only of a remote store).
+  // Errors: store_failed (nothing may be assumed written; a failed sync is never retried),
+  // disk_full, unknown_outcome (only of a remote store).
   virtual Result<void> write(const KvBatch& batch, bool sync) = 0;
   // nullopt: no such key. Errors: corrupt, store_failed.
   virtual Result<std::optional<Bytes>> get(Space space, ByteView key) const = 0;
-  // Calls `visit` for keys of [first, end) in order until it returns false. Errors: corrupt, store_failed.
+  // Calls `visit` for keys of [first, end) in order until it returns false. Errors: corrupt,
+  // store_failed.
   using Visit = std::function<bool(ByteView key, ByteView value)>;
-  virtual Result<void> scan(Space space, ByteView first, ByteView end, const Visit& visit) const = 0;
+  virtual Result<void> scan(Space space, ByteView first, ByteView end,
+                            const Visit& visit) const = 0;
   // The same from the last key of [first, end) backwards.
-  virtual Result<void> scan_back(Space space, ByteView first, ByteView end, const Visit& visit) const = 0;
+  virtual Result<void> scan_back(Space space, ByteView first, ByteView end,
+                                 const Visit& visit) const = 0;
   // Bytes on disk, everything counted (logs, tables, manifests).
   virtual uint64_t disk_bytes() const = 0;
-  // Gives the disk of [first, end) back: whole files at once, the rest soon, beside the caller. The range must
-  // have been erased by a write that was synced, or a crash brings part of it back.
+  // Gives the disk of [first, end) back: whole files at once, the rest soon, beside the caller. The
+  // range must have been erased by a write that was synced, or a crash brings part of it back.
   virtual void reclaim(Space space, ByteView first, ByteView end) = 0;
 };
 

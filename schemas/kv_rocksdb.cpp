@@ -28,9 +28,6 @@ namespace fs = std::filesystem;
 using rocksdb::Slice;
 using rocksdb::Status;
 
-// A reclaimed range is flushed and compacted once this much of it is still in the log and in
-// tables.
-constexpr uint64_t kReclaimRestBytes = 1 << 20;
 constexpr std::chrono::seconds kDiskScanEvery{1};
 
 Slice slice(ByteView b) {

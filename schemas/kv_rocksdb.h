@@ -1,6 +1,7 @@
 // Kv on RocksDB: one column family a space, one lock a directory.
-// Promises: write(sync) returns after fdatasync of the log; checksums are verified on every read; a
-// space's files are dropped whole behind a reclaimed range; memory stays within the budget given.
+// Promises: write(sync) returns after fdatasync of the log; checksums are verified on every read;
+// a space's files are dropped whole behind a reclaimed range; memory stays within the budget
+// given.
 // Leaves to others: threads (write and reclaim from one; get, scan and disk_bytes from any).
 #pragma once
 

@@ -1,8 +1,9 @@
-// The look at RocksDB's write-ahead logs before it replays them: may replay stop at the first
-// damage? Promises: ok means that no record begins after the first damage, so that what replay
-// drops is the torn end of one unsynced write. A flipped bit, a zeroed sector or a cut in the
-// middle is refused, not hidden. Leaves to others: the replay itself (RocksDB), a log lost whole
-// (the edge's witness, the cloud's claims).
+// KvWal: a look at RocksDB's write-ahead logs before replay: may it stop at the first damage?
+// Promises: ok means that no record begins after the first damage, so that what replay drops is
+// the torn end of one unsynced write. A flipped bit, a zeroed sector or a cut in the middle is
+// refused, not hidden.
+// Leaves to others: the replay itself (RocksDB), a log lost whole (the edge's witness, the cloud's
+// claims).
 #pragma once
 
 #include <filesystem>

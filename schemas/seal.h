@@ -1,8 +1,10 @@
-// Seal: who may read and who has written a frame. One HPKE context a run (RFC 9180 base mode, X25519,
-// HKDF-SHA256), four exported keys, AES-256-GCM under a nonce made from the content (es1 section 4).
-// Promises: same content, same bytes; other content, other nonce; a frame opens only in its direction,
-// for its facility and its sid. A key never leaves this file in an error or a log.
-// Leaves to others: which keys are registered (cloud/reconciler), where they are kept (agent, cloud: files 0600).
+// Seal: who may read and who has written a frame. One HPKE context a run (RFC 9180 base mode,
+// X25519, HKDF-SHA256), four exported keys, AES-256-GCM under a nonce made from the content (es1
+// section 4).
+// Promises: same content, same bytes; other content, other nonce; a frame opens only in its
+// direction, for its facility and its sid. A key never leaves this file in an error or a log.
+// Leaves to others: which keys are registered (cloud/reconciler), where they are kept (agent,
+// cloud: files 0600).
 #pragma once
 
 #include <memory>
@@ -21,7 +23,8 @@ using SealSignature = std::array<uint8_t, 64>;
 struct RegionPublicKey {
   Key32 point{};
   KeyId kid() const;
-  // False for the few points that no secret can be agreed with; a configuration check asks before a run does.
+  // False for the few points that no secret can be agreed with; a configuration check asks before a
+  // run does.
   bool usable() const;
 };
 struct RegionPrivateKey {
@@ -59,21 +62,25 @@ class Channel {
  public:
   virtual ~Channel() = default;
   virtual const SessionId& sid() const = 0;
-  // Seals `body` as a frame of `type`; deterministic. A HELLO carries kid, enc and the site's signature.
-  // The edge seals HELLO and BATCH, the cloud WELCOME and ACK; a frame over its limit is the caller's bug.
+  // Seals `body` as a frame of `type`; deterministic. A HELLO carries kid, enc and the site's
+  // signature. The edge seals HELLO and BATCH, the cloud WELCOME and ACK; a frame over its limit is
+  // the caller's bug.
   virtual Sealed seal(FrameType type, ByteView body) = 0;
-  // Errors: bad_frame (not ours, wrong tag, other direction), unsupported, unknown_session (another sid).
+  // Errors: bad_frame (not ours, wrong tag, other direction), unsupported, unknown_session (another
+  // sid).
   virtual Result<Opened> open(ByteView frame) = 0;
 };
 
-// The edge opens a run: a fresh ephemeral key from `entropy`, sealed to the region, whose key is usable().
+// The edge opens a run: a fresh ephemeral key from `entropy`, sealed to the region, whose key is
+// usable().
 std::unique_ptr<Channel> open_edge_channel(const Facility& fac, const RegionPublicKey& region,
                                            const SitePrivateKey& site, Entropy& entropy);
 // The cloud joins the run that a HELLO (or a stored session row) names by `enc`.
 // Errors: bad_frame when enc is no usable point.
-Result<std::unique_ptr<Channel>> join_cloud_channel(const Facility& fac, const RegionPrivateKey& region,
-                                                    ByteView enc);
-// Is this HELLO signed by `key` for `fac`? Covers "es1-hello" ‖ u8 len(fac) ‖ fac ‖ everything before the signature.
+Result<std::unique_ptr<Channel>> join_cloud_channel(const Facility& fac,
+                                                    const RegionPrivateKey& region, ByteView enc);
+// Is this HELLO signed by `key` for `fac`? Covers "es1-hello" ‖ u8 len(fac) ‖ fac ‖ everything
+// before the signature.
 bool hello_signed_by(const SitePublicKey& key, const Facility& fac, const ParsedFrame& hello);
 
 }  // namespace egret

@@ -1,6 +1,7 @@
 // A store in a directory of its own, for tests: opened, filled, copied as a crash would leave it.
 // Promises: the directory is gone with the object; a refusal's text is shown by the test that met
-// it. Leaves to others: what is tested.
+// it.
+// Leaves to others: what is tested.
 #pragma once
 
 #include <catch2/catch.hpp>

@@ -1,0 +1,54 @@
+// Cli: the commands of egret-cloud.
+// Promises: results on stdout, everything else on stderr; exit codes below; each --help shows an example; a command
+// works whether or not the service runs (it looks beside it, or asks it over its control socket).
+// Leaves to others: what the commands do (control, verify, export, backup, facilities, server).
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <functional>
+#include <memory>
+
+#include "cloud/access.h"
+#include "cloud/config.h"
+#include "cloud/control.h"
+
+namespace egret::cloud::cli {
+
+inline constexpr int kOk = 0;
+inline constexpr int kFoundProblem = 1;
+inline constexpr int kUsage = 2;
+inline constexpr int kUnavailable = 69;
+inline constexpr int kIo = 74;
+inline constexpr int kTryLater = 75;
+inline constexpr int kBadConfig = 78;
+
+int main(int argc, char** argv);
+
+using Chosen = std::function<int()>;
+// Where the store is: --state-dir, or the configuration's.
+struct Where {
+  std::string config = "/etc/egret/cloud.toml", state_dir;
+};
+std::shared_ptr<Where> add_where(CLI::App* sub);
+// nullopt after a complaint on stderr.
+std::optional<std::filesystem::path> state_dir_of(const Where& where);
+int complain(const Error& error);
+// Opens the store beside whoever has it. nullopt after a complaint.
+std::optional<OpenedStore> look(const Where& where, int& code);
+// Runs a control command here, or asks the running service. Prints the answer as it is, or `plain` when it went well.
+int control(const Where& where, const std::string& name, const ControlArgs& args, bool json, const std::string& plain);
+
+void add_init(CLI::App& app, Chosen& chosen);
+void add_serve(CLI::App& app, Chosen& chosen);
+void add_facility(CLI::App& app, Chosen& chosen);
+void add_facilities(CLI::App& app, Chosen& chosen);
+void add_gaps(CLI::App& app, Chosen& chosen);
+void add_quarantine(CLI::App& app, Chosen& chosen);
+void add_incidents(CLI::App& app, Chosen& chosen);
+void add_verify(CLI::App& app, Chosen& chosen);
+void add_export(CLI::App& app, Chosen& chosen);
+void add_backup(CLI::App& app, Chosen& chosen);
+void add_restore(CLI::App& app, Chosen& chosen);
+
+}  // namespace egret::cloud::cli

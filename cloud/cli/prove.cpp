@@ -1,0 +1,155 @@
+// verify, export, backup, restore: proving the store, taking it out, keeping it.
+#include <spdlog/fmt/fmt.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+
+#include "cloud/backup.h"
+#include "cloud/cli/cli.h"
+#include "cloud/export.h"
+#include "cloud/json_text.h"
+#include "cloud/verify.h"
+#include "schemas/entropy.h"
+
+namespace egret::cloud::cli {
+namespace {
+
+// On a terminal, once it takes longer than two seconds.
+VerifyProgress bar() {
+  auto begun = std::chrono::steady_clock::now();
+  return [begun](uint64_t done, uint64_t all) {
+    double s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+    if (!::isatty(STDERR_FILENO) || s < 2 || done == 0) return;
+    double left = s * static_cast<double>(all - done) / static_cast<double>(done);
+    std::fprintf(stderr, "\r%3llu %%, %.0f s left   %s", static_cast<unsigned long long>(done * 100 / all), left, done == all ? "\n" : "");
+  };
+}
+
+int run_verify(const Where& where, bool json) {
+  int code = kOk;
+  std::optional<OpenedStore> store = look(where, code);
+  if (!store) return code;
+  Result<Verdict> v = verify(*store->kv, bar());
+  if (!v) return complain(v.error());
+  for (const Finding& f : v->findings) {
+    if (!json) std::printf("WRONG  %s\n", text_of(f).c_str());
+  }
+  if (json) {
+    std::string findings;
+    for (const Finding& f : v->findings) findings += (findings.empty() ? "" : ",") + json_string(text_of(f));
+    std::printf(R"({"facilities":%llu,"rows":%llu,"blocks":%llu,"records":%llu,"gap_records":%llu,"quarantined":%llu,"applied":%llu,"digest":"%s","wrong":%llu,"findings":[%s]})"
+                "\n",
+                static_cast<unsigned long long>(v->facilities), static_cast<unsigned long long>(v->rows), static_cast<unsigned long long>(v->blocks),
+                static_cast<unsigned long long>(v->records), static_cast<unsigned long long>(v->gap_records), static_cast<unsigned long long>(v->quarantined),
+                static_cast<unsigned long long>(v->digest_records), hex(view(v->digest)).c_str(), static_cast<unsigned long long>(v->wrong), findings.c_str());
+  } else {
+    std::printf("%llu facilities, %llu rows, %llu blocks, %llu records, %llu numbers in gaps, %llu in quarantine: %s\ndigest %s over %llu records\n",
+                static_cast<unsigned long long>(v->facilities), static_cast<unsigned long long>(v->rows), static_cast<unsigned long long>(v->blocks),
+                static_cast<unsigned long long>(v->records), static_cast<unsigned long long>(v->gap_records), static_cast<unsigned long long>(v->quarantined),
+                v->wrong == 0 ? "all true" : fmt::format("{} things are wrong", v->wrong).c_str(), hex(view(v->digest)).c_str(), static_cast<unsigned long long>(v->digest_records));
+  }
+  return v->wrong == 0 ? kOk : kFoundProblem;
+}
+
+int run_export(const Where& where, const ExportOptions& options) {
+  int code = kOk;
+  std::optional<OpenedStore> store = look(where, code);
+  if (!store) return code;
+  Result<Exported> done = export_records(*store->kv, options, [](const std::string& line) {
+    std::fwrite(line.data(), 1, line.size(), stdout);
+    std::fputc('\n', stdout);
+  });
+  if (!done) return complain(done.error());
+  if (std::fflush(stdout) != 0) return complain({Errc::store_failed, "the output cannot be written"});
+  if (!options.documents.empty()) {
+    std::fprintf(stderr, "%llu documents written, %llu not complete\n", static_cast<unsigned long long>(done->documents), static_cast<unsigned long long>(done->incomplete_documents));
+  }
+  return kOk;
+}
+
+int run_restore(const Where& where, const std::string& dir, bool json) {
+  std::optional<std::filesystem::path> state = state_dir_of(where);
+  if (!state) return kBadConfig;
+  OsEntropy entropy;
+  Result<Restored> done = restore_backup(*state, dir, entropy, clock_now().wall);
+  if (!done) {
+    if (done.error().code == Errc::locked) std::fprintf(stderr, "stop the service first: ");
+    return complain(done.error());
+  }
+  std::string behind;
+  for (const Facility& fac : done->behind) behind += (behind.empty() ? "" : ",") + json_string(fac);
+  if (json) {
+    std::printf("{\"restored\":%s,\"set_aside\":%s,\"behind\":[%s]}\n", json_string(dir).c_str(), json_string(done->set_aside.string()).c_str(), behind.c_str());
+    return kOk;
+  }
+  std::printf("restored from %s\n", dir.c_str());
+  if (!done->set_aside.empty()) std::printf("what was there before: %s\n", done->set_aside.c_str());
+  for (const Facility& fac : done->behind) std::printf("%s: has claimed more than this copy holds; it will send that again\n", fac.c_str());
+  return kOk;
+}
+
+}  // namespace
+
+void add_verify(CLI::App& app, Chosen& chosen) {
+  auto* sub = app.add_subcommand("verify", "Recomputes every chain from leaves and data, every disposition, and the digest.\nExample: egret-cloud verify --json");
+  auto where = add_where(sub);
+  auto json = std::make_shared<bool>(false);
+  sub->add_flag("--json", *json, "as JSON");
+  sub->callback([&chosen, where, json] { chosen = [where, json] { return run_verify(*where, *json); }; });
+}
+
+void add_export(CLI::App& app, Chosen& chosen) {
+  auto* sub = app.add_subcommand("export", "Everything that is committed, as NDJSON in the order of the ledger (patient data).\nExamples: egret-cloud export --raw > all.ndjson; egret-cloud export --facility clinic-7 --documents out/");
+  auto where = add_where(sub);
+  auto o = std::make_shared<ExportOptions>();
+  sub->add_option("--facility", o->fac, "of one site");
+  sub->add_option("--kind", o->kind, "of one kind: ai_result, review, …");
+  sub->add_flag("--raw", o->raw, "the body's bytes too (base64), so that its hash can be recomputed");
+  sub->add_option("--documents", o->documents, "writes whole documents into this folder, byte for byte");
+  sub->callback([&chosen, where, o] { chosen = [where, o] { return run_export(*where, *o); }; });
+}
+
+void add_backup(CLI::App& app, Chosen& chosen) {
+  auto* sub = app.add_subcommand("backup", "Copies the store into a new folder; then, once it is on other storage, confirms it.\n"
+                                           "Examples: egret-cloud backup /backup/monday; egret-cloud backup confirm /mnt/other/monday");
+  struct Options {
+    std::string dir;
+    bool same = false, json = false;
+  };
+  auto where = add_where(sub);
+  auto o = std::make_shared<Options>();
+  sub->add_option("dir", o->dir, "a folder that is not there yet");
+  sub->add_flag("--json", o->json, "as JSON");
+  auto* confirm = sub->add_subcommand("confirm", "Reads the copy back, verifies it, and lets sites delete what it holds.\nExample: egret-cloud backup confirm /mnt/other/monday");
+  auto confirm_where = add_where(confirm);
+  auto c = std::make_shared<Options>();
+  confirm->add_option("dir", c->dir, "the copy")->required();
+  confirm->add_flag("--same-filesystem", c->same, "confirm a copy beside the store, which protects from nothing");
+  confirm->add_flag("--json", c->json, "as JSON");
+  sub->callback([&chosen, where, o, confirm, confirm_where, c] {
+    chosen = [=] {
+      auto absolute = [](const std::string& dir) { return std::filesystem::absolute(dir).string(); };
+      if (confirm->parsed()) {
+        return control(*confirm_where, "backup.confirm", {{"dir", absolute(c->dir)}, {"same_filesystem", c->same ? "1" : "0"}}, c->json, c->dir + ": confirmed");
+      }
+      if (o->dir.empty()) {
+        std::fprintf(stderr, "backup: name a folder\n");
+        return kUsage;
+      }
+      return control(*where, "backup", {{"dir", absolute(o->dir)}}, o->json, o->dir + ": copied; now bring it to other storage, and confirm it there");
+    };
+  });
+}
+
+void add_restore(CLI::App& app, Chosen& chosen) {
+  auto* sub = app.add_subcommand("restore", "Puts a backup in the store's place; what was there is set aside. The service must not run.\nExample: egret-cloud restore /mnt/other/monday");
+  auto where = add_where(sub);
+  auto dir = std::make_shared<std::string>();
+  auto json = std::make_shared<bool>(false);
+  sub->add_option("dir", *dir, "the backup")->required();
+  sub->add_flag("--json", *json, "as JSON");
+  sub->callback([&chosen, where, dir, json] { chosen = [where, dir, json] { return run_restore(*where, *dir, *json); }; });
+}
+
+}  // namespace egret::cloud::cli

@@ -1,0 +1,107 @@
+#include "cloud/control.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <sstream>
+
+#include "cloud/backup.h"
+#include "cloud/json_text.h"
+#include "cloud/keys.h"
+
+namespace egret::cloud {
+namespace {
+
+constexpr int kFoundProblem = 1;
+constexpr int kUsage = 2;
+constexpr int kIo = 74;
+
+std::string at(const ControlArgs& args, const std::string& name) {
+  auto found = args.find(name);
+  return found == args.end() ? "" : found->second;
+}
+
+ControlAnswer problem(const Error& error) {
+  return {error.code == Errc::store_failed || error.code == Errc::disk_full ? kIo : kFoundProblem, error.text};
+}
+
+ControlAnswer commit(OpenedStore& store, std::unique_ptr<Txn> txn, std::string done) {
+  if (store.store->commit(std::move(txn)) == CommitResult::committed) return {0, std::move(done)};
+  return {kIo, "not written: " + store.store->last_error().text};
+}
+
+ControlAnswer change_registration(const std::string& name, const ControlArgs& args, OpenedStore& store) {
+  Facility fac = at(args, "fac");
+  if (!valid_facility(fac)) return {kUsage, fac + ": a facility is 1-32 of [a-z0-9-]"};
+  std::unique_ptr<Txn> txn = store.store->begin();
+  Result<std::optional<Registration>> known = txn->registration(fac);
+  if (!known) return problem(known.error());
+  Registration registration = known->value_or(Registration{});
+  if (name == "facility.add") {
+    std::optional<Key32> point = key_of_hex(at(args, "key"));
+    if (!point) return {kUsage, "--key: 64 hex digits, as egret-agent init prints them"};
+    SitePublicKey key{*point};
+    bool there = std::find(registration.keys.begin(), registration.keys.end(), key) != registration.keys.end();
+    if (!there) registration.keys.push_back(key);
+    registration.revoked = false;
+  } else if (!*known) {
+    return {kFoundProblem, fac + ": no such facility"};
+  } else if (name == "facility.revoke") {
+    registration.revoked = true;
+  } else {
+    registration.blocked = at(args, "on") == "1";
+  }
+  txn->put(fac, registration);
+  return commit(store, std::move(txn), fmt::format(R"({{"facility":"{}","keys":{},"revoked":{},"blocked":{}}})", fac, registration.keys.size(), registration.revoked, registration.blocked));
+}
+
+ControlAnswer close_incident(const ControlArgs& args, OpenedStore& store, WallTime now) {
+  Facility fac = at(args, "fac");
+  std::unique_ptr<Txn> txn = store.store->begin();
+  Result<std::vector<Incident>> open = txn->incidents(fac, true);
+  if (!open) return problem(open.error());
+  for (Incident& incident : *open) {
+    if (std::to_string(incident.id) != at(args, "id")) continue;
+    incident.closed = now;
+    incident.note = at(args, "note");
+    txn->put(fac, incident);
+    return commit(store, std::move(txn), fmt::format(R"({{"closed":{}}})", incident.id));
+  }
+  return {kFoundProblem, "no open incident of that facility has this number"};
+}
+
+}  // namespace
+
+ControlAnswer run_control(const std::string& name, const ControlArgs& args, OpenedStore& store, const std::filesystem::path& store_at, WallTime now) {
+  if (name.rfind("facility.", 0) == 0) return change_registration(name, args, store);
+  if (name == "incident.close") return close_incident(args, store, now);
+  if (name == "backup") {
+    Result<void> made = make_backup(store, at(args, "dir"));
+    return made ? ControlAnswer{0, fmt::format(R"({{"backup":{}}})", json_string(at(args, "dir")))} : problem(made.error());
+  }
+  if (name == "backup.confirm") {
+    Result<ConfirmedBackup> confirmed = confirm_backup(store, store_at, at(args, "dir"), at(args, "same_filesystem") == "1", now);
+    if (!confirmed) return problem(confirmed.error());
+    return {0, fmt::format(R"({{"confirmed":{},"rows":{},"strangers":{},"records":{}}})", json_string(at(args, "dir")), confirmed->rows, confirmed->strangers, confirmed->records)};
+  }
+  return {kUsage, name + ": no such command"};
+}
+
+std::string encode_args(const ControlArgs& args) {
+  std::string out;
+  for (const auto& [name, value] : args) out += name + "=" + value + "\n";
+  return out;
+}
+
+ControlArgs decode_args(const std::string& text) {
+  ControlArgs args;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) {
+    size_t equals = line.find('=');
+    if (equals != std::string::npos) args[line.substr(0, equals)] = line.substr(equals + 1);
+  }
+  return args;
+}
+
+std::filesystem::path control_socket(const std::filesystem::path& state_dir) { return state_dir / "control.sock"; }
+
+}  // namespace egret::cloud

@@ -1,0 +1,29 @@
+// Control: what changes the store by hand, as functions of one open store.
+// Promises: the same function runs in the command line (store opened by it) and in the running service (asked over its
+// control socket), so both say the same.
+// Leaves to others: opening (access), the socket (server), words for a person (cli).
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "cloud/access.h"
+
+namespace egret::cloud {
+
+// Names and values, as they travel over the control socket: one `name=value` a line.
+using ControlArgs = std::map<std::string, std::string>;
+struct ControlAnswer {
+  int code = 0;      // exit code of the command line
+  std::string text;  // one JSON object, or a sentence that says what is wrong
+};
+// facility.add {fac,key} · facility.revoke {fac} · facility.block {fac,on} · backup {dir} ·
+// backup.confirm {dir,same_filesystem} · incident.close {fac,id,note}
+ControlAnswer run_control(const std::string& name, const ControlArgs& args, OpenedStore& store, const std::filesystem::path& store_at, WallTime now);
+
+std::string encode_args(const ControlArgs& args);
+ControlArgs decode_args(const std::string& text);
+std::filesystem::path control_socket(const std::filesystem::path& state_dir);
+
+}  // namespace egret::cloud

@@ -1,0 +1,191 @@
+#include "cloud/server.h"
+
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <systemd/sd-daemon.h>
+
+#include <chrono>
+#include <fstream>
+
+#include "cloud/access.h"
+#include "cloud/control.h"
+#include "cloud/facilities.h"
+#include "cloud/http.h"
+#include "cloud/json_text.h"
+#include "cloud/keys.h"
+#include "cloud/metrics.h"
+#include "cloud/page.h"
+#include "cloud/store_thread.h"
+#include "schemas/entropy.h"
+
+namespace egret::cloud {
+namespace {
+
+constexpr int64_t kStallMs = 20'000;  // the store thread has not come round for this long
+
+int exit_code_of(const Error& error) {
+  switch (error.code) {
+    case Errc::locked: return 75;
+    case Errc::newer_format:
+    case Errc::config: return 78;
+    default: return 74;
+  }
+}
+
+HttpResponse json(unsigned status, std::string body) { return {status, "application/json", std::move(body), {}}; }
+
+class Server {
+ public:
+  Server(const CloudConfig& config, std::vector<RegionPrivateKey> keys, OpenedStore store)
+      : config_(config), keys_(std::move(keys)), broker_(config.broker, broker_entropy_), thread_(parts(), std::move(store)) {}
+  int run();
+
+ private:
+  StoreThread::Parts parts();
+  void answer_page(const HttpRequest& request, HttpAnswer answer);
+  void answer_control(const HttpRequest& request, HttpAnswer answer);
+  void facilities_json(HttpAnswer answer);
+  HttpResponse metrics_text();
+  HttpResponse health();
+
+  const CloudConfig config_;
+  RegionKeyRing keys_;
+  OsEntropy broker_entropy_, store_entropy_;
+  Metrics metrics_;
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  Broker broker_;
+  StoreThread thread_;
+  HttpServer http_;
+};
+
+StoreThread::Parts Server::parts() {
+  StoreThread::Parts parts;
+  parts.open = [this] { return open_to_write(store_dir(config_.state_dir), store_entropy_); };
+  parts.reconciler.safe = config_.safe;
+  parts.reconciler.safe_age_ms = config_.safe_age_h * 3600 * 1000;
+  parts.reconciler.lease_ms = config_.lease_s * 1000;
+  parts.reconciler.herd_window_ms = config_.herd_window_s * 1000;
+  parts.reconciler.credit.broker_queue_messages = static_cast<uint64_t>(config_.broker_queue_messages);
+  parts.reconciler.credit.own_queue_messages = config_.broker.queue_messages;
+  parts.keys = &keys_;
+  parts.entropy = &store_entropy_;
+  parts.broker = &broker_;
+  parts.metrics = &metrics_;
+  return parts;
+}
+
+void Server::facilities_json(HttpAnswer answer) {
+  thread_.post([this, answer](OpenedStore* store) {
+    if (store == nullptr) return answer(json(503, R"({"error":"the store is being opened again"})"));
+    WallTime now = clock_now().wall;
+    FacilitiesQuery query{now, config_.safe, config_.safe_age_h * 3600 * 1000};
+    query.rates = &thread_.rates();
+    Result<std::vector<FacilityView>> views = facilities(*store->store, query);
+    answer(views ? json(200, to_json(*views, now)) : json(500, "{\"error\":" + json_string(views.error().text) + "}"));
+  });
+}
+
+HttpResponse Server::metrics_text() {
+  StoreHealth health = thread_.health();
+  MetricsNow now{broker_.status(), health.healthy, health.credit_granted,
+                 std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count()};
+  return {200, "text/plain; version=0.0.4; charset=utf-8", metrics_.text(now), {}};
+}
+
+HttpResponse Server::health() {
+  BrokerStatus broker = broker_.status();
+  StoreHealth store = thread_.health();
+  bool fine = broker.control.connected && broker.bulk.connected && store.healthy && store.heartbeat_age_ms < kStallMs;
+  std::string why = !store.healthy ? "store: " + store.why : !broker.control.connected ? "broker: " + broker.control.why : !broker.bulk.connected ? "broker: " + broker.bulk.why : fine ? "" : "store thread stalled";
+  return json(fine ? 200 : 503, fmt::format(R"({{"status":"{}","broker":{},"store":{},"why":{}}})", fine ? "ok" : "not ok",
+                                            broker.control.connected && broker.bulk.connected, store.healthy, json_string(why)));
+}
+
+void Server::answer_page(const HttpRequest& request, HttpAnswer answer) {
+  if (request.method != "GET" && request.method != "HEAD") return answer({405, "text/plain; charset=utf-8", "only GET is answered here\n", {}});
+  if (request.path == "/") return answer({200, "text/html; charset=utf-8", page_html(), {{"Content-Security-Policy", page_policy()}}});
+  if (request.path == "/api/facilities") return facilities_json(std::move(answer));
+  if (request.path == "/metrics") return answer(metrics_text());
+  if (request.path == "/healthz") return answer(health());
+  answer({404, "text/plain; charset=utf-8", "no such page; known: / /api/facilities /metrics /healthz\n", {}});
+}
+
+void Server::answer_control(const HttpRequest& request, HttpAnswer answer) {
+  constexpr std::string_view kPrefix = "/control/";
+  if (request.method != "POST" || request.path.rfind(kPrefix, 0) != 0) return answer({404, "text/plain; charset=utf-8", "POST /control/NAME\n", {}});
+  thread_.post([this, name = request.path.substr(kPrefix.size()), args = decode_args(request.body), answer](OpenedStore* store) {
+    if (store == nullptr) return answer({503, "text/plain; charset=utf-8", "75\nthe store is being opened again", {}});
+    ControlAnswer done = run_control(name, args, *store, store_dir(config_.state_dir), clock_now().wall);
+    answer({200, "text/plain; charset=utf-8", std::to_string(done.code) + "\n" + done.text, {}});
+  });
+}
+
+int Server::run() {
+  sigset_t ends;
+  sigemptyset(&ends);
+  sigaddset(&ends, SIGTERM);
+  sigaddset(&ends, SIGINT);
+  std::string where;
+  if (!config_.listen.empty()) {
+    Result<uint16_t> port = http_.listen_tcp(config_.listen, [this](const HttpRequest& r, HttpAnswer a) { answer_page(r, std::move(a)); });
+    if (!port) {
+      spdlog::error("{}", port.error().text);
+      return exit_code_of(port.error());
+    }
+    where = fmt::format(" page=http://{}:{}/", config_.listen.substr(0, config_.listen.rfind(':')), *port);
+  }
+  Result<void> control = http_.listen_unix(control_socket(config_.state_dir), [this](const HttpRequest& r, HttpAnswer a) { answer_control(r, std::move(a)); });
+  if (!control) {
+    spdlog::error("{}", control.error().text);
+    return exit_code_of(control.error());
+  }
+  http_.start();
+  spdlog::info("ready: state={}{}", config_.state_dir.string(), where);
+  sd_notify(0, "READY=1\nSTATUS=serving");
+  for (;;) {
+    timespec second{1, 0};
+    int signal = sigtimedwait(&ends, nullptr, &second);
+    if (signal == SIGTERM || signal == SIGINT) break;
+    if (thread_.health().heartbeat_age_ms < kStallMs) sd_notify(0, "WATCHDOG=1");
+  }
+  spdlog::info("stopping");
+  sd_notify(0, "STOPPING=1");
+  return 0;
+}
+
+}  // namespace
+
+int serve(const CloudConfig& config) {
+  // Before any thread: they inherit it, and the signals wait for sigtimedwait.
+  sigset_t ends;
+  sigemptyset(&ends);
+  sigaddset(&ends, SIGTERM);
+  sigaddset(&ends, SIGINT);
+  sigprocmask(SIG_BLOCK, &ends, nullptr);
+  CloudConfig full = config;
+  if (!config.broker_password_file.empty()) {
+    std::ifstream in(config.broker_password_file);
+    if (!std::getline(in, full.broker.password)) {
+      spdlog::error("broker.password_file: {}: cannot be read", config.broker_password_file.string());
+      return 78;
+    }
+  }
+  if (Result<void> fine = check(full.broker); !fine) {
+    spdlog::error("{}", fine.error().text);
+    return 78;
+  }
+  Result<std::vector<RegionPrivateKey>> keys = read_region_keys(config.state_dir);
+  if (!keys) {
+    spdlog::error("{}", keys.error().text);
+    return exit_code_of(keys.error());
+  }
+  OsEntropy entropy;
+  Result<OpenedStore> store = open_to_write(store_dir(config.state_dir), entropy);
+  if (!store) {
+    spdlog::error("{}", store.error().text);
+    return exit_code_of(store.error());
+  }
+  return Server(full, std::move(*keys), std::move(*store)).run();
+}
+
+}  // namespace egret::cloud
