@@ -27,8 +27,9 @@ struct KvOptions {
   // Reads what can be read of a damaged store that was set aside; never for a store that goes on
   // living.
   bool salvage = false;
-  // Looks beside the process that has the store open: takes no lock, sees what was written until now,
-  // writes nothing. May have to be opened again when the owner deleted a file meanwhile (store_failed).
+  // Looks beside the process that has the store open: takes no lock, sees what was written until
+  // now, writes nothing. May have to be opened again when the owner deleted a file meanwhile
+  // (store_failed).
   bool read_only = false;
   rocksdb::Env* env = nullptr;  // tests: a file system with faults
 };
