@@ -152,7 +152,7 @@ class Road:
         made = json.loads(self.run(self.bin / "egret-cloud", "init", "--config", config, "--state-dir", state, "--broker", self.uri, "--json").stdout)
         self.region_key = made["region_key"]
         text = config.read_text()
-        settings = {"listen": f'"127.0.0.1:{self.page_port}"', "password_file": f'"{self.dir}/egret-cloud.password"', "policy": f'"{self.safe}"'}
+        settings = {"lease_s": "30", "listen": f'"127.0.0.1:{self.page_port}"', "password_file": f'"{self.dir}/egret-cloud.password"', "policy": f'"{self.safe}"'}
         if self.tls:
             settings["ca_file"] = f'"{self.dir}/tls/ca.pem"'
         for key, value in settings.items():
@@ -280,7 +280,7 @@ def ai_result(line, model_ref, n):
     if result["critical"]:
         result["critical_code"] = {"system": "urn:sample:critical", "code": "now"}
         result["ack_deadline_s"] = 1800
-    if found:
+    if found and "valueQuantity" in resource:
         unit = resource["valueQuantity"].get("code") or "1"
         result["value"] = {"quantity": {"value": {"#digits": found[1]}, "unit": unit}}
     else:
