@@ -1,4 +1,4 @@
-// Reconciler's inside, shared by reconciler*.cpp only.
+// ReconcilerImpl: the reconciler's inside, shared by reconciler*.cpp only.
 // Promises: none to others. Leaves to others: everything reconciler.h says.
 #pragma once
 

@@ -9,8 +9,6 @@ namespace egret::edge {
 namespace {
 
 constexpr size_t kCritical = static_cast<size_t>(StreamId::critical);
-// A lane's turn is worth this many bytes a unit of weight.
-constexpr int64_t kQuantumBytes = 16 * 1024;
 
 }  // namespace
 
@@ -50,7 +48,7 @@ std::optional<StreamId> Lanes::pick(const std::array<bool, kStreamCount>& may_se
       // All that may send have used their turn up: a new round. What a lane saves up is bounded by
       // one turn.
       for (size_t i = 1; i < kStreamCount; i++) {
-        int64_t turn = static_cast<int64_t>(kLaneWeight[i]) * kQuantumBytes;
+        int64_t turn = static_cast<int64_t>(kLaneWeight[i]) * kLaneQuantumBytes;
         deficit_[i] = waits[i] ? std::min(deficit_[i] + turn, turn) : 0;
       }
     }

@@ -11,8 +11,6 @@ Bytes wire_digest(const Hash& c) {
   return Bytes(egret::view(c).substr(0, kDigestWireBytes));
 }
 
-constexpr int64_t kLeaseMaxMs = 3'600'000;
-
 void describe(es1::HelloStream& wire, StreamId id, const StreamView& stream) {
   wire.set_stream(static_cast<uint32_t>(id));
   wire.set_purged(stream.purged.value);

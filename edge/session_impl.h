@@ -1,4 +1,4 @@
-// Session's inside: its state and its steps, shared by session*.cpp only.
+// SessionImpl: the session's inside: its state and its steps, shared by session*.cpp only.
 // Promises: none to others. Leaves to others: everything session.h says.
 #pragma once
 

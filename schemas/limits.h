@@ -17,9 +17,10 @@ inline constexpr size_t kFacilityCharsMax = 32;
 // ---- records ----
 inline constexpr size_t kLengthPrefixBytes = 4;
 inline constexpr size_t kRecordBytesMax = 64 * kKiB;  // body + arrival + length prefix
-inline constexpr size_t kBodyLengthBytes = 4;            // in front of the body, inside the record
-inline constexpr size_t kArrivalBytesMax = 512;          // by the limits of its fields
-inline constexpr size_t kBodyBytesMax = kRecordBytesMax - kLengthPrefixBytes - kBodyLengthBytes - kArrivalBytesMax;
+inline constexpr size_t kBodyLengthBytes = 4;         // in front of the body, inside the record
+inline constexpr size_t kArrivalBytesMax = 512;       // by the limits of its fields
+inline constexpr size_t kBodyBytesMax =
+    kRecordBytesMax - kLengthPrefixBytes - kBodyLengthBytes - kArrivalBytesMax;
 // A telemetry batch is cut to this, so that a lane never waits long for one record.
 inline constexpr size_t kTelemetryBodyBytesMax = 32 * kKiB;
 inline constexpr size_t kDocumentBytesMax = 16 * kMiB;
@@ -28,10 +29,12 @@ inline constexpr size_t kDocumentPartsMax = kDocumentBytesMax / kDocumentPartByt
 
 // ---- the JSON door ----
 inline constexpr size_t kJsonDepthMax = 32;
-inline constexpr size_t kJsonDocumentBytesMax = 256 * kKiB;  // one record as JSON; larger than its canonical form
+inline constexpr size_t kJsonDocumentBytesMax =
+    256 * kKiB;  // one record as JSON; larger than its canonical form
 inline constexpr size_t kTelemetryRequestBytesMax = 1 * kMiB;
 inline constexpr size_t kDecimalCharsMax = 64;
-inline constexpr int kDecimalExponentMax = 300;  // so that every reader's double can hold the magnitude
+inline constexpr int kDecimalExponentMax =
+    300;  // so that every reader's double can hold the magnitude
 inline constexpr size_t kRequestBytesMax = 16 * kMiB + 64 * kKiB;
 inline constexpr size_t kRecordsPerRequestMax = 10'000;
 inline constexpr size_t kIdempotencyKeyCharsMax = 128;
@@ -64,8 +67,8 @@ inline constexpr size_t kCompressionSlackBytes = 512;
 
 // ---- HELLO, WELCOME, ACK ----
 inline constexpr size_t kListedEpochsMax = 256;
-inline constexpr size_t kHelloEntryBytesMax = 52;     // one stream of one listed epoch
-inline constexpr size_t kHelloFixedBytesMax = 1024;   // all that is not entries
+inline constexpr size_t kHelloEntryBytesMax = 52;    // one stream of one listed epoch
+inline constexpr size_t kHelloFixedBytesMax = 1024;  // all that is not entries
 inline constexpr size_t kFinishedPerHelloMax = 400;
 inline constexpr size_t kGapRangesPerEntryMax = 32;
 inline constexpr size_t kRejectedPerAckMax = 16;
@@ -89,15 +92,19 @@ inline constexpr int64_t kBackoffStableMs = 300'000;
 inline constexpr int64_t kIdentityBackoffMs = 300'000;
 inline constexpr int64_t kConnectTimeoutMs = 30'000;
 inline constexpr int64_t kLeaseMs = 120'000;
+inline constexpr int64_t kLeaseMaxMs = 3'600'000;  // a longer one is cut to this
 inline constexpr int64_t kParkRetryMs = 3'600'000;
 inline constexpr int64_t kParkRetryCriticalMs = 60'000;
-inline constexpr int64_t kFrameGrowRetryMs = 3'600'000;  // a halved frame limit is tried again this often
+inline constexpr int64_t kFrameGrowRetryMs =
+    3'600'000;  // a halved frame limit is tried again this often
 inline constexpr int64_t kLaneWindowMs = 10'000;
-inline constexpr int64_t kBatchOnLinkMs = 500;  // lanes 1-3: a batch is cut to this much of the measured link
+inline constexpr int64_t kBatchOnLinkMs =
+    500;  // lanes 1-3: a batch is cut to this much of the measured link
 inline constexpr int64_t kSessionUnusedDays = 90;
 
 // ---- lanes ----
 inline constexpr uint32_t kLaneWeight[4] = {0, 8, 2, 1};  // lane 0 goes first and has no weight
+inline constexpr int64_t kLaneQuantumBytes = 16 * 1024;   // a lane's turn, a unit of weight
 inline constexpr uint32_t kCriticalSharePercentMax = 80;
 inline constexpr uint32_t kLaneSharePercentMin = 5;
 
@@ -117,14 +124,17 @@ inline constexpr int64_t kDiskSampleMs = 60'000;
 inline constexpr size_t kWriterQueueBytesMax = 24 * kMiB;
 
 // ---- the edge's store ----
-inline constexpr uint64_t kEpochRecordsMax = uint64_t{1} << 31;  // then the run goes on in a new epoch: a range fits 32 bits
+inline constexpr uint64_t kEpochRecordsMax =
+    uint64_t{1} << 31;  // then the run goes on in a new epoch: a range fits 32 bits
 inline constexpr int kIngestZstdLevel = 1;
 inline constexpr size_t kMoveStepBlocks = 32;  // re-homed in one Batch
 
 // ---- the stores' files ----
-inline constexpr size_t kTableBytes = 4 * kMiB;        // a RocksDB table: what can be dropped whole
-inline constexpr size_t kReclaimRestBytes = 1 * kMiB;  // more than this left of a reclaimed range: compact it
-inline constexpr size_t kReclaimLogBytes = 4 * kMiB;   // more than this logged since: flush, so that logs go too
+inline constexpr size_t kTableBytes = 4 * kMiB;  // a RocksDB table: what can be dropped whole
+inline constexpr size_t kReclaimRestBytes =
+    1 * kMiB;  // more than this left of a reclaimed range: compact it
+inline constexpr size_t kReclaimLogBytes =
+    4 * kMiB;  // more than this logged since: flush, so that logs go too
 
 // ---- formats ----
 inline constexpr uint32_t kEdgeFormat = 1;
@@ -132,7 +142,8 @@ inline constexpr uint32_t kCloudFormat = 1;
 inline constexpr uint8_t kProtocolVersion = 1;
 inline constexpr uint8_t kSuite = 1;  // X25519 + HKDF-SHA256 + AES-256-GCM
 
-static_assert(kDocumentPartBytesMax + 4 * kKiB <= kRecordBytesMax, "a document part fits one record");
+static_assert(kDocumentPartBytesMax + 4 * kKiB <= kRecordBytesMax,
+              "a document part fits one record");
 static_assert(kDocumentPartBytesMax + 1 * kKiB <= kBodyBytesMax, "a document part fits one body");
 static_assert(kTelemetryBodyBytesMax <= kBodyBytesMax, "a telemetry batch fits one body");
 static_assert(kRecordBytesMax <= kBlockRawBytesMax, "one record fits one block");
@@ -140,18 +151,24 @@ static_assert(kBlockRawBytesMax + kCompressionSlackBytes + kBatchOverheadBytes <
               "one block, even incompressible, fits one frame");
 static_assert(kBlockRawBytesMax <= kRawBodyBytesMax, "one block fits one batch");
 static_assert(kBlockRecordsMax <= kBatchRecordsMax, "one block fits one batch");
-static_assert(kListedEpochsMax * 4 * kHelloEntryBytesMax + kHelloFixedBytesMax <= kHelloBytesMax - 8 * kKiB,
+static_assert(kListedEpochsMax * 4 * kHelloEntryBytesMax + kHelloFixedBytesMax <=
+                  kHelloBytesMax - 8 * kKiB,
               "a full listing leaves a HELLO room for finished epochs");
 static_assert(kHelloBytesMax <= kFrameBytesMax, "a HELLO fits one frame");
-static_assert(kFacilityCharsMax + 11 + 11 <= kMqttOverheadBytes, "a topic and its headers fit the allowance");
-static_assert(kFrameBytesFloor < kFrameBytesStart && kFrameBytesStart <= kFrameBytesMax, "frame limits rise");
+static_assert(kFacilityCharsMax + 11 + 11 <= kMqttOverheadBytes,
+              "a topic and its headers fit the allowance");
+static_assert(kFrameBytesFloor < kFrameBytesStart && kFrameBytesStart <= kFrameBytesMax,
+              "frame limits rise");
 static_assert(kDocumentBytesMax < kRequestBytesMax, "a document fits one request");
-static_assert(kMoveStepBlocks * (kBlockRawBytesMax + kCompressionSlackBytes) < kReserveBytes, "a re-homing step fits the reserve");
-static_assert(kPurgeTelemetryPercent < kPurgeResultsPercent && kPurgeResultsPercent < kShedPercent && kShedPercent < kRefuseTelemetryPercent &&
+static_assert(kMoveStepBlocks * (kBlockRawBytesMax + kCompressionSlackBytes) < kReserveBytes,
+              "a re-homing step fits the reserve");
+static_assert(kPurgeTelemetryPercent < kPurgeResultsPercent &&
+                  kPurgeResultsPercent < kShedPercent && kShedPercent < kRefuseTelemetryPercent &&
                   kRefuseTelemetryPercent < 100,
               "the measures against a full disk come in order");
 static_assert(kDocumentBytesMax < kWriterQueueBytesMax, "one document fits the writer's queue");
-static_assert(kBallastBytes + kReserveBytes < kDiskBudgetBytesMin, "the smallest budget holds its reserves");
+static_assert(kBallastBytes + kReserveBytes < kDiskBudgetBytesMin,
+              "the smallest budget holds its reserves");
 static_assert(kRtoMinMs < kRtoMaxMs && kHelloSpacingMs < kHelloTimeoutMs, "timers are ordered");
 static_assert(kLeaseMs > 2 * kHelloTimeoutMs, "a lease outlives a lost HELLO");
 

@@ -1,4 +1,4 @@
-// What several commands do with agent.toml: read it, or say every mistake on stderr.
+// ConfigFile: what several commands do with agent.toml: read it, or say every mistake on stderr.
 // Promises: all mistakes, one a line, then exit code 78.
 // Leaves to others: what a setting means (config).
 #pragma once
