@@ -1,9 +1,10 @@
 #include "cloud/backup.h"
 
+#include <fcntl.h>
 #include <spdlog/fmt/fmt.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#include "cloud/verify.h"
 #include "schemas/kv_rocksdb.h"
 
 namespace egret::cloud {
@@ -29,6 +30,26 @@ Result<std::vector<KvStore::BackedUp>> rows_of(const Kv& kv) {
   return rows;
 }
 
+// A rename or a new file is there after a power cut only once its folder was synced, and a copied file once it was.
+bool sync_path(const fs::path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const bool synced = fd >= 0 && ::fsync(fd) == 0;
+  if (fd >= 0) ::close(fd);
+  return synced;
+}
+
+Result<void> copy_synced(const fs::path& from, const fs::path& to) {
+  std::error_code failed;
+  fs::remove_all(to, failed);  // of a restore that was cut short
+  fs::copy(from, to, fs::copy_options::recursive, failed);
+  if (failed) return Error{Errc::store_failed, to.string() + ": cannot be copied to: " + failed.message()};
+  for (const auto& entry : fs::directory_iterator(to)) {
+    if (!sync_path(entry.path())) return Error{Errc::store_failed, entry.path().string() + ": cannot be synced"};
+  }
+  if (!sync_path(to)) return Error{Errc::store_failed, to.string() + ": cannot be synced"};
+  return {};
+}
+
 }  // namespace
 
 Result<void> make_backup(OpenedStore& store, const fs::path& dir) {
@@ -36,49 +57,62 @@ Result<void> make_backup(OpenedStore& store, const fs::path& dir) {
   return checkpoint(*store.kv, dir);
 }
 
-Result<ConfirmedBackup> confirm_backup(OpenedStore& store, const fs::path& store_at, const fs::path& dir, bool same_filesystem, WallTime now) {
+Result<void> check_elsewhere(const fs::path& store_at, const fs::path& dir, bool same_filesystem) {
   if (!fs::exists(dir / "CURRENT")) return Error{Errc::config, dir.string() + ": no backup is there"};
   if (!same_filesystem && on_one_filesystem(store_at, dir)) {
     return Error{Errc::config, dir.string() + ": lies on the store's own file system and protects from nothing: copy it elsewhere, or say --same-filesystem"};
   }
+  return {};
+}
+
+Result<uint64_t> check_copy(const fs::path& dir, const VerifyProgress& progress) {
+  if (!fs::exists(dir / "CURRENT")) return Error{Errc::config, dir.string() + ": no backup is there"};
   Result<OpenedStore> copy = open_to_look(dir);
-  if (!copy) return copy.error();
-  Result<Verdict> verdict = verify(*copy->kv, nullptr);
+  Result<Verdict> verdict = copy ? verify(*copy->kv, progress) : Result<Verdict>(copy.error());
   if (!verdict) return verdict.error();
   if (verdict->wrong > 0) return Error{Errc::corrupt, dir.string() + ": the copy does not verify: " + text_of(verdict->findings.front())};
+  return verdict->digest_records;
+}
+
+Result<ConfirmedBackup> confirm_backup(OpenedStore& store, const fs::path& dir, WallTime now) {
+  Result<OpenedStore> copy = open_to_look(dir);
+  if (!copy) return copy.error();
   Result<std::vector<KvStore::BackedUp>> rows = rows_of(*copy->kv);
   if (!rows) return rows.error();
   Result<KvStore::Confirmed> confirmed = store.store->confirm_backup(*rows, now);
   if (!confirmed) return confirmed.error();
-  return ConfirmedBackup{confirmed->rows, confirmed->strangers, verdict->digest_records};
+  return ConfirmedBackup{confirmed->rows, confirmed->strangers};
 }
 
 Result<Restored> restore_backup(const fs::path& state_dir, const fs::path& dir, Entropy& entropy, WallTime now) {
-  if (!fs::exists(dir / "CURRENT")) return Error{Errc::config, dir.string() + ": no backup is there"};
-  {
-    Result<OpenedStore> copy = open_to_look(dir);
-    Result<Verdict> verdict = copy ? verify(*copy->kv, nullptr) : Result<Verdict>(copy.error());
-    if (!verdict) return verdict.error();
-    if (verdict->wrong > 0) return Error{Errc::corrupt, dir.string() + ": the copy does not verify: " + text_of(verdict->findings.front())};
+  if (Result<uint64_t> good = check_copy(dir, nullptr); !good) return good.error();
+  const fs::path here = store_dir(state_dir), fresh = state_dir / "store.restoring";
+  OpenedStore alone;  // held until the old store is out of the way: the service cannot start meanwhile
+  if (fs::exists(here)) {
+    Result<OpenedStore> opened = open_to_write(here, entropy);
+    if (!opened && opened.error().code == Errc::locked) return opened.error();
+    if (opened) alone = std::move(*opened);
   }
-  fs::path here = store_dir(state_dir);
+  // Everything is made ready beside the store, so that a crash leaves either the old one or the new one whole.
+  if (Result<void> copied = copy_synced(dir, fresh); !copied) return copied.error();
   Restored restored;
+  {
+    Result<OpenedStore> opened = open_to_write(fresh, entropy);
+    if (!opened) return opened.error();
+    Result<std::vector<Facility>> behind = opened->store->mark_restored(entropy, now, "restored from " + dir.filename().string());
+    if (!behind) return behind.error();
+    restored.behind = std::move(*behind);
+  }
   std::error_code failed;
   if (fs::exists(here)) {
-    Result<OpenedStore> alone = open_to_write(here, entropy);  // fails while the service runs
-    if (!alone && alone.error().code == Errc::locked) return alone.error();
-    alone = Error{};
+    alone = OpenedStore{};
     restored.set_aside = state_dir / fmt::format("store.before-restore-{}", now.us / 1'000'000);
     fs::rename(here, restored.set_aside, failed);
     if (failed) return Error{Errc::store_failed, here.string() + ": cannot be set aside: " + failed.message()};
   }
-  fs::copy(dir, here, fs::copy_options::recursive, failed);
-  if (failed) return Error{Errc::store_failed, here.string() + ": cannot be copied to: " + failed.message()};
-  Result<OpenedStore> opened = open_to_write(here, entropy);
-  if (!opened) return opened.error();
-  Result<std::vector<Facility>> behind = opened->store->mark_restored(entropy, now, "restored from " + dir.filename().string());
-  if (!behind) return behind.error();
-  restored.behind = std::move(*behind);
+  fs::rename(fresh, here, failed);
+  if (failed) return Error{Errc::store_failed, here.string() + ": cannot be put in place: " + failed.message()};
+  if (!sync_path(state_dir)) return Error{Errc::store_failed, state_dir.string() + ": cannot be synced"};
   return restored;
 }
 

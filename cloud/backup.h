@@ -9,19 +9,24 @@
 #include <vector>
 
 #include "cloud/access.h"
+#include "cloud/verify.h"
 
 namespace egret::cloud {
 
 // Errors: store_failed, config (the folder is there already).
 Result<void> make_backup(OpenedStore& store, const std::filesystem::path& dir);
 
+// A copy on the store's own file system protects from nothing: config, unless `same_filesystem`.
+Result<void> check_elsewhere(const std::filesystem::path& store_at, const std::filesystem::path& dir, bool same_filesystem);
+// Reads the whole copy back and proves it: the first half of a confirmation. It takes as long as verify does, so never on
+// the thread that commits. How many records it holds is the answer. Errors: config (no backup), corrupt (what is wrong).
+Result<uint64_t> check_copy(const std::filesystem::path& dir, const VerifyProgress& progress);
 struct ConfirmedBackup {
-  uint64_t rows = 0, strangers = 0, records = 0;
+  uint64_t rows = 0, strangers = 0;
 };
-// Reads the copy in `dir`, verifies it, and lets sites delete what it holds. `store_at`: where the store lies; a copy
-// on the same file system protects from nothing and is refused, unless `same_filesystem`.
-// Errors: config, corrupt (what is wrong with the copy), store_failed.
-Result<ConfirmedBackup> confirm_backup(OpenedStore& store, const std::filesystem::path& store_at, const std::filesystem::path& dir, bool same_filesystem, WallTime now);
+// The second half, for a copy that check_copy() has found good: lets sites delete what it holds and this store too.
+// Errors: config, corrupt, store_failed.
+Result<ConfirmedBackup> confirm_backup(OpenedStore& store, const std::filesystem::path& dir, WallTime now);
 
 struct Restored {
   std::filesystem::path set_aside;   // what was there before; empty: nothing

@@ -79,9 +79,11 @@ ControlAnswer run_control(const std::string& name, const ControlArgs& args, Open
     return made ? ControlAnswer{0, fmt::format(R"({{"backup":{}}})", json_string(at(args, "dir")))} : problem(made.error());
   }
   if (name == "backup.confirm") {
-    Result<ConfirmedBackup> confirmed = confirm_backup(store, store_at, at(args, "dir"), at(args, "same_filesystem") == "1", now);
+    const std::string dir = at(args, "dir");
+    if (Result<void> elsewhere = check_elsewhere(store_at, dir, at(args, "same_filesystem") == "1"); !elsewhere) return problem(elsewhere.error());
+    Result<ConfirmedBackup> confirmed = confirm_backup(store, dir, now);
     if (!confirmed) return problem(confirmed.error());
-    return {0, fmt::format(R"({{"confirmed":{},"rows":{},"strangers":{},"records":{}}})", json_string(at(args, "dir")), confirmed->rows, confirmed->strangers, confirmed->records)};
+    return {0, fmt::format(R"({{"confirmed":{},"rows":{},"strangers":{},"records":{}}})", json_string(dir), confirmed->rows, confirmed->strangers, std::strtoull(at(args, "records").c_str(), nullptr, 10))};
   }
   return {kUsage, name + ": no such command"};
 }

@@ -19,7 +19,7 @@ struct ControlAnswer {
   std::string text;  // one JSON object, or a sentence that says what is wrong
 };
 // facility.add {fac,key} · facility.revoke {fac} · facility.block {fac,on} · backup {dir} ·
-// backup.confirm {dir,same_filesystem} · incident.close {fac,id,note}
+// backup.confirm {dir,same_filesystem,records}: check_copy() has found it good, and so many records in it · incident.close {fac,id,note}
 ControlAnswer run_control(const std::string& name, const ControlArgs& args, OpenedStore& store, const std::filesystem::path& store_at, WallTime now);
 
 std::string encode_args(const ControlArgs& args);

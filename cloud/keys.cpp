@@ -63,6 +63,10 @@ Result<RegionPublicKey> make_region_key_file(const std::filesystem::path& state_
   int fd = ::open(file.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
   bool written = fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(fd) == 0;
   if (fd >= 0) ::close(fd);
+  // Sites seal to it from now on: the name must be on the disk too.
+  int folder = ::open(state_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  written = written && folder >= 0 && ::fsync(folder) == 0;
+  if (folder >= 0) ::close(folder);
   if (!written) return Error{Errc::store_failed, file.string() + ": cannot be written"};
   return key.public_key();
 }

@@ -44,6 +44,12 @@ const char* type_name(ondemand::json_type type) {
   }
 }
 
+// Nothing but blanks follows what was read.
+bool at_end(ondemand::document& document) {
+  const char* at = nullptr;
+  return document.current_location().get(at) == simdjson::OUT_OF_BOUNDS;
+}
+
 // Is `v` of that type? null has an advice of its own.
 bool expect(ondemand::value v, ondemand::json_type wanted, Fault& fault) {
   ondemand::json_type type;

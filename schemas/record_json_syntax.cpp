@@ -211,10 +211,11 @@ std::optional<Error> find_malformed(ByteView text) {
     fine = walk.elements(root, 1);
   }
   const char* at = nullptr;
-  const bool known = document.current_location().get(at) == simdjson::SUCCESS && at > wrapped.data();
-  const size_t byte = known ? static_cast<size_t>(at - wrapped.data()) - 1 : text.size();
+  const auto located = document.current_location().get(at);
+  const bool at_end = located == simdjson::OUT_OF_BOUNDS;
+  const size_t byte = located == simdjson::SUCCESS ? static_cast<size_t>(at - wrapped.data()) - 1 : text.size();
   if (!fine) return malformed(std::min(byte, text.size()), walk.why);
-  if (!at_end(document) || walk.root_elements != 1) return malformed(std::min(byte, text.size()), "bytes after the end");
+  if (!at_end || walk.root_elements != 1) return malformed(std::min(byte, text.size()), "bytes after the end");
   return std::nullopt;
 }
 

@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <map>
 
@@ -15,7 +16,8 @@ namespace {
 
 using v1::Series;
 
-bool same(double a, double b) { return a == b; }
+// By bits: 0.0 and -0.0 would else be kept by chance of order.
+bool same(double a, double b) { return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b); }
 bool same(int64_t a, int64_t b) { return a == b; }
 bool same(const std::string& a, const std::string& b) { return a == b; }
 template <class Message>
@@ -31,7 +33,8 @@ void add_value(Series& to, v1::ExpHistogram&& v) { to.add_exp_histogram()->Swap(
 
 template <class Value>
 Result<void> write_columns(Series& series, std::vector<TimedPoint<Value>>& points) {
-  std::stable_sort(points.begin(), points.end(), [](const auto& a, const auto& b) { return a.t_ns < b.t_ns; });
+  // Equal times end the function or are the same point: their order says nothing.
+  std::sort(points.begin(), points.end(), [](const auto& a, const auto& b) { return a.t_ns < b.t_ns; });
   const bool flagged = std::any_of(points.begin(), points.end(), [](const auto& p) { return p.flags != 0; });
   const TimedPoint<Value>* before = nullptr;
   uint64_t at = 0;

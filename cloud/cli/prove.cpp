@@ -68,6 +68,17 @@ int run_export(const Where& where, const ExportOptions& options) {
   return kOk;
 }
 
+// Proves the copy here, not in the service: it takes long, and commits must go on.
+int run_confirm(const Where& where, const std::string& dir, bool same_filesystem, bool json) {
+  std::optional<std::filesystem::path> state = state_dir_of(where);
+  if (!state) return kBadConfig;
+  if (Result<void> elsewhere = check_elsewhere(store_dir(*state), dir, same_filesystem); !elsewhere) return complain(elsewhere.error());
+  Result<uint64_t> records = check_copy(dir, bar());
+  if (!records) return complain(records.error());
+  ControlArgs args{{"dir", dir}, {"same_filesystem", same_filesystem ? "1" : "0"}, {"records", std::to_string(*records)}};
+  return control(where, "backup.confirm", args, json, fmt::format("{}: verified and confirmed, {} records", dir, *records));
+}
+
 int run_restore(const Where& where, const std::string& dir, bool json) {
   std::optional<std::filesystem::path> state = state_dir_of(where);
   if (!state) return kBadConfig;
@@ -130,9 +141,7 @@ void add_backup(CLI::App& app, Chosen& chosen) {
   sub->callback([&chosen, where, o, confirm, confirm_where, c] {
     chosen = [=] {
       auto absolute = [](const std::string& dir) { return std::filesystem::absolute(dir).string(); };
-      if (confirm->parsed()) {
-        return control(*confirm_where, "backup.confirm", {{"dir", absolute(c->dir)}, {"same_filesystem", c->same ? "1" : "0"}}, c->json, c->dir + ": confirmed");
-      }
+      if (confirm->parsed()) return run_confirm(*confirm_where, absolute(c->dir), c->same, c->json);
       if (o->dir.empty()) {
         std::fprintf(stderr, "backup: name a folder\n");
         return kUsage;

@@ -1,0 +1,74 @@
+// What is done about the disk, and in which order (es1 section 7).
+#include "edge/budget.h"
+
+#include <catch2/catch.hpp>
+
+#include "schemas/limits.h"
+
+using namespace egret;
+using namespace egret::edge;
+
+namespace {
+
+constexpr uint64_t kBudget = 256 * kMiB;
+constexpr uint64_t kUsable = kBudget - kBallastBytes - kReserveBytes;
+
+DiskState at(uint64_t percent) { return {kUsable * percent / 100, kBudget, 10ULL << 30}; }
+
+}  // namespace
+
+TEST_CASE("with room nothing is done", "[budget]") {
+  Budget budget;
+  BudgetDecision d = budget.decide(at(50));
+  CHECK_FALSE(d.purge_exposed_telemetry);
+  CHECK(d.shed_bytes == 0);
+  CHECK_FALSE(d.refuse_telemetry);
+}
+
+TEST_CASE("telemetry is shed before any result is refused", "[es1 section 7]") {
+  Budget budget;
+  uint64_t first_shed = 0, first_429 = 0, first_507 = 0;
+  for (uint64_t percent = 50; percent <= 101; percent++) {
+    BudgetDecision d = budget.decide(at(percent));
+    if (d.shed_bytes > 0 && first_shed == 0) first_shed = percent;
+    if (d.refuse_telemetry && first_429 == 0) first_429 = percent;
+    if (d.refuse_results && first_507 == 0) first_507 = percent;
+    CHECK_FALSE((d.purge_exposed_results && !d.purge_exposed_telemetry));
+  }
+  CHECK(first_shed < first_429);
+  CHECK(first_429 < first_507);
+}
+
+TEST_CASE("room for critical results is left when other results are refused", "[budget]") {
+  Budget budget;
+  BudgetDecision d = budget.decide(at(100));
+  CHECK(d.refuse_results);
+  CHECK_FALSE(d.refuse_critical);
+  d = budget.decide({kUsable + kReserveBytes, kBudget, 10ULL << 30});
+  CHECK(d.refuse_critical);
+}
+
+TEST_CASE("a refusal ends by itself when space is back, and does not flicker", "[budget]") {
+  Budget budget;
+  CHECK(budget.decide(at(100)).refuse_results);
+  CHECK(budget.decide(at(99)).refuse_results);
+  CHECK_FALSE(budget.decide(at(90)).refuse_results);
+  CHECK_FALSE(budget.decide(at(99)).refuse_results);
+}
+
+TEST_CASE("a full file system counts like a full budget, and lets the ballast go", "[budget]") {
+  Budget budget;
+  BudgetDecision d = budget.decide({20 * kMiB, kBudget, 0});
+  CHECK(d.refuse_results);
+  CHECK(d.release_ballast);
+}
+
+TEST_CASE("days left come from the growth lately seen", "[budget]") {
+  Budget budget;
+  DiskState disk = at(10);
+  CHECK(budget.days_left(disk, {1}) < 0);
+  disk.used_bytes += kMiB;
+  double days = budget.days_left(disk, {1 + kDiskSampleMs});
+  CHECK(days > 0.1);
+  CHECK(days < 0.2);
+}

@@ -1,0 +1,61 @@
+// The witness file: two slots, each with a checksum (es1 section 7).
+#include "edge/witness.h"
+
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "schemas/limits.h"
+
+using namespace egret;
+using namespace egret::edge;
+
+namespace {
+
+struct File {
+  std::filesystem::path path = std::filesystem::temp_directory_path() / ("witness-" + std::to_string(::getpid()));
+  ~File() { std::filesystem::remove(path); }
+  void flip(size_t at) {
+    std::fstream f(path, std::ios::in | std::ios::out | std::ios::binary);
+    f.seekg(static_cast<std::streamoff>(at));
+    char c = static_cast<char>(f.get() ^ 1);
+    f.seekp(static_cast<std::streamoff>(at));
+    f.put(c);
+  }
+};
+
+WitnessPoint point(uint64_t head) { return {{7}, StreamId::result, {head}, 99}; }
+
+}  // namespace
+
+TEST_CASE("the newest point is read back", "[witness]") {
+  File file;
+  {
+    Witness w = std::move(Witness::open(file.path).value());
+    CHECK_FALSE(w.last());
+    for (uint64_t head = 1; head <= 5; head++) REQUIRE(w.write(point(head)).has_value());
+  }
+  CHECK(std::filesystem::file_size(file.path) == kWitnessBytes);
+  Witness again = std::move(Witness::open(file.path).value());
+  REQUIRE(again.last());
+  CHECK(again.last()->head == Seq{5});
+  CHECK(again.last()->epoch == EpochId{7});
+  CHECK(again.last()->stream == StreamId::result);
+}
+
+TEST_CASE("a damaged slot leaves the one before it", "[witness]") {
+  for (size_t byte = 0; byte < kWitnessBytes; byte++) {
+    File file;
+    {
+      Witness w = std::move(Witness::open(file.path).value());
+      for (uint64_t head = 1; head <= 4; head++) REQUIRE(w.write(point(head)).has_value());
+    }
+    file.flip(byte);
+    Witness again = std::move(Witness::open(file.path).value());
+    REQUIRE(again.last());
+    uint64_t head = again.last()->head.value;
+    CHECK((head == 4 || head == 3));
+  }
+}
