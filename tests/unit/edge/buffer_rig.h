@@ -15,6 +15,16 @@
 #include "tests/sim/seeded_entropy.h"
 #include "tests/unit/schemas/kv_dir.h"
 
+namespace Catch {
+// A failed check shows the error's sentence.
+template <class T>
+struct StringMaker<boost::system::result<T, egret::Error>> {
+  static std::string convert(const boost::system::result<T, egret::Error>& r) {
+    return r ? "ok" : "error: " + r.error().text;
+  }
+};
+}  // namespace Catch
+
 namespace egret::edge {
 
 inline const Facility kFac = "clinic-7";
