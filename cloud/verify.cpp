@@ -54,7 +54,8 @@ class Verifier {
   StreamKey key_;
   FacilityRow seen_;       // the counters of fac_, counted anew
   uint64_t applied_ = 0;   // over all facilities
-  bool unreadable_ = false;  // something could not be counted
+  bool unreadable_ = false;  // something of fac_ could not be counted
+  bool incomplete_ = false;  // something of any could not
   bool after_hole_ = false;  // nobody knows the c that the next block begins with
 };
 
@@ -192,7 +193,9 @@ void Verifier::check_row(const LedgerRow& row) {
 // What the facility's row counts is what is there.
 void Verifier::check_counters() {
   FacilityRow seen = std::exchange(seen_, FacilityRow{});
-  if (fac_.empty() || std::exchange(unreadable_, false)) return;
+  const bool unreadable = std::exchange(unreadable_, false);
+  incomplete_ = incomplete_ || unreadable;
+  if (fac_.empty() || unreadable) return;
   Result<std::optional<Bytes>> value = kv_.get(kMetaSpace, facility_key(fac_));
   Result<FacilityRow> row = value && *value ? decode_facility(**value) : value ? Result<FacilityRow>(FacilityRow{}) : Result<FacilityRow>(value.error());
   key_ = {};
@@ -231,7 +234,9 @@ void Verifier::check_strays(Space space, Bytes at, const std::set<std::pair<Faci
       at = after_prefix(Bytes(key.substr(0, key.size() - sizeof(uint64_t))));
       return false;
     });
-    if (!scanned) return wrong({}, {}, "a table cannot be read: " + scanned.error().text);
+    if (scanned) continue;
+    if (verdict_.wrong == 0) wrong({}, {}, "a table cannot be read: " + scanned.error().text);
+    return;
   }
 }
 
@@ -250,7 +255,7 @@ void Verifier::check_naturals() {
   fac_.clear();
   key_ = {};
   if (!scanned) return wrong({}, {}, "the natural keys cannot be read: " + scanned.error().text);
-  if (verdict_.digest_records <= applied_) return;
+  if (verdict_.digest_records <= applied_ || incomplete_) return;
   scanned = kv_.scan(kNaturalSpace, first, end, [&](ByteView key, ByteView value) {
     check_natural(key, value);
     return true;

@@ -136,3 +136,66 @@ TEST_CASE("a flipped bit in any value is found or changes nothing that was promi
   CHECK(tried > 200);
   CHECK(found == tried);
 }
+
+TEST_CASE("behind a hole verify goes on, and names what else is wrong there", "[verify]") {
+  Committed c;
+  c.erase(kLeafSpace, numbered_key(kFac, c.w.key, {4}));
+  c.rewrite({8}, [](auto& entries) { entries[0].kind = EntryKind::quarantined; });
+  CHECK(c.names(3, 4));
+  CHECK(c.names(8, 8));
+  CHECK_FALSE(c.names(5, 7));
+}
+
+TEST_CASE("a natural key that nothing stands behind is named", "[verify]") {
+  Committed c;
+  c.write(kNaturalSpace, natural_key(kFac, {Kind::agent_event, Hash{1}}), encode_place({c.w.key, {2}}));
+  CHECK(c.names(2, 2));
+}
+
+TEST_CASE("data without a row in the ledger is named", "[verify]") {
+  Committed c;
+  SECTION("its row was dropped") { c.erase(kMetaSpace, ledger_key(kFac, c.w.key)); }
+  SECTION("a gap of another stream") {
+    c.w.key.stream = StreamId::bulk;
+    c.write(kMetaSpace, gap_key(kFac, c.w.key, {9}), encode(GapRow{{1}, {9}, GapKind::shed, GapReason::disk_budget, {}, false, {}}));
+  }
+  CHECK(c.names(1, 9));
+}
+
+TEST_CASE("a counter that does not count what is there is named", "[verify]") {
+  Committed c;
+  FacilityRow row = c.rig.facility();
+  row.duplicates++;
+  c.write(kMetaSpace, facility_key(kFac), encode(row));
+  const Verdict v = c.verdict();
+  REQUIRE(v.wrong == 1);
+  CHECK(text_of(v.findings[0]).find("counts 5, 1, 0, 3") != std::string::npos);
+}
+
+TEST_CASE("an S above W is named: sites would delete what is not committed", "[verify]") {
+  Committed c;
+  LedgerRow row = c.rig.row(c.w.key);
+  row.safe = {12};
+  c.write(kMetaSpace, ledger_key(kFac, c.w.key), encode(row));
+  CHECK(c.names(9, 12));
+}
+
+TEST_CASE("a deletion without its tombstone is named", "[verify]") {
+  Committed c;
+  auto txn = c.rig.store->begin();
+  const NaturalKey key = check_body(split_record(c.w.blocks[0].records[0])->body, kFac)->key;
+  REQUIRE(txn->erase(kFac, key, "retention").has_value());
+  REQUIRE(c.rig.store->commit(std::move(txn)) == CommitResult::committed);
+  CHECK(c.verdict().wrong == 0);
+  const Bytes tombstone = c.rig.kv.table(kMetaSpace).lower_bound("t")->first;
+  REQUIRE(tombstone[0] == 't');
+  c.erase(kMetaSpace, tombstone);
+  CHECK(c.names(1, 1));
+}
+
+TEST_CASE("a value that the disk cannot read is named, and the rest is still proved", "[verify]") {
+  Committed c;
+  c.rig.kv.make_unreadable(kBlockSpace, numbered_key(kFac, c.w.key, {1}));
+  CHECK(c.names(1, 2));
+  CHECK(c.verdict().wrong == 1);
+}
