@@ -90,6 +90,7 @@ Result<void> Reconciler::Impl::hello(Handling& h, const Registration& registrati
   }
   if (Result<void> r = take_rows(h, hello); !r) return r;
   if (Result<void> r = take_finished(h, hello.finished(), facility); !r) return r;
+  if (Result<void> r = judge_tail(h, hello); !r) return r;
   if (Result<void> r = take_holder(h, hello, facility, session); !r) return r;
   h.txn.put(h.in.fac, sid, session);
   h.txn.put(h.in.fac, facility);
@@ -238,7 +239,6 @@ Result<void> Reconciler::Impl::take_holder(Handling& h, const es1::Hello& hello,
     incident.note = "closed itself: one agent alone has spoken for a day";
     h.txn.put(h.in.fac, incident);
   }
-  if (Result<void> r = judge_tail(h, hello); !r) return r;
   return judge_orphans(h, hello, duplicate_open);
 }
 
@@ -269,7 +269,9 @@ Result<void> Reconciler::Impl::judge_holder(Handling& h, const es1::Hello& hello
   return open_incident(h, {0, IncidentKind::duplicate_identity, {}, {}, {}, {}, {}, {}, ""});
 }
 
-// A final epoch of which more was claimed than is held or committed: a tail was lost.
+// A final epoch of which more was claimed than is held or committed: a tail was lost. Any authentic
+// HELLO may say so, for the head of a final epoch does not change; and the first of a run must, for
+// its WELCOME makes the site re-home what is left, and the epoch is listed no more.
 Result<void> Reconciler::Impl::judge_tail(Handling& h, const es1::Hello& hello) {
   for (const es1::HelloEpoch& epoch : hello.epochs()) {
     if (!epoch.final()) continue;
@@ -297,8 +299,14 @@ Result<void> Reconciler::Impl::judge_orphans(Handling& h, const es1::Hello& hell
                                              bool duplicate_open) {
   Result<std::vector<std::pair<StreamKey, LedgerRow>>> rows = h.txn.rows(h.in.fac);
   if (!rows) return rows.error();
-  std::vector<EpochId> listed;
-  for (const es1::HelloEpoch& epoch : hello.epochs()) listed.push_back({epoch.epoch()});
+  std::vector<EpochId> listed;  // by another agent, all streams of it
+  std::vector<StreamKey>
+      held;  // by this one: an older disk may list an epoch without a stream that it had
+  for (const es1::HelloEpoch& epoch : hello.epochs()) {
+    for (const es1::HelloStream& stream : epoch.streams()) {
+      held.push_back({{epoch.epoch()}, static_cast<StreamId>(stream.stream())});
+    }
+  }
   if (duplicate_open) {  // two agents: what either lists is not gone
     Result<std::vector<std::pair<SessionId, SessionRow>>> all = h.txn.sessions(h.in.fac);
     if (!all) return all.error();
@@ -307,6 +315,7 @@ Result<void> Reconciler::Impl::judge_orphans(Handling& h, const es1::Hello& hell
   }
   for (const auto& [key, row] : *rows) {
     if (row.w >= row.claimed || row.finished) continue;
+    if (std::find(held.begin(), held.end(), key) != held.end()) continue;
     if (std::find(listed.begin(), listed.end(), key.epoch) != listed.end()) continue;
     Incident orphan{0, IncidentKind::orphan, key, row.w.next(), row.claimed, {}, {}, {}, ""};
     for (const Claim& claim : row.claims) {

@@ -420,7 +420,7 @@ std::string World::end_state() {
     auto rows = store_->begin()->rows(site->fac).value();
     for (auto& [key, row] : rows) {
       bool said = std::any_of(incidents.begin(), incidents.end(), [&, k = key](const cloud::Incident& i) { return i.key == k; });
-      if (row.w < row.claimed && !said && !row.moved && !row.finished) return "I13: more was claimed than came, and no incident is open";
+      if (row.w < row.claimed && !said && !row.moved && !row.finished) return "I13: more was claimed than came, and no incident is open: " + site->fac + " epoch " + std::to_string(key.epoch.value) + " " + name_of(key.stream) + ", W " + std::to_string(row.w.value) + ", claimed " + std::to_string(row.claimed.value) + (row.final ? ", final" : "");
     }
   }
   cloud::Verdict verdict = cloud::verify(cloud_disk_, nullptr).value();
