@@ -265,7 +265,7 @@ TEST_CASE("whenever the power is cut, what was accepted is there", "[es1 I1][es1
 TEST_CASE("without the sync the same test sees records lost", "[control]") {
   const uint64_t total = operations_of_the_work();
   uint64_t losses = 0, cuts = 0;
-  for (uint64_t n = total / 8; n < total / 2; n += total / 16) {
+  for (uint64_t n = total / 8; n < total / 2; n += total / 96) {
     const Outcome outcome = cut_at(n, Kept::nothing, false);
     cuts += outcome.cut;
     losses += outcome.wrong.starts_with("lost: ");
