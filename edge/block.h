@@ -1,7 +1,7 @@
 // Block: 1-256 records of one stream, at most 64 KiB raw: the unit of fsync, chain, shed and loss.
-// Promises: cutting keeps the order of records and the limits; opening returns the very records that were
-// packed, or an error, never something else.
-// Leaves to others: the block's place and border (Buffer), the chain's rule (chain.h).
+// Promises: cutting keeps the order of records and the limits; opening returns the very records
+// that were packed, or an error, never something else. Leaves to others: the block's place and
+// border (Buffer), the chain's rule (chain.h).
 #pragma once
 
 #include <span>
@@ -29,7 +29,9 @@ struct OpenBlock {
   Bytes raw;
   std::vector<Hash> leaves;
 };
-// Errors: corrupt (undecodable, or not exactly `count` records).
+// Errors: corrupt (undecodable, or not whole records).
+Result<OpenBlock> open_block(ByteView packed);
+// The same, of exactly `count` records.
 Result<OpenBlock> open_block(ByteView packed, uint32_t count);
 // The same, proven against the border. Errors: corrupt.
 Result<OpenBlock> open_block(ByteView packed, const BorderRow& border, const Hash& c_before);

@@ -1,58 +1,138 @@
 #include "edge/salvage.h"
 
 #include "schemas/chain.h"
+#include "schemas/limits.h"
 
 namespace egret::edge {
 namespace {
 
-struct Place {
-  EpochNo no = 0;
-  StreamId stream = StreamId::critical;
-  BorderRow border;
-};
+Bytes first_of(char table) {
+  return Bytes(1, table);
+}
 
-// What the borders name as data, in order. Damage ends the walk; what was found until then is kept.
-std::vector<Place> places_of(const Kv& kv) {
-  std::vector<Place> places;
-  const Bytes first = border_key(0, StreamId::critical, {0});
-  const Bytes end(1, static_cast<char>(first[0] + 1));
-  (void)kv.scan(kMetaSpace, first, end, [&](ByteView key, ByteView value) {
-    Result<BorderRow> border = decode_border(key, value);
-    if (border && border->gap == GapKind::none) places.push_back({get_u32(key, 1), static_cast<StreamId>(key[5]), *border});
-    return true;
-  });
-  return places;
+Adopted gap_of(StreamId stream, const BorderRow& border, GapKind gap, GapReason reason) {
+  Adopted adopted;
+  adopted.stream = stream;
+  adopted.gap_count = border.count;
+  adopted.gap = gap;
+  adopted.reason = reason;
+  adopted.appended = border.appended;
+  return adopted;
+}
+
+// Up to here an epoch's stream holds nothing of its own any more.
+Seq gone_to(const StreamRow& row) {
+  return row.moved || row.moving ? std::max(row.moved_to, row.purged) : row.purged;
 }
 
 }  // namespace
 
-Result<Salvaged> salvage(KvOptions damaged, const Facility& fac, Buffer& into) {
+Result<Salvage> Salvage::open(KvOptions damaged, const Facility& fac) {
   damaged.salvage = true;
   Result<std::unique_ptr<Kv>> kv = open_rocksdb(damaged);
   if (!kv) return kv.error();
-  Result<std::optional<Bytes>> row = (*kv)->get(kMetaSpace, store_key());
-  if (row && *row) {
-    Result<StoreRow> store = decode_store(**row);
-    if (store && store->fac != fac) return Error{Errc::config, "the store that was set aside belongs to another facility"};
+  const Result<std::optional<Bytes>> row = (*kv)->get(kMetaSpace, store_key());
+  const Result<StoreRow> store =
+      row && *row ? decode_store(**row) : Result<StoreRow>(Error{Errc::corrupt, ""});
+  if (store && store->fac != fac) {
+    return Error{Errc::config, "the store that was set aside belongs to another facility"};
   }
-  Salvaged done;
-  for (const Place& place : places_of(**kv)) {
-    Result<std::optional<Bytes>> packed = (*kv)->get(static_cast<Space>(kBlockSpace + static_cast<Space>(place.stream)), block_key(place.no, place.border.first));
-    Result<OpenBlock> open = packed && *packed ? open_block(**packed, place.border.count) : Result<OpenBlock>(Error{Errc::corrupt, "block"});
-    if (!open) {
-      done.unreadable++;
-      continue;
-    }
-    bool whole = true;
-    Adopted found;
-    found.stream = place.stream;
-    found.appended = place.border.appended;
-    for (ByteView record : split_records(open->raw, whole)) found.records.emplace_back(record);
-    done.records += found.records.size();
-    done.blocks++;
-    if (Result<void> adopted = into.adopt(std::span(&found, 1)); !adopted) return adopted.error();
+  Salvage salvage(std::move(*kv));
+  salvage.list_borders(fac);
+  salvage.list_blocks();
+  salvage.list_parked();
+  return salvage;
+}
+
+// Damage ends a scan; what it saw until then is kept, and the blocks are looked for on their own
+// after it.
+void Salvage::list_borders(const Facility& fac) {
+  std::map<EpochNo, EpochRow> epochs;
+  (void)kv_->scan(kMetaSpace, first_of('e'), first_of('f'), [&](ByteView key, ByteView value) {
+    Result<EpochRow> epoch = decode_epoch(fac, value);
+    if (epoch) epochs.emplace(get_u32(key, 1), std::move(*epoch));
+    return true;
+  });
+  (void)kv_->scan(kMetaSpace, first_of('b'), first_of('c'), [&](ByteView key, ByteView value) {
+    const Result<BorderRow> border = decode_border(key, value);
+    if (!border || uint8_t(key[5]) >= kStreamCount) return true;
+    const EpochNo no = get_u32(key, 1);
+    const StreamId stream{uint8_t(key[5])};
+    const auto epoch = epochs.find(no);
+    if (epoch != epochs.end() && border->last <= gone_to(epoch->second.at(stream))) return true;
+    Place place{block_space(stream), block_key(no, border->first), stream, *border};
+    named_.emplace(place.space, place.key);
+    places_.push_back(std::move(place));
+    return true;
+  });
+}
+
+void Salvage::list_blocks() {
+  for (size_t i = 0; i < kStreamCount; ++i) {
+    const Space space = block_space(StreamId(i));
+    (void)kv_->scan(space, Bytes(), Bytes(16, '\xff'), [&](ByteView key, ByteView) {
+      if (!named_.contains({space, Bytes(key)}))
+        places_.push_back({space, Bytes(key), StreamId(i), {}});
+      return true;
+    });
   }
-  return done;
+}
+
+void Salvage::list_parked() {
+  (void)kv_->scan(kParkedSpace, Bytes(), Bytes(16, '\xff'), [&](ByteView key, ByteView) {
+    places_.push_back({kParkedSpace, Bytes(key), StreamId::critical, {}});
+    return true;
+  });
+}
+
+std::optional<Adopted> Salvage::read(const Place& place) {
+  if (place.border && place.border->gap != GapKind::none) {
+    return gap_of(place.stream, *place.border, place.border->gap, place.border->reason);
+  }
+  Adopted adopted;
+  adopted.stream = place.stream;
+  if (place.border) adopted.appended = place.border->appended;
+  Result<std::optional<Bytes>> packed = kv_->get(place.space, place.key);
+  if (packed && *packed && place.space == kParkedSpace) {
+    Result<ParkedRow> parked = decode_parked(place.key, **packed);
+    if (!parked) return std::nullopt;
+    adopted.stream = parked->stream;
+    adopted.appended = parked->appended;
+    **packed = std::move(parked->block);
+  }
+  const Result<OpenBlock> open =
+      packed && *packed ? open_block(**packed) : Result<OpenBlock>(Error{Errc::corrupt, ""});
+  if (!open) {
+    ++found_.unreadable;
+    if (!place.border) return std::nullopt;
+    return gap_of(place.stream, *place.border, GapKind::corrupt, GapReason::unreadable);
+  }
+  bool whole = true;
+  for (ByteView record : split_records(open->raw, whole)) adopted.records.emplace_back(record);
+  found_.records += adopted.records.size();
+  ++found_.blocks;
+  return adopted;
+}
+
+Result<bool> Salvage::step(Buffer& into) {
+  std::vector<Adopted> some;
+  for (size_t i = 0; i < kMoveStepBlocks && next_ < places_.size(); ++i) {
+    if (std::optional<Adopted> adopted = read(places_[next_++]))
+      some.push_back(std::move(*adopted));
+  }
+  if (Result<void> adopted = into.adopt(some); !adopted) return adopted.error();
+  return next_ < places_.size();
+}
+
+Result<Salvaged> salvage(KvOptions damaged, const Facility& fac, Buffer& into) {
+  Result<Salvage> salvage = Salvage::open(std::move(damaged), fac);
+  if (!salvage) return salvage.error();
+  for (bool more = true; more;) {
+    const Result<bool> step = salvage->step(into);
+    if (!step) return step.error();
+    more = *step;
+  }
+  return salvage->found();
 }
 
 }  // namespace egret::edge

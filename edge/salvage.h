@@ -1,8 +1,13 @@
-// Salvage: what can still be read of a store that was set aside goes into the one that took over (es1 5.7).
-// Promises: each block that can be read whole is appended again, in order, in its lane; nothing is invented; the
-// damaged store is only read. Running it twice is harmless: the cloud knows every statement by its natural key.
-// Leaves to others: setting the store aside (agent/store), when (daemon).
+// Salvage: what can still be read of a store that was set aside goes into the one that took over
+// (es1 5.7). Promises: each block that can be read whole is appended again, in order, in its lane,
+// and each range that cannot, or was a gap already, is named as a gap; nothing is invented. Doing
+// it twice is harmless: the cloud knows every statement by its natural key. Leaves to others:
+// setting the store aside (agent/store), when (daemon). RocksDB may repair the damaged files in
+// place: who wants them untouched copies them first.
 #pragma once
+
+#include <set>
+#include <vector>
 
 #include "edge/buffer.h"
 #include "schemas/kv_rocksdb.h"
@@ -14,7 +19,39 @@ struct Salvaged {
   uint64_t blocks = 0;
   uint64_t unreadable = 0;  // blocks that a border names and that could not be read
 };
-// `damaged`: where the old store lies; opened read-mostly. Errors: corrupt, store_failed (nothing can be opened).
+
+class Salvage {
+ public:
+  // `damaged`: where the old store lies. Errors: corrupt, store_failed (nothing can be opened),
+  // config (the store of another facility).
+  static Result<Salvage> open(KvOptions damaged, const Facility& fac);
+  // Appends the next few blocks to `into`, in one Batch; false when nothing is left. Small enough
+  // that a writer can do its other work between two steps. Errors: those of Buffer::adopt.
+  Result<bool> step(Buffer& into);
+  const Salvaged& found() const { return found_; }
+
+ private:
+  // Something to append: what a border names, or a block that no border that can be read names.
+  struct Place {
+    Space space = 0;
+    Bytes key;
+    StreamId stream = StreamId::critical;
+    std::optional<BorderRow> border;
+  };
+  explicit Salvage(std::unique_ptr<Kv> kv) : kv_(std::move(kv)) {}
+  void list_borders(const Facility& fac);
+  void list_blocks();
+  void list_parked();
+  std::optional<Adopted> read(const Place& place);
+
+  std::unique_ptr<Kv> kv_;
+  std::vector<Place> places_;
+  std::set<std::pair<Space, Bytes>> named_;
+  size_t next_ = 0;
+  Salvaged found_;
+};
+
+// All of it at once.
 Result<Salvaged> salvage(KvOptions damaged, const Facility& fac, Buffer& into);
 
 }  // namespace egret::edge

@@ -112,7 +112,10 @@ rocksdb::DBOptions db_options(const KvOptions& o) {
   db.max_bgerror_resume_count = 0;
   db.listeners.push_back(std::make_shared<NeverResume>());
   // Memory.
-  db.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(o.memtables_total_bytes);
+  db.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(
+      o.salvage ? size_t{0} : o.memtables_total_bytes);
+  db.avoid_flush_during_recovery = o.salvage;
+  db.avoid_flush_during_shutdown = o.salvage;
   db.max_open_files = 256;
   if (o.read_only) {
     db.info_log = std::make_shared<NoLog>();
@@ -155,6 +158,8 @@ rocksdb::ColumnFamilyOptions family_options(const KvOptions& o,
   cf.level_compaction_dynamic_level_bytes = true;
   cf.compression = o.compress ? rocksdb::kZSTD : rocksdb::kNoCompression;
   cf.compression_opts.level = 1;
+  // See repair(): what the logs hold stays in memory.
+  if (o.salvage) cf.write_buffer_size = size_t{1} << 30;
   return cf;
 }
 
@@ -381,6 +386,63 @@ Result<void> check_spaces(const KvOptions& o, const rocksdb::DBOptions& db) {
   return {};
 }
 
+// RepairDB learns from tables which spaces there are, and drops what the log holds of any other. So
+// each space is given a table first, with the deletion of a key that nobody uses.
+Status name_spaces_for_repair(const fs::path& dir, const rocksdb::DBOptions& options,
+                              const std::vector<rocksdb::ColumnFamilyDescriptor>& wanted) {
+  const fs::path beside = dir.string() + ".spaces";
+  std::error_code ignored;
+  fs::remove_all(beside, ignored);
+  rocksdb::DBOptions db = options;
+  db.create_if_missing = true;
+  std::vector<rocksdb::ColumnFamilyHandle*> families;
+  rocksdb::DB* opened = nullptr;
+  Status s = rocksdb::DB::Open(db, beside.string(), wanted, &families, &opened);
+  if (!s.ok()) return s;
+  const std::unique_ptr<rocksdb::DB> owned(opened);
+  for (auto* family : families) {
+    if (s.ok()) s = owned->Delete(rocksdb::WriteOptions(), family, std::string(64, '\xff'));
+  }
+  if (s.ok()) s = owned->Flush(rocksdb::FlushOptions(), families);
+  for (auto* family : families) owned->DestroyColumnFamilyHandle(family).PermitUncheckedError();
+  owned->Close().PermitUncheckedError();
+  // Numbers that the damaged store has not come to.
+  uint64_t number = uint64_t{1} << 40;
+  for (const auto& entry : fs::directory_iterator(beside, ignored)) {
+    if (entry.path().extension() != ".sst") continue;
+    std::error_code failed;
+    fs::copy_file(entry.path(), dir / fmt::format("{:06}.sst", number++), failed);
+    if (failed && s.ok()) s = Status::IOError("naming the spaces", failed.message());
+  }
+  fs::remove_all(beside, ignored);
+  return s;
+}
+
+Status move_logs(const fs::path& from, const fs::path& to) {
+  std::error_code failed;
+  fs::create_directories(to, failed);
+  for (fs::directory_iterator it(from, failed), end; !failed && it != end; it.increment(failed)) {
+    if (it->path().extension() == ".log")
+      fs::rename(it->path(), to / it->path().filename(), failed);
+  }
+  return failed ? Status::IOError("moving the logs", failed.message()) : Status::OK();
+}
+
+// Makes a new list of files from the tables that are there. The logs stand aside meanwhile:
+// RepairDB would make tables of them, and RocksDB refuses two tables with the same writes, which a
+// log that outlived a flush gives. Opening replays them afterwards, into memory.
+Status repair(const fs::path& dir, const rocksdb::DBOptions& options,
+              const std::vector<rocksdb::ColumnFamilyDescriptor>& wanted) {
+  const fs::path logs = dir.string() + ".logs";
+  Status s = move_logs(dir, logs);
+  if (s.ok()) s = name_spaces_for_repair(dir, options, wanted);
+  if (s.ok()) s = rocksdb::RepairDB(dir.string(), options, wanted);
+  const Status back = move_logs(logs, dir);
+  std::error_code ignored;
+  fs::remove(logs, ignored);
+  return s.ok() ? back : s;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& o) {
@@ -402,7 +464,7 @@ Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& o) {
                  ? rocksdb::DB::OpenForReadOnly(db, o.dir.string(), wanted, &families, &opened)
                  : rocksdb::DB::Open(db, o.dir.string(), wanted, &families, &opened);
   if (!s.ok() && o.salvage && code_of(s) != Errc::locked) {
-    s = rocksdb::RepairDB(o.dir.string(), db, wanted);
+    s = repair(o.dir, db, wanted);
     if (s.ok()) s = rocksdb::DB::Open(db, o.dir.string(), wanted, &families, &opened);
   }
   if (!s.ok()) return error_of(s, o.dir, "opening");
