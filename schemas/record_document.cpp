@@ -18,15 +18,18 @@ v1::Body envelope_of(const DocumentFacts& facts) {
 }
 
 Error not_the_part(size_t index) {
-  return {Errc::bad_input, fmt::format("document_part {}: not part {} of this document", index, index)};
+  return {Errc::bad_input,
+          fmt::format("document_part {}: not part {} of this document", index, index)};
 }
 
 }  // namespace
 
-Result<std::vector<NewBody>> split_document(ByteView bytes, const DocumentFacts& facts, const Facility& fac) {
+Result<std::vector<NewBody>> split_document(ByteView bytes, const DocumentFacts& facts,
+                                            const Facility& fac) {
   if (bytes.size() > kDocumentBytesMax) {
-    return Error{Errc::too_large, fmt::format("document: {} bytes, at most {}", with_commas(bytes.size()),
-                                              with_commas(kDocumentBytesMax))};
+    return Error{Errc::too_large,
+                 fmt::format("document: {} bytes, at most {}", with_commas(bytes.size()),
+                             with_commas(kDocumentBytesMax))};
   }
   const Hash hash = sha256(bytes);
   const size_t count = (bytes.size() + kDocumentPartBytesMax - 1) / kDocumentPartBytesMax;
@@ -58,24 +61,28 @@ Result<std::vector<NewBody>> split_document(ByteView bytes, const DocumentFacts&
 
 Result<Bytes> join_document(ByteView document, std::span<const Bytes> parts) {
   v1::Body body;
-  if (!body.ParseFromArray(document.data(), static_cast<int>(document.size())) || !body.has_source_document()) {
+  if (!body.ParseFromArray(document.data(), static_cast<int>(document.size())) ||
+      !body.has_source_document()) {
     return Error{Errc::bad_input, "document: not the body of a source_document"};
   }
   const v1::SourceDocument head = body.source_document();
   if (parts.size() != head.parts() || head.size_bytes() > kDocumentBytesMax) {
-    return Error{Errc::bad_input, fmt::format("document: {} parts, but it says {}", parts.size(), head.parts())};
+    return Error{Errc::bad_input,
+                 fmt::format("document: {} parts, but it says {}", parts.size(), head.parts())};
   }
   Bytes bytes;
   bytes.reserve(head.size_bytes());
   for (size_t i = 0; i < parts.size(); ++i) {
     if (!body.ParseFromString(parts[i]) || !body.has_document_part()) return not_the_part(i);
     const auto& part = body.document_part();
-    if (part.document() != head.sha256() || part.index() != i || part.count() != parts.size()) return not_the_part(i);
+    if (part.document() != head.sha256() || part.index() != i || part.count() != parts.size())
+      return not_the_part(i);
     bytes += part.data();
   }
   if (bytes.size() != head.size_bytes() || view(sha256(bytes)) != head.sha256()) {
-    return Error{Errc::corrupt, fmt::format("document: its {} bytes do not have the size or SHA-256 it says",
-                                            with_commas(bytes.size()))};
+    return Error{Errc::corrupt,
+                 fmt::format("document: its {} bytes do not have the size or SHA-256 it says",
+                             with_commas(bytes.size()))};
   }
   return bytes;
 }

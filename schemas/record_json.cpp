@@ -19,11 +19,13 @@ using Each = std::function<void(JsonOutcome)>;
 JsonOutcome outcome_of(const char* unit, size_t number, ByteView json, const Facility& fac) {
   auto made = body_from_json(json, fac);
   if (made) return {number, std::move(made)};
-  return {number, Error{made.error().code, fmt::format("{} {}: {}", unit, number, made.error().text)}};
+  return {number,
+          Error{made.error().code, fmt::format("{} {}: {}", unit, number, made.error().text)}};
 }
 
 Error too_many_records() {
-  return {Errc::too_large, fmt::format("request: more than {} records", with_commas(kRecordsPerRequestMax))};
+  return {Errc::too_large,
+          fmt::format("request: more than {} records", with_commas(kRecordsPerRequestMax))};
 }
 
 Result<void> read_document(ByteView text, const Facility& fac, const Each& each) {
@@ -63,8 +65,8 @@ Result<void> read_lines(ByteView text, const Facility& fac, const Each& each) {
   return {};
 }
 
-// One record over many lines, or a record a line? A line that is JSON by itself, or a second line that begins as a
-// record does, says lines; so a broken first line does not hide the others.
+// One record over many lines, or a record a line? A line that is JSON by itself, or a second line
+// that begins as a record does, says lines; so a broken first line does not hide the others.
 JsonForm form_of(ByteView text) {
   const ByteView whole = trim_blanks(text);
   if (whole.empty() || whole.front() == '[') return JsonForm::document;
@@ -82,10 +84,12 @@ Result<NewBody> body_from_json(ByteView json, const Facility& fac) {
   return make_body(body, fac);
 }
 
-Result<void> records_from_json(ByteView text, JsonForm form, const Facility& fac, const Each& each) {
+Result<void> records_from_json(ByteView text, JsonForm form, const Facility& fac,
+                               const Each& each) {
   if (text.size() > kRequestBytesMax) {
-    return Error{Errc::too_large, fmt::format("request: {} bytes, at most {}", with_commas(text.size()),
-                                              with_commas(kRequestBytesMax))};
+    return Error{Errc::too_large,
+                 fmt::format("request: {} bytes, at most {}", with_commas(text.size()),
+                             with_commas(kRequestBytesMax))};
   }
   if (form == JsonForm::automatic) form = form_of(text);
   return form == JsonForm::lines ? read_lines(text, fac, each) : read_document(text, fac, each);
@@ -98,7 +102,8 @@ Result<std::vector<NewBody>> telemetry_from_json(ByteView request, const Facilit
   if (body.sens() == 0) body.set_sens(kMachineData);
   if (body.purpose_size() == 0) body.add_purpose(v1::PURPOSE_QUALITY);
   if (!body.facility_id().empty() && body.facility_id() != fac) {
-    return Error{Errc::bad_input, fmt::format("facility_id: another facility's, allowed {}", fac)};
+    return Error{Errc::wrong_facility,
+                 fmt::format("facility_id: another facility's, allowed {}", fac)};
   }
   return cut_telemetry(body, fac);
 }

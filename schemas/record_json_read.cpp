@@ -31,16 +31,24 @@ bool fail(Fault& fault, std::string text, Errc code = Errc::bad_input) {
 }
 
 // The text is no JSON; find_malformed says why, for the error is found again there with its place.
-bool fail_syntax(Fault& fault) { return fail(fault, "malformed JSON"); }
+bool fail_syntax(Fault& fault) {
+  return fail(fault, "malformed JSON");
+}
 
 const char* type_name(ondemand::json_type type) {
   switch (type) {
-    case ondemand::json_type::object: return "an object";
-    case ondemand::json_type::array: return "an array";
-    case ondemand::json_type::string: return "a string";
-    case ondemand::json_type::number: return "a number";
-    case ondemand::json_type::boolean: return "true or false";
-    default: return "null";
+    case ondemand::json_type::object:
+      return "an object";
+    case ondemand::json_type::array:
+      return "an array";
+    case ondemand::json_type::string:
+      return "a string";
+    case ondemand::json_type::number:
+      return "a number";
+    case ondemand::json_type::boolean:
+      return "true or false";
+    default:
+      return "null";
   }
 }
 
@@ -55,7 +63,8 @@ bool expect(ondemand::value v, ondemand::json_type wanted, Fault& fault) {
   ondemand::json_type type;
   if (v.type().get(type)) return fail_syntax(fault);
   if (type == wanted) return true;
-  if (type == ondemand::json_type::null) return fail(fault, fmt::format("null, must be {}: or leave the field out", type_name(wanted)));
+  if (type == ondemand::json_type::null)
+    return fail(fault, fmt::format("null, must be {}: or leave the field out", type_name(wanted)));
   return fail(fault, fmt::format("{}, must be {}", type_name(type), type_name(wanted)));
 }
 
@@ -73,7 +82,9 @@ bool read_number_token(ondemand::value v, std::string_view& token, Fault& fault)
   return true;
 }
 
-bool is_whole(std::string_view token) { return token.find_first_of(".eE") == std::string_view::npos; }
+bool is_whole(std::string_view token) {
+  return token.find_first_of(".eE") == std::string_view::npos;
+}
 
 // Edits between two names, to tell a person which one was meant.
 size_t distance(std::string_view a, std::string_view b) {
@@ -92,9 +103,9 @@ size_t distance(std::string_view a, std::string_view b) {
 
 // A key may be anything, a patient's name too: only what looks like a field of ours is repeated.
 std::string quoted_key(std::string_view key) {
-  const bool like_ours = !key.empty() && key.size() <= 32 && std::all_of(key.begin(), key.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || c == '_';
-  });
+  const bool like_ours = !key.empty() && key.size() <= 32 &&
+                         std::all_of(key.begin(), key.end(),
+                                     [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; });
   return like_ours ? fmt::format("\"{}\"", key) : fmt::format("of {} characters", key.size());
 }
 
@@ -127,8 +138,10 @@ class Reader {
     return this->members(members, message, rules, fault);
   }
 
-  bool members(ondemand::object& members, Message& message, const MessageRules& rules, Fault& fault) {
-    if (rules.descriptor == Series::descriptor()) return series(members, static_cast<Series&>(message), fault);
+  bool members(ondemand::object& members, Message& message, const MessageRules& rules,
+               Fault& fault) {
+    if (rules.descriptor == Series::descriptor())
+      return series(members, static_cast<Series&>(message), fault);
     Seen seen;
     for (auto member : members) {
       std::string_view key;
@@ -147,7 +160,8 @@ class Reader {
     if (f.is_list()) return list(v, message, f, fault) || within(fault, f.name);
     const auto* oneof = f.field->real_containing_oneof();
     if (oneof != nullptr && message.GetReflection()->HasOneof(message, oneof)) {
-      return fail(fault, fmt::format("two answers where one is allowed: {}", oneof->name())) || within(fault, f.name);
+      return fail(fault, fmt::format("two answers where one is allowed: {}", oneof->name())) ||
+             within(fault, f.name);
     }
     return single(v, message, f, fault) || within(fault, f.name);
   }
@@ -157,9 +171,10 @@ class Reader {
     return false;
   }
 
-  static bool key_and_value(simdjson::simdjson_result<ondemand::field>& member, std::string_view& key,
-                            ondemand::value& v, Fault& fault) {
-    if (member.error() || member.unescaped_key().get(key) || member.value().get(v)) return fail_syntax(fault);
+  static bool key_and_value(simdjson::simdjson_result<ondemand::field>& member,
+                            std::string_view& key, ondemand::value& v, Fault& fault) {
+    if (member.error() || member.unescaped_key().get(key) || member.value().get(v))
+      return fail_syntax(fault);
     return true;
   }
 
@@ -203,9 +218,11 @@ class Reader {
       std::string_view key;
       ondemand::value inner;
       if (!key_and_value(member, key, inner, fault)) return false;
-      if (count++ == f.rule.max_items()) return fail(fault, fmt::format("more than {} names", f.rule.max_items()));
+      if (count++ == f.rule.max_items())
+        return fail(fault, fmt::format("more than {} names", f.rule.max_items()));
       for (int i = 0; i < r.FieldSize(message, f.field); ++i) {
-        const auto& other = static_cast<const v1::Label&>(r.GetRepeatedMessage(message, f.field, i));
+        const auto& other =
+            static_cast<const v1::Label&>(r.GetRepeatedMessage(message, f.field, i));
         if (other.key() == key) return fail(fault, fmt::format("name {} is there twice", count));
       }
       auto& label = static_cast<v1::Label&>(*r.AddMessage(&message, f.field));
@@ -226,13 +243,19 @@ class Reader {
     const Reflection& r = *message.GetReflection();
     switch (f.field->cpp_type()) {
       case FieldDescriptor::CPPTYPE_MESSAGE: {
-        Message& inner = f.is_list() ? *r.AddMessage(&message, f.field) : *r.MutableMessage(&message, f.field);
-        return f.message->as_time ? time(v, static_cast<v1::Time&>(inner), fault) : object(v, inner, *f.message, fault);
+        Message& inner =
+            f.is_list() ? *r.AddMessage(&message, f.field) : *r.MutableMessage(&message, f.field);
+        return f.message->as_time ? time(v, static_cast<v1::Time&>(inner), fault)
+                                  : object(v, inner, *f.message, fault);
       }
-      case FieldDescriptor::CPPTYPE_STRING: return bytes(v, message, f, fault);
-      case FieldDescriptor::CPPTYPE_ENUM: return enumeration(v, message, f, fault);
-      case FieldDescriptor::CPPTYPE_BOOL: return boolean(v, message, f, fault);
-      default: return number(v, message, f, fault);
+      case FieldDescriptor::CPPTYPE_STRING:
+        return bytes(v, message, f, fault);
+      case FieldDescriptor::CPPTYPE_ENUM:
+        return enumeration(v, message, f, fault);
+      case FieldDescriptor::CPPTYPE_BOOL:
+        return boolean(v, message, f, fault);
+      default:
+        return number(v, message, f, fault);
     }
   }
 
@@ -241,23 +264,34 @@ class Reader {
     if (!read_string(v, text, fault)) return false;
     const auto value = time_from_text(text);
     if (!value || !can_be_written(*value)) {
-      return fail(fault, fmt::format("{} bytes, allowed a time like 2026-03-01T08:30:00.123456+08:00", text.size()));
+      return fail(fault,
+                  fmt::format("{} bytes, allowed a time like 2026-03-01T08:30:00.123456+08:00",
+                              text.size()));
     }
     time.set_us(value->us);
     time.set_tz_min(value->tz_min);
     return true;
   }
 
-  static bool decode_text(std::string_view text, const FieldRules& f, std::string& out, Fault& fault) {
+  static bool decode_text(std::string_view text, const FieldRules& f, std::string& out,
+                          Fault& fault) {
     std::optional<Bytes> decoded;
     switch (f.rule.format()) {
-      case v1::UUID: decoded = uuid_from_text(text); break;
-      case v1::SHA256: decoded = bytes_from_hex(text); break;
-      case v1::BASE64: decoded = bytes_from_base64(text); break;
-      default: decoded = Bytes(text);
+      case v1::UUID:
+        decoded = uuid_from_text(text);
+        break;
+      case v1::SHA256:
+        decoded = bytes_from_hex(text);
+        break;
+      case v1::BASE64:
+        decoded = bytes_from_base64(text);
+        break;
+      default:
+        decoded = Bytes(text);
     }
     const bool fixed = f.rule.format() == v1::SHA256 && decoded && decoded->size() != 32;
-    if (!decoded || fixed) return fail(fault, fmt::format("{} bytes, allowed {}", with_commas(text.size()), f.allowed));
+    if (!decoded || fixed)
+      return fail(fault, fmt::format("{} bytes, allowed {}", with_commas(text.size()), f.allowed));
     out = std::move(*decoded);
     return check_bytes(f, out, fault);
   }
@@ -273,7 +307,8 @@ class Reader {
       if (!read_string(v, text, fault) || !decode_text(text, f, value, fault)) return false;
     }
     const Reflection& r = *message.GetReflection();
-    f.is_list() ? r.AddString(&message, f.field, std::move(value)) : r.SetString(&message, f.field, std::move(value));
+    f.is_list() ? r.AddString(&message, f.field, std::move(value))
+                : r.SetString(&message, f.field, std::move(value));
     return true;
   }
 
@@ -283,10 +318,12 @@ class Reader {
     const int number = f.names->number_of(text);
     if (number == 0) {
       const bool kind = f.field->enum_type() == v1::Kind_descriptor();
-      return fail(fault, fmt::format("none of {}", f.allowed), kind ? Errc::unknown_kind : Errc::bad_input);
+      return fail(fault, fmt::format("none of {}", f.allowed),
+                  kind ? Errc::unknown_kind : Errc::bad_input);
     }
     const Reflection& r = *message.GetReflection();
-    f.is_list() ? r.AddEnumValue(&message, f.field, number) : r.SetEnumValue(&message, f.field, number);
+    f.is_list() ? r.AddEnumValue(&message, f.field, number)
+                : r.SetEnumValue(&message, f.field, number);
     return true;
   }
 
@@ -303,15 +340,21 @@ class Reader {
     if (!read_number_token(v, token, fault)) return false;
     if (!is_decimal(token)) return fail(fault, "not a number of at most 64 characters");
     switch (f.field->cpp_type()) {
-      case FieldDescriptor::CPPTYPE_DOUBLE: return floating(token, message, f, fault);
-      case FieldDescriptor::CPPTYPE_UINT64: return whole<uint64_t>(token, message, f, fault);
-      case FieldDescriptor::CPPTYPE_UINT32: return whole<uint32_t>(token, message, f, fault);
-      case FieldDescriptor::CPPTYPE_INT32: return whole<int32_t>(token, message, f, fault);
-      default: return whole<int64_t>(token, message, f, fault);
+      case FieldDescriptor::CPPTYPE_DOUBLE:
+        return floating(token, message, f, fault);
+      case FieldDescriptor::CPPTYPE_UINT64:
+        return whole<uint64_t>(token, message, f, fault);
+      case FieldDescriptor::CPPTYPE_UINT32:
+        return whole<uint32_t>(token, message, f, fault);
+      case FieldDescriptor::CPPTYPE_INT32:
+        return whole<int32_t>(token, message, f, fault);
+      default:
+        return whole<int64_t>(token, message, f, fault);
     }
   }
 
-  static bool floating(std::string_view token, Message& message, const FieldRules& f, Fault& fault) {
+  static bool floating(std::string_view token, Message& message, const FieldRules& f,
+                       Fault& fault) {
     double value = 0;
     if (!double_of(token, value)) return fail(fault, "not a number that a double holds");
     const Reflection& r = *message.GetReflection();
@@ -321,7 +364,8 @@ class Reader {
 
   static bool double_of(std::string_view token, double& value) {
     const auto read = std::from_chars(token.data(), token.data() + token.size(), value);
-    return read.ec == std::errc{} && read.ptr == token.data() + token.size() && std::isfinite(value);
+    return read.ec == std::errc{} && read.ptr == token.data() + token.size() &&
+           std::isfinite(value);
   }
 
   template <class Integer>
@@ -330,9 +374,11 @@ class Reader {
     Integer value = 0;
     const auto read = std::from_chars(token.data(), token.data() + token.size(), value);
     if (read.ec != std::errc{} || read.ptr != token.data() + token.size()) {
-      return fail(fault, fmt::format("{}outside of {}", shown(f, token), f.allowed.empty() ? "64 bits" : f.allowed));
+      return fail(fault, fmt::format("{}outside of {}", shown(f, token),
+                                     f.allowed.empty() ? "64 bits" : f.allowed));
     }
-    const bool huge = std::is_same_v<Integer, uint64_t> && static_cast<uint64_t>(value) > uint64_t{INT64_MAX};
+    const bool huge =
+        std::is_same_v<Integer, uint64_t> && static_cast<uint64_t>(value) > uint64_t{INT64_MAX};
     if (!check_number(f, huge ? INT64_MAX : static_cast<int64_t>(value), huge, fault)) return false;
     put(message, f, value);
     return true;
@@ -342,9 +388,15 @@ class Reader {
     const Reflection& r = *m.GetReflection();
     f.is_list() ? r.AddUInt64(&m, f.field, v) : r.SetUInt64(&m, f.field, v);
   }
-  static void put(Message& m, const FieldRules& f, int64_t v) { m.GetReflection()->SetInt64(&m, f.field, v); }
-  static void put(Message& m, const FieldRules& f, uint32_t v) { m.GetReflection()->SetUInt32(&m, f.field, v); }
-  static void put(Message& m, const FieldRules& f, int32_t v) { m.GetReflection()->SetInt32(&m, f.field, v); }
+  static void put(Message& m, const FieldRules& f, int64_t v) {
+    m.GetReflection()->SetInt64(&m, f.field, v);
+  }
+  static void put(Message& m, const FieldRules& f, uint32_t v) {
+    m.GetReflection()->SetUInt32(&m, f.field, v);
+  }
+  static void put(Message& m, const FieldRules& f, int32_t v) {
+    m.GetReflection()->SetInt32(&m, f.field, v);
+  }
 
   // ---- a series: its points are one field of JSON and many columns of the message ----
 
@@ -369,9 +421,11 @@ class Reader {
       ondemand::value v;
       if (!key_and_value(member, key, v, fault)) return false;
       const FieldRules* f = rules.find(key == "points" ? "t_ns" : key);
-      if (f == nullptr || (f->rule.column() && key != "points")) return unknown_field(rules, key, fault);
+      if (f == nullptr || (f->rule.column() && key != "points"))
+        return unknown_field(rules, key, fault);
       if (!once(seen, *f, fault)) return false;
-      const bool read = key == "points" ? this->points(v, series, points, fault) : field(v, series, *f, fault);
+      const bool read =
+          key == "points" ? this->points(v, series, points, fault) : field(v, series, *f, fault);
       if (!read) return false;
     }
     if (points.empty()) return fail(fault, "missing") || within(fault, "points");
@@ -385,7 +439,8 @@ class Reader {
     if (members.find_field_unordered("kind").get(v) == simdjson::SUCCESS &&
         v.get_raw_json_string().get(raw) == simdjson::SUCCESS) {
       for (const auto& value : rules_of<Series>().find("kind")->names->values) {
-        if (raw.is_equal(value.name.c_str())) series.set_kind(static_cast<Series::SeriesKind>(value.number));
+        if (raw.is_equal(value.name.c_str()))
+          series.set_kind(static_cast<Series::SeriesKind>(value.number));
       }
     }
     bool reset = false;
@@ -428,13 +483,16 @@ class Reader {
 
   bool point_time(ondemand::value v, JsonPoint& point, Fault& fault) const {
     constexpr uint64_t kYear2000Ns = 946'684'800'000'000'000;
-    const auto latest = static_cast<uint64_t>(rules_of<Series>().find("start_ns")->rule.range().max());
+    const auto latest =
+        static_cast<uint64_t>(rules_of<Series>().find("start_ns")->rule.range().max());
     std::string_view token;
     uint64_t t = 0;
     if (!read_number_token(v, token, fault)) return false;
     const auto read = std::from_chars(token.data(), token.data() + token.size(), t);
-    const bool whole = is_whole(token) && read.ptr == token.data() + token.size() && read.ec == std::errc{};
-    if (!whole || t > latest / time_unit_ns || (times_are_recent && t * time_unit_ns < kYear2000Ns)) {
+    const bool whole =
+        is_whole(token) && read.ptr == token.data() + token.size() && read.ec == std::errc{};
+    if (!whole || t > latest / time_unit_ns ||
+        (times_are_recent && t * time_unit_ns < kYear2000Ns)) {
       return fail(fault, fmt::format("time: allowed whole {} since 1970, {} to 2200", unit_name(),
                                      times_are_recent ? "from the year 2000" : "from 0"));
     }
@@ -444,10 +502,14 @@ class Reader {
 
   const char* unit_name() const {
     switch (time_unit_ns) {
-      case 1: return "nanoseconds (or set time_unit)";
-      case 1'000: return "microseconds";
-      case 1'000'000: return "milliseconds";
-      default: return "seconds";
+      case 1:
+        return "nanoseconds (or set time_unit)";
+      case 1'000:
+        return "microseconds";
+      case 1'000'000:
+        return "milliseconds";
+      default:
+        return "seconds";
     }
   }
 
@@ -466,14 +528,18 @@ class Reader {
         point.what = JsonPoint::What::object;
         return object(v, point.exp_histogram, rules_of<v1::ExpHistogram>(), fault);
       case Series::SERIES_KIND_STATE:
-      case Series::SERIES_KIND_EVENT: return point_text(v, point, fault);
-      default: return point_number(v, point, fault);
+      case Series::SERIES_KIND_EVENT:
+        return point_text(v, point, fault);
+      default:
+        return point_number(v, point, fault);
     }
   }
 
   static bool point_text(ondemand::value v, JsonPoint& point, Fault& fault) {
     std::string_view text;
-    if (!read_string(v, text, fault) || !check_bytes(*rules_of<Series>().find("state"), text, fault)) return false;
+    if (!read_string(v, text, fault) ||
+        !check_bytes(*rules_of<Series>().find("state"), text, fault))
+      return false;
     point.what = JsonPoint::What::text;
     point.text = text;
     return true;
@@ -502,7 +568,9 @@ class Reader {
       std::string_view text;
       if (item.get(inner)) return fail_syntax(fault);
       if (!read_string(inner, text, fault)) return false;
-      const uint32_t flag = text == "historical" ? Series::FLAG_HISTORICAL : text == "estimated" ? Series::FLAG_ESTIMATED : 0;
+      const uint32_t flag = text == "historical"  ? Series::FLAG_HISTORICAL
+                            : text == "estimated" ? Series::FLAG_ESTIMATED
+                                                  : 0;
       if (flag == 0) return fail(fault, "flags: none of historical or estimated");
       if ((point.flags & flag) != 0) return fail(fault, "flags: one is there twice");
       point.flags |= flag;
@@ -522,17 +590,23 @@ class Reader {
   static bool fill(Series& series, std::vector<JsonPoint>& points, Fault& fault) {
     switch (series.kind()) {
       case Series::SERIES_KIND_HISTOGRAM:
-        return set<v1::Histogram>(series, points, [](JsonPoint& p) { return std::move(p.histogram); }, fault);
+        return set<v1::Histogram>(
+            series, points, [](JsonPoint& p) { return std::move(p.histogram); }, fault);
       case Series::SERIES_KIND_EXP_HISTOGRAM:
-        return set<v1::ExpHistogram>(series, points, [](JsonPoint& p) { return std::move(p.exp_histogram); }, fault);
+        return set<v1::ExpHistogram>(
+            series, points, [](JsonPoint& p) { return std::move(p.exp_histogram); }, fault);
       case Series::SERIES_KIND_STATE:
       case Series::SERIES_KIND_EVENT:
-        return set<std::string>(series, points, [](JsonPoint& p) { return std::move(p.text); }, fault);
-      default: break;
+        return set<std::string>(
+            series, points, [](JsonPoint& p) { return std::move(p.text); }, fault);
+      default:
+        break;
     }
-    const bool floating = std::any_of(points.begin(), points.end(),
-                                      [](const JsonPoint& p) { return p.what == JsonPoint::What::floating; });
-    if (floating) return set<double>(series, points, [](JsonPoint& p) { return p.floating; }, fault);
+    const bool floating = std::any_of(points.begin(), points.end(), [](const JsonPoint& p) {
+      return p.what == JsonPoint::What::floating;
+    });
+    if (floating)
+      return set<double>(series, points, [](JsonPoint& p) { return p.floating; }, fault);
     return set<int64_t>(series, points, [](JsonPoint& p) { return p.whole; }, fault);
   }
 };
@@ -544,7 +618,8 @@ class Parser {
   template <class Read>
   Result<void> parse(ByteView json, size_t bytes_max, Read read) {
     if (json.size() > bytes_max) {
-      return Error{Errc::too_large, fmt::format("{} bytes of JSON, at most {}", with_commas(json.size()), with_commas(bytes_max))};
+      return Error{Errc::too_large, fmt::format("{} bytes of JSON, at most {}",
+                                                with_commas(json.size()), with_commas(bytes_max))};
     }
     copy_.reserve(json.size() + simdjson::SIMDJSON_PADDING);
     copy_.assign(json);
@@ -564,7 +639,8 @@ class Parser {
     ondemand::value root;
     ondemand::json_type type;
     if (document.type().get(type)) return fail_syntax(fault);
-    if (type != ondemand::json_type::object) return fail(fault, fmt::format("{}, must be an object", type_name(type)));
+    if (type != ondemand::json_type::object)
+      return fail(fault, fmt::format("{}, must be an object", type_name(type)));
     if (document.get_value().get(root)) return fail_syntax(fault);
     ondemand::object members;
     if (root.get_object().get(members)) return fail_syntax(fault);
@@ -582,7 +658,11 @@ Parser& parser() {
 
 // "ms" -> 1,000,000; 0: none of them.
 uint64_t unit_of(std::string_view name) {
-  return name == "ns" ? 1 : name == "us" ? 1'000 : name == "ms" ? 1'000'000 : name == "s" ? 1'000'000'000 : 0;
+  return name == "ns"   ? 1
+         : name == "us" ? 1'000
+         : name == "ms" ? 1'000'000
+         : name == "s"  ? 1'000'000'000
+                        : 0;
 }
 
 bool read_time_unit(ondemand::object& members, Reader& reader, Fault& fault) {
@@ -619,12 +699,15 @@ bool read_telemetry(ondemand::object& members, v1::Body& body, Fault& fault) {
       if (unit_of(unit) == 0) return fail(fault, "time_unit: none of ns, us, ms or s");
     } else if (key == "resource" || key == "series") {
       const FieldRules& f = *batch.find(key);
-      if (!Reader::once(seen_batch, f, fault) || !reader.field(v, *body.mutable_telemetry_batch(), f, fault)) return false;
+      if (!Reader::once(seen_batch, f, fault) ||
+          !reader.field(v, *body.mutable_telemetry_batch(), f, fault))
+        return false;
     } else if (key == "sens" || key == "purpose" || key == "facility_id") {
       const FieldRules& f = *envelope.find(key);
       if (!Reader::once(seen_envelope, f, fault) || !reader.field(v, body, f, fault)) return false;
     } else {
-      return fail(fault, fmt::format("unknown field {}, allowed sens, purpose, facility_id, time_unit, resource and series",
+      return fail(fault, fmt::format("unknown field {}, allowed sens, purpose, facility_id, "
+                                     "time_unit, resource and series",
                                      quoted_key(key)));
     }
   }
@@ -642,7 +725,9 @@ Result<void> read_body_json(ByteView json, v1::Body& body) {
 
 Result<void> read_telemetry_json(ByteView json, v1::Body& body) {
   return parser().parse(json, kTelemetryRequestBytesMax,
-                        [&](ondemand::object& members, Fault& fault) { return read_telemetry(members, body, fault); });
+                        [&](ondemand::object& members, Fault& fault) {
+                          return read_telemetry(members, body, fault);
+                        });
 }
 
 }  // namespace egret

@@ -1,6 +1,7 @@
 // Record JSON reading: one JSON object into one protobuf message, by the rules of record.proto.
-// Promises: what was read was all of the text and keeps each field's own rule; the order of keys does not matter.
-// Leaves to others: rules between fields and the bytes (record.h make_body), requests of many records (record_json.h).
+// Promises: what was read was all of the text and keeps each field's own rule; the order of keys
+// does not matter. Leaves to others: rules between fields and the bytes (record.h make_body),
+// requests of many records (record_json.h).
 #pragma once
 
 #include "schemas/record.pb.h"
@@ -8,7 +9,8 @@
 
 namespace egret {
 
-// `json` is one record. Errors: bad_input ("malformed JSON ..." when it is none), too_large, unknown_kind.
+// `json` is one record. Errors: bad_input ("malformed JSON ..." when it is none), too_large,
+// unknown_kind.
 Result<void> read_body_json(ByteView json, v1::Body& body);
 
 // `json` is a POST of telemetry (record_json.h telemetry_from_json).

@@ -19,12 +19,18 @@ Error malformed(size_t at, std::string_view why) {
 
 const char* why_of(simdjson::error_code code) {
   switch (code) {
-    case simdjson::UTF8_ERROR: return "not UTF-8";
-    case simdjson::UNCLOSED_STRING: return "a string that is not closed";
-    case simdjson::UNESCAPED_CHARS: return "a control character inside a string";
-    case simdjson::STRING_ERROR: return "a wrong escape inside a string";
-    case simdjson::EMPTY: return "nothing there";
-    default: return "not a value, or a comma, colon or bracket too few or too many";
+    case simdjson::UTF8_ERROR:
+      return "not UTF-8";
+    case simdjson::UNCLOSED_STRING:
+      return "a string that is not closed";
+    case simdjson::UNESCAPED_CHARS:
+      return "a control character inside a string";
+    case simdjson::STRING_ERROR:
+      return "a wrong escape inside a string";
+    case simdjson::EMPTY:
+      return "nothing there";
+    default:
+      return "not a value, or a comma, colon or bracket too few or too many";
   }
 }
 
@@ -66,11 +72,15 @@ struct Walk {
     ondemand::json_type type;
     if (const auto error = v.type().get(type)) return fail(error);
     switch (type) {
-      case ondemand::json_type::object: return object(v, depth + 1);
-      case ondemand::json_type::array: return array(v, depth + 1);
-      case ondemand::json_type::string: return string(v.get_string());
+      case ondemand::json_type::object:
+        return object(v, depth + 1);
+      case ondemand::json_type::array:
+        return array(v, depth + 1);
+      case ondemand::json_type::string:
+        return string(v.get_string());
       case ondemand::json_type::number:
-        return is_json_number(trim_blanks(v.raw_json_token())) || fail("a number that breaks the grammar");
+        return is_json_number(trim_blanks(v.raw_json_token())) ||
+               fail("a number that breaks the grammar");
       default: {
         const auto token = trim_blanks(v.raw_json_token());
         return token == "true" || token == "false" || token == "null" || fail("not a value");
@@ -81,7 +91,8 @@ struct Walk {
   bool string(simdjson::simdjson_result<std::string_view> result) {
     std::string_view text;
     if (const auto error = std::move(result).get(text)) return fail(error);
-    return simdjson::validate_utf8(text.data(), text.size()) || fail("a lone surrogate inside a string");
+    return simdjson::validate_utf8(text.data(), text.size()) ||
+           fail("a lone surrogate inside a string");
   }
 
   bool object(ondemand::value v, size_t depth) {
@@ -129,7 +140,8 @@ class ArraySplitter {
     for (; at_ < text_.size() && !open_.empty(); ++at_) {
       if (const char* why = step()) return malformed(at_, why);
       if (items_.size() > items_max) {
-        return Error{Errc::too_large, fmt::format("request: more than {} records", with_commas(items_max))};
+        return Error{Errc::too_large,
+                     fmt::format("request: more than {} records", with_commas(items_max))};
       }
     }
     if (!open_.empty()) return malformed(text_.size(), "an array that is not closed");
@@ -194,7 +206,8 @@ bool at_end(simdjson::ondemand::document& document) {
 
 std::optional<Error> find_malformed(ByteView text) {
   if (trim_blanks(text).empty()) return malformed(0, "nothing there");
-  // In brackets every text has the same root, a scalar too; what follows a value then shows as a second element.
+  // In brackets every text has the same root, a scalar too; what follows a value then shows as a
+  // second element.
   std::string wrapped;
   wrapped.reserve(text.size() + 2 + simdjson::SIMDJSON_PADDING);
   wrapped.append("[").append(text).append("]");
@@ -213,13 +226,17 @@ std::optional<Error> find_malformed(ByteView text) {
   const char* at = nullptr;
   const auto located = document.current_location().get(at);
   const bool at_end = located == simdjson::OUT_OF_BOUNDS;
-  const size_t byte = located == simdjson::SUCCESS ? static_cast<size_t>(at - wrapped.data()) - 1 : text.size();
+  const size_t byte =
+      located == simdjson::SUCCESS ? static_cast<size_t>(at - wrapped.data()) - 1 : text.size();
   if (!fine) return malformed(std::min(byte, text.size()), walk.why);
-  if (!at_end || walk.root_elements != 1) return malformed(std::min(byte, text.size()), "bytes after the end");
+  if (!at_end || walk.root_elements != 1)
+    return malformed(std::min(byte, text.size()), "bytes after the end");
   return std::nullopt;
 }
 
-Result<std::vector<ByteView>> split_array(ByteView text, size_t items_max) { return ArraySplitter(text).split(items_max); }
+Result<std::vector<ByteView>> split_array(ByteView text, size_t items_max) {
+  return ArraySplitter(text).split(items_max);
+}
 
 void append_json_string(std::string& out, std::string_view text) {
   out += '"';

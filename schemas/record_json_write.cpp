@@ -23,13 +23,17 @@ class Writer {
   void object(const Message& message, const MessageRules& rules) {
     out_ += '{';
     bool first = true;
-    if (rules.descriptor == v1::AiResult::descriptor()) derived_id(static_cast<const v1::AiResult&>(message), first);
+    if (rules.descriptor == v1::AiResult::descriptor())
+      derived_id(static_cast<const v1::AiResult&>(message), first);
     for (const auto& f : rules.fields) {
       if (f.rule.column() || !is_there(message, f)) continue;
       key(f.name, first);
-      f.is_object_list() ? labels(message, f) : f.is_list() ? list(message, f) : single(message, f, -1);
+      f.is_object_list() ? labels(message, f)
+      : f.is_list()      ? list(message, f)
+                         : single(message, f, -1);
     }
-    if (rules.descriptor == Series::descriptor()) points(static_cast<const Series&>(message), first);
+    if (rules.descriptor == Series::descriptor())
+      points(static_cast<const Series&>(message), first);
     out_ += '}';
   }
 
@@ -75,15 +79,26 @@ class Writer {
     const Reflection& r = *m.GetReflection();
     const bool one = item < 0;
     switch (f.field->cpp_type()) {
-      case FieldDescriptor::CPPTYPE_MESSAGE: return message(one ? r.GetMessage(m, f.field) : r.GetRepeatedMessage(m, f.field, item), f);
-      case FieldDescriptor::CPPTYPE_STRING: return bytes(one ? r.GetString(m, f.field) : r.GetRepeatedString(m, f.field, item), f);
-      case FieldDescriptor::CPPTYPE_ENUM: return enumeration(one ? r.GetEnumValue(m, f.field) : r.GetRepeatedEnumValue(m, f.field, item), f);
-      case FieldDescriptor::CPPTYPE_BOOL: out_ += r.GetBool(m, f.field) ? "true" : "false"; return;
-      case FieldDescriptor::CPPTYPE_DOUBLE: return floating(one ? r.GetDouble(m, f.field) : r.GetRepeatedDouble(m, f.field, item));
-      case FieldDescriptor::CPPTYPE_UINT64: return whole(one ? r.GetUInt64(m, f.field) : r.GetRepeatedUInt64(m, f.field, item));
-      case FieldDescriptor::CPPTYPE_UINT32: return whole(one ? r.GetUInt32(m, f.field) : r.GetRepeatedUInt32(m, f.field, item));
-      case FieldDescriptor::CPPTYPE_INT32: return whole(one ? r.GetInt32(m, f.field) : r.GetRepeatedInt32(m, f.field, item));
-      default: return whole(one ? r.GetInt64(m, f.field) : r.GetRepeatedInt64(m, f.field, item));
+      case FieldDescriptor::CPPTYPE_MESSAGE:
+        return message(one ? r.GetMessage(m, f.field) : r.GetRepeatedMessage(m, f.field, item), f);
+      case FieldDescriptor::CPPTYPE_STRING:
+        return bytes(one ? r.GetString(m, f.field) : r.GetRepeatedString(m, f.field, item), f);
+      case FieldDescriptor::CPPTYPE_ENUM:
+        return enumeration(
+            one ? r.GetEnumValue(m, f.field) : r.GetRepeatedEnumValue(m, f.field, item), f);
+      case FieldDescriptor::CPPTYPE_BOOL:
+        out_ += r.GetBool(m, f.field) ? "true" : "false";
+        return;
+      case FieldDescriptor::CPPTYPE_DOUBLE:
+        return floating(one ? r.GetDouble(m, f.field) : r.GetRepeatedDouble(m, f.field, item));
+      case FieldDescriptor::CPPTYPE_UINT64:
+        return whole(one ? r.GetUInt64(m, f.field) : r.GetRepeatedUInt64(m, f.field, item));
+      case FieldDescriptor::CPPTYPE_UINT32:
+        return whole(one ? r.GetUInt32(m, f.field) : r.GetRepeatedUInt32(m, f.field, item));
+      case FieldDescriptor::CPPTYPE_INT32:
+        return whole(one ? r.GetInt32(m, f.field) : r.GetRepeatedInt32(m, f.field, item));
+      default:
+        return whole(one ? r.GetInt64(m, f.field) : r.GetRepeatedInt64(m, f.field, item));
     }
   }
 
@@ -97,14 +112,18 @@ class Writer {
   void bytes(const std::string& value, const FieldRules& f) {
     switch (f.rule.format()) {
       case v1::DECIMAL:
-        if (!is_decimal(value)) return append_json_string(out_, value);  // only of a body that nobody checked
+        if (!is_decimal(value))
+          return append_json_string(out_, value);  // only of a body that nobody checked
         out_ += value;
         return;
       case v1::UUID:
         return append_json_string(out_, value.size() == 16 ? uuid_to_text(value) : hex(value));
-      case v1::SHA256: return append_json_string(out_, hex(value));
-      case v1::BASE64: return append_json_string(out_, bytes_to_base64(value));
-      default: return append_json_string(out_, value);
+      case v1::SHA256:
+        return append_json_string(out_, hex(value));
+      case v1::BASE64:
+        return append_json_string(out_, bytes_to_base64(value));
+      default:
+        return append_json_string(out_, value);
     }
   }
 
@@ -132,7 +151,9 @@ class Writer {
       const bool historical = (flags & Series::FLAG_HISTORICAL) != 0;
       const bool estimated = (flags & Series::FLAG_ESTIMATED) != 0;
       if (historical || estimated) {
-        out_ += historical && estimated ? ",[\"historical\",\"estimated\"]" : historical ? ",[\"historical\"]" : ",[\"estimated\"]";
+        out_ += historical && estimated ? ",[\"historical\",\"estimated\"]"
+                : historical            ? ",[\"historical\"]"
+                                        : ",[\"estimated\"]";
       }
       out_ += ']';
     }
@@ -159,7 +180,8 @@ Result<std::string> json_from_body(ByteView bytes) {
     return Error{Errc::bad_input, fmt::format("record: {} bytes that are no Body", bytes.size())};
   }
   if (!v1::Kind_IsValid(body.kind()) || body.kind() == v1::KIND_UNSPECIFIED) {
-    return Error{Errc::unknown_kind, fmt::format("kind: {}: this program knows 1 to {}", int(body.kind()), int(v1::Kind_MAX))};
+    return Error{Errc::unknown_kind, fmt::format("kind: {}: this program knows 1 to {}",
+                                                 int(body.kind()), int(v1::Kind_MAX))};
   }
   std::string out;
   out.reserve(bytes.size() * 2);
@@ -172,7 +194,8 @@ Result<std::string> json_from_body(ByteView bytes) {
 Result<std::string> json_from_arrival(ByteView bytes) {
   v1::Arrival arrival;
   if (!arrival.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return Error{Errc::bad_input, fmt::format("arrival: {} bytes that are no Arrival", bytes.size())};
+    return Error{Errc::bad_input,
+                 fmt::format("arrival: {} bytes that are no Arrival", bytes.size())};
   }
   std::string out;
   Writer(out).object(arrival, rules_of<v1::Arrival>());

@@ -30,8 +30,10 @@ std::string json_name(const EnumDescriptor& type, const std::string& value) {
     prefix += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   }
   prefix += '_';
-  std::string name = value.compare(0, prefix.size(), prefix) == 0 ? value.substr(prefix.size()) : value;
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::string name =
+      value.compare(0, prefix.size(), prefix) == 0 ? value.substr(prefix.size()) : value;
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
   return name;
 }
 
@@ -51,32 +53,54 @@ struct FormatFacts {
 };
 FormatFacts facts_of(v1::Format format) {
   switch (format) {
-    case v1::DECIMAL: return {"a number of at most 64 characters with an exponent in -300 to 300", kDecimalCharsMax};
-    case v1::UUID: return {"a uuid", 16};
-    case v1::SHA256: return {"64 hex digits", 32};
-    case v1::BASE64: return {"base64", 0};
-    case v1::DICOM_UID: return {"a DICOM uid (digits and dots, at most 64)", 64};
-    case v1::UCUM: return {"a UCUM unit (1 to 64 printable ASCII characters, no spaces)", 64};
-    case v1::FACILITY: return {"1 to 32 of a-z, 0-9 and -", kFacilityCharsMax};
-    case v1::NAME: return {"a letter or _, then letters, digits and _ . : / -", 0};
-    case v1::MEDIA_TYPE: return {"a media type like text/plain", 0};
-    case v1::TEXT: return {"text without control characters but line ends and tabs", 0};
-    default: return {"text without control characters", 0};
+    case v1::DECIMAL:
+      return {"a number of at most 64 characters with an exponent in -300 to 300",
+              kDecimalCharsMax};
+    case v1::UUID:
+      return {"a uuid", 16};
+    case v1::SHA256:
+      return {"64 hex digits", 32};
+    case v1::BASE64:
+      return {"base64", 0};
+    case v1::DICOM_UID:
+      return {"a DICOM uid (digits and dots, at most 64)", 64};
+    case v1::UCUM:
+      return {"a UCUM unit (1 to 64 printable ASCII characters, no spaces)", 64};
+    case v1::FACILITY:
+      return {"1 to 32 of a-z, 0-9 and -", kFacilityCharsMax};
+    case v1::NAME:
+      return {"a letter or _, then letters, digits and _ . : / -", 0};
+    case v1::MEDIA_TYPE:
+      return {"a media type like text/plain", 0};
+    case v1::TEXT:
+      return {"text without control characters but line ends and tabs", 0};
+    default:
+      return {"text without control characters", 0};
   }
 }
 
 bool fits_format(v1::Format format, ByteView value) {
   switch (format) {
-    case v1::DECIMAL: return is_decimal(value);
-    case v1::UUID: return value.size() == 16;
-    case v1::SHA256: return value.size() == 32;
-    case v1::BASE64: return true;
-    case v1::DICOM_UID: return is_dicom_uid(value);
-    case v1::UCUM: return is_ucum(value);
-    case v1::FACILITY: return valid_facility(value);
-    case v1::NAME: return is_name(value);
-    case v1::MEDIA_TYPE: return is_media_type(value);
-    default: return is_plain_text(value, format == v1::TEXT);
+    case v1::DECIMAL:
+      return is_decimal(value);
+    case v1::UUID:
+      return value.size() == 16;
+    case v1::SHA256:
+      return value.size() == 32;
+    case v1::BASE64:
+      return true;
+    case v1::DICOM_UID:
+      return is_dicom_uid(value);
+    case v1::UCUM:
+      return is_ucum(value);
+    case v1::FACILITY:
+      return valid_facility(value);
+    case v1::NAME:
+      return is_name(value);
+    case v1::MEDIA_TYPE:
+      return is_media_type(value);
+    default:
+      return is_plain_text(value, format == v1::TEXT);
   }
 }
 
@@ -119,7 +143,8 @@ class Tables {
     rules.descriptor = descriptor;
     std::vector<const FieldDescriptor*> fields;
     for (int i = 0; i < descriptor->field_count(); ++i) fields.push_back(descriptor->field(i));
-    std::sort(fields.begin(), fields.end(), [](auto* a, auto* b) { return a->number() < b->number(); });
+    std::sort(fields.begin(), fields.end(),
+              [](auto* a, auto* b) { return a->number() < b->number(); });
     rules.by_index.resize(fields.size());
     for (const auto* field : fields) {
       rules.by_index[static_cast<size_t>(field->index())] = rules.fields.size();
@@ -158,7 +183,8 @@ class Tables {
     for (int i = 0; i < rules.descriptor->real_oneof_decl_count(); ++i) {
       const auto* oneof = rules.descriptor->oneof_decl(i);
       MessageRules::ExactlyOne one;
-      for (int k = 0; k < oneof->field_count(); ++k) one.fields.push_back(must_find(rules, oneof->field(k)->name()));
+      for (int k = 0; k < oneof->field_count(); ++k)
+        one.fields.push_back(must_find(rules, oneof->field(k)->name()));
       add_exactly_one(rules, std::move(one));
     }
     for (const auto& declared : options.exactly_one()) {
@@ -169,12 +195,16 @@ class Tables {
     for (const auto& declared : options.needs()) {
       MessageRules::Needs needs;
       needs.when = must_find(rules, declared.field());
-      if (!declared.value().empty()) needs.enum_value = needs.when->names->number_of(declared.value());
-      EGRET_INVARIANT(declared.value().empty() || needs.enum_value != 0, "an enum value of the rule");
+      if (!declared.value().empty())
+        needs.enum_value = needs.when->names->number_of(declared.value());
+      EGRET_INVARIANT(declared.value().empty() || needs.enum_value != 0,
+                      "an enum value of the rule");
       for (const auto& name : declared.then()) needs.then.push_back(must_find(rules, name));
       const bool flag = needs.when->field->cpp_type() == FieldDescriptor::CPPTYPE_BOOL;
       needs.text = fmt::format("missing: {} {}", declared.field(),
-                               flag ? "is true" : declared.value().empty() ? "is there" : "is " + declared.value());
+                               flag                       ? "is true"
+                               : declared.value().empty() ? "is there"
+                                                          : "is " + declared.value());
       rules.needs.push_back(std::move(needs));
     }
   }
@@ -213,13 +243,16 @@ int64_t integer_of(const Message& message, const FieldRules& f, int item, bool& 
     case FieldDescriptor::CPPTYPE_INT64:
       return list ? r.GetRepeatedInt64(message, f.field, item) : r.GetInt64(message, f.field);
     case FieldDescriptor::CPPTYPE_UINT64: {
-      const uint64_t v = list ? r.GetRepeatedUInt64(message, f.field, item) : r.GetUInt64(message, f.field);
+      const uint64_t v =
+          list ? r.GetRepeatedUInt64(message, f.field, item) : r.GetUInt64(message, f.field);
       huge = v > static_cast<uint64_t>(INT64_MAX);
       return huge ? INT64_MAX : static_cast<int64_t>(v);
     }
     case FieldDescriptor::CPPTYPE_ENUM:
-      return list ? r.GetRepeatedEnumValue(message, f.field, item) : r.GetEnumValue(message, f.field);
-    default: return 0;
+      return list ? r.GetRepeatedEnumValue(message, f.field, item)
+                  : r.GetEnumValue(message, f.field);
+    default:
+      return 0;
   }
 }
 
@@ -228,12 +261,14 @@ bool check_value(const Message& message, const FieldRules& f, int item, Fault& f
   const Reflection& r = *message.GetReflection();
   switch (f.field->cpp_type()) {
     case FieldDescriptor::CPPTYPE_MESSAGE:
-      return check_message(item < 0 ? r.GetMessage(message, f.field) : r.GetRepeatedMessage(message, f.field, item),
-                           *f.message, fault);
+      return check_message(
+          item < 0 ? r.GetMessage(message, f.field) : r.GetRepeatedMessage(message, f.field, item),
+          *f.message, fault);
     case FieldDescriptor::CPPTYPE_STRING: {
       std::string scratch;
-      return check_bytes(f, item < 0 ? r.GetStringReference(message, f.field, &scratch)
-                                     : r.GetRepeatedStringReference(message, f.field, item, &scratch),
+      return check_bytes(f,
+                         item < 0 ? r.GetStringReference(message, f.field, &scratch)
+                                  : r.GetRepeatedStringReference(message, f.field, item, &scratch),
                          fault);
     }
     case FieldDescriptor::CPPTYPE_ENUM: {
@@ -243,9 +278,11 @@ bool check_value(const Message& message, const FieldRules& f, int item, Fault& f
       return fail(fault, "not a value of this field, allowed " + f.allowed);
     }
     case FieldDescriptor::CPPTYPE_BOOL:
-    case FieldDescriptor::CPPTYPE_FLOAT: return true;
+    case FieldDescriptor::CPPTYPE_FLOAT:
+      return true;
     case FieldDescriptor::CPPTYPE_DOUBLE: {
-      const double v = item < 0 ? r.GetDouble(message, f.field) : r.GetRepeatedDouble(message, f.field, item);
+      const double v =
+          item < 0 ? r.GetDouble(message, f.field) : r.GetRepeatedDouble(message, f.field, item);
       return std::isfinite(v) || fail(fault, "not a finite number");
     }
     default: {
@@ -261,7 +298,8 @@ bool check_value(const Message& message, const FieldRules& f, int item, Fault& f
 int order_of(const Message& message, const FieldRules& f, int a, int b) {
   const Reflection& r = *message.GetReflection();
   if (!f.is_object_list()) {
-    return r.GetRepeatedEnumValue(message, f.field, a) - r.GetRepeatedEnumValue(message, f.field, b);
+    return r.GetRepeatedEnumValue(message, f.field, a) -
+           r.GetRepeatedEnumValue(message, f.field, b);
   }
   const auto key = [&](int item) -> const std::string& {
     return static_cast<const v1::Label&>(r.GetRepeatedMessage(message, f.field, item)).key();
@@ -283,7 +321,8 @@ bool check_list(const Message& message, const FieldRules& f, Fault& fault) {
   const int size = message.GetReflection()->FieldSize(message, f.field);
   if (size == 0 && f.rule.required()) return fail(fault, "missing");
   if (static_cast<size_t>(size) > f.rule.max_items()) {
-    return fail(fault, fmt::format("{} items, at most {}", with_commas(size), with_commas(f.rule.max_items())));
+    return fail(fault, fmt::format("{} items, at most {}", with_commas(size),
+                                   with_commas(f.rule.max_items())));
   }
   for (int i = 0; i < size; ++i) {
     if (!check_value(message, f, i, fault)) {
@@ -311,7 +350,8 @@ bool check_field(const Message& message, const FieldRules& f, Fault& fault) {
   return false;
 }
 
-// The fields that a message holds, found in one pass: asking reflection for each field costs most of a check.
+// The fields that a message holds, found in one pass: asking reflection for each field costs most
+// of a check.
 class Present {
  public:
   Present(const Message& message, const MessageRules& rules) : rules_(rules), fields_(scratch()) {
@@ -347,7 +387,8 @@ class Present {
   std::bitset<kFieldsMax> bits_;
 };
 
-bool check_relations(const Message& message, const MessageRules& rules, const Present& present, Fault& fault) {
+bool check_relations(const Message& message, const MessageRules& rules, const Present& present,
+                     Fault& fault) {
   for (const auto& one : rules.exactly_one) {
     size_t there = 0;
     for (const auto* f : one.fields) there += present.has(*f) ? 1 : 0;
@@ -375,7 +416,8 @@ void sort_list(Message& message, const FieldRules& f) {
   const Reflection& r = *message.GetReflection();
   const int size = std::min(r.FieldSize(message, f.field), static_cast<int>(f.rule.max_items()));
   for (int i = 1; i < size; ++i) {
-    for (int k = i; k > 0 && order_of(message, f, k - 1, k) > 0; --k) r.SwapElements(&message, f.field, k - 1, k);
+    for (int k = i; k > 0 && order_of(message, f, k - 1, k) > 0; --k)
+      r.SwapElements(&message, f.field, k - 1, k);
   }
 }
 
@@ -402,7 +444,9 @@ const FieldRules* MessageRules::find(std::string_view name) const {
   return nullptr;
 }
 
-const MessageRules& rules_of(const Descriptor* descriptor) { return Tables::get().of(descriptor); }
+const MessageRules& rules_of(const Descriptor* descriptor) {
+  return Tables::get().of(descriptor);
+}
 
 void Fault::within(std::string_view name) {
   if (path.empty()) {
@@ -412,9 +456,13 @@ void Fault::within(std::string_view name) {
   }
 }
 
-void Fault::within(std::string_view name, size_t index) { within(fmt::format("{}[{}]", name, index)); }
+void Fault::within(std::string_view name, size_t index) {
+  within(fmt::format("{}[{}]", name, index));
+}
 
-Error Fault::error() const { return {code, path.empty() ? text : path + ": " + text}; }
+Error Fault::error() const {
+  return {code, path.empty() ? text : path + ": " + text};
+}
 
 bool is_there(const Message& message, const FieldRules& f) {
   const Reflection& r = *message.GetReflection();
@@ -430,14 +478,17 @@ std::string shown(const FieldRules& f, std::string_view number) {
 
 bool check_bytes(const FieldRules& f, ByteView value, Fault& fault) {
   if (value.size() > f.max_bytes && f.rule.format() != v1::UUID && f.rule.format() != v1::SHA256) {
-    return fail(fault, fmt::format("{} bytes, at most {}", with_commas(value.size()), with_commas(f.max_bytes)));
+    return fail(fault, fmt::format("{} bytes, at most {}", with_commas(value.size()),
+                                   with_commas(f.max_bytes)));
   }
   if (value.empty()) return fail(fault, "empty: leave the field out");
   if (!fits_format(f.rule.format(), value)) {
-    return fail(fault, fmt::format("{} bytes, allowed {}", with_commas(value.size()), facts_of(f.rule.format()).allowed));
+    return fail(fault, fmt::format("{} bytes, allowed {}", with_commas(value.size()),
+                                   facts_of(f.rule.format()).allowed));
   }
   if (f.rule.format() == v1::DECIMAL && f.rule.has_range() &&
-      (compare_decimal(value, f.rule.range().min()) < 0 || compare_decimal(value, f.rule.range().max()) > 0)) {
+      (compare_decimal(value, f.rule.range().min()) < 0 ||
+       compare_decimal(value, f.rule.range().max()) > 0)) {
     return fail(fault, fmt::format("{}allowed {}", shown(f, value), f.allowed));
   }
   return true;
@@ -446,7 +497,8 @@ bool check_bytes(const FieldRules& f, ByteView value, Fault& fault) {
 bool check_number(const FieldRules& f, int64_t value, bool huge, Fault& fault) {
   const auto& range = f.rule.range();
   if (!f.rule.has_range() || (!huge && value >= range.min() && value <= range.max())) return true;
-  return fail(fault, fmt::format("{}allowed {}", shown(f, huge ? "over 2^63" : std::to_string(value)), f.allowed));
+  return fail(fault, fmt::format("{}allowed {}",
+                                 shown(f, huge ? "over 2^63" : std::to_string(value)), f.allowed));
 }
 
 bool check_message(const Message& message, const MessageRules& rules, Fault& fault) {
@@ -462,7 +514,8 @@ bool check_message(const Message& message, const MessageRules& rules, Fault& fau
   }
   if (rules.as_time) {
     const auto& time = static_cast<const v1::Time&>(message);
-    if (!can_be_written({time.us(), time.tz_min()})) return fail(fault, "outside the years 0001 to 9999");
+    if (!can_be_written({time.us(), time.tz_min()}))
+      return fail(fault, "outside the years 0001 to 9999");
   }
   return check_relations(message, rules, present, fault);
 }
@@ -475,7 +528,8 @@ void canonicalise(Message& message, const MessageRules& rules) {
     if (f.message == nullptr || f.is_object_list()) continue;
     const int size = f.is_list() ? r.FieldSize(message, f.field) : 1;
     for (int i = 0; i < size; ++i) {
-      canonicalise(f.is_list() ? *r.MutableRepeatedMessage(&message, f.field, i) : *r.MutableMessage(&message, f.field),
+      canonicalise(f.is_list() ? *r.MutableRepeatedMessage(&message, f.field, i)
+                               : *r.MutableMessage(&message, f.field),
                    *f.message);
     }
   }

@@ -1,7 +1,8 @@
-// Record rules: the options of record.proto compiled once into tables that every reader and writer walks.
-// Promises: one table says what a field may hold, to the JSON reader, the JSON writer, the JSON Schema and the check
-// of decoded bodies, so they cannot disagree. Tables are built at first use, live for ever and are only read.
-// Leaves to others: rules that need more than one message (record.cpp), columns of a Series (record_telemetry.cpp).
+// Record rules: the options of record.proto compiled once into tables that every reader and writer
+// walks. Promises: one table says what a field may hold, to the JSON reader, the JSON writer, the
+// JSON Schema and the check of decoded bodies, so they cannot disagree. Tables are built at first
+// use, live for ever and are only read. Leaves to others: rules that need more than one message
+// (record.cpp), columns of a Series (record_telemetry.cpp).
 #pragma once
 
 #include <google/protobuf/descriptor.h>
@@ -36,11 +37,11 @@ struct FieldRules {
   const google::protobuf::FieldDescriptor* field = nullptr;
   std::string name;
   v1::Rule rule;
-  size_t max_bytes = 0;               // of a string or bytes field, the format's own limit included
+  size_t max_bytes = 0;  // of a string or bytes field, the format's own limit included
   const MessageRules* message = nullptr;
   const EnumNames* names = nullptr;
-  size_t index = 0;                   // in MessageRules::fields
-  std::string allowed;                // "0 to 1", "a uuid", "at most 64 bytes": ends an error text
+  size_t index = 0;     // in MessageRules::fields
+  std::string allowed;  // "0 to 1", "a uuid", "at most 64 bytes": ends an error text
 
   bool is_list() const { return field->is_repeated(); }
   bool is_object_list() const { return rule.as_object(); }
@@ -91,15 +92,18 @@ bool is_there(const google::protobuf::Message& message, const FieldRules& rules)
 
 // Checks one value of a string or bytes field, or one number (as its text for the error).
 bool check_bytes(const FieldRules& rules, ByteView value, Fault& fault);
-// `value` is inside rules.rule.range()? `negative` numbers come as they are, unsigned ones over INT64_MAX as `huge`.
+// `value` is inside rules.rule.range()? `negative` numbers come as they are, unsigned ones over
+// INT64_MAX as `huge`.
 bool check_number(const FieldRules& rules, int64_t value, bool huge, Fault& fault);
 // How a wrong number may be repeated in an error: itself where the rule lets it, else nothing.
 std::string shown(const FieldRules& rules, std::string_view number);
 
 // Every rule of every field, but of columns. False: `fault` says what.
-bool check_message(const google::protobuf::Message& message, const MessageRules& rules, Fault& fault);
+bool check_message(const google::protobuf::Message& message, const MessageRules& rules,
+                   Fault& fault);
 
-// Sorts sets and labels, which then have one order of bytes. Doubles stay: check_message names them.
+// Sorts sets and labels, which then have one order of bytes. Doubles stay: check_message names
+// them.
 void canonicalise(google::protobuf::Message& message, const MessageRules& rules);
 
 }  // namespace egret

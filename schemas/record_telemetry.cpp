@@ -17,25 +17,43 @@ namespace {
 using v1::Series;
 
 // By bits: 0.0 and -0.0 would else be kept by chance of order.
-bool same(double a, double b) { return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b); }
-bool same(int64_t a, int64_t b) { return a == b; }
-bool same(const std::string& a, const std::string& b) { return a == b; }
+bool same(double a, double b) {
+  return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b);
+}
+bool same(int64_t a, int64_t b) {
+  return a == b;
+}
+bool same(const std::string& a, const std::string& b) {
+  return a == b;
+}
 template <class Message>
 bool same(const Message& a, const Message& b) {
   return a.SerializeAsString() == b.SerializeAsString();
 }
 
-void add_value(Series& to, double v) { to.add_f64(v); }
-void add_value(Series& to, int64_t v) { to.add_i64(v); }
-void add_value(Series& to, std::string&& v) { to.add_state(std::move(v)); }
-void add_value(Series& to, v1::Histogram&& v) { to.add_histogram()->Swap(&v); }
-void add_value(Series& to, v1::ExpHistogram&& v) { to.add_exp_histogram()->Swap(&v); }
+void add_value(Series& to, double v) {
+  to.add_f64(v);
+}
+void add_value(Series& to, int64_t v) {
+  to.add_i64(v);
+}
+void add_value(Series& to, std::string&& v) {
+  to.add_state(std::move(v));
+}
+void add_value(Series& to, v1::Histogram&& v) {
+  to.add_histogram()->Swap(&v);
+}
+void add_value(Series& to, v1::ExpHistogram&& v) {
+  to.add_exp_histogram()->Swap(&v);
+}
 
 template <class Value>
 Result<void> write_columns(Series& series, std::vector<TimedPoint<Value>>& points) {
   // Equal times end the function or are the same point: their order says nothing.
-  std::sort(points.begin(), points.end(), [](const auto& a, const auto& b) { return a.t_ns < b.t_ns; });
-  const bool flagged = std::any_of(points.begin(), points.end(), [](const auto& p) { return p.flags != 0; });
+  std::sort(points.begin(), points.end(),
+            [](const auto& a, const auto& b) { return a.t_ns < b.t_ns; });
+  const bool flagged =
+      std::any_of(points.begin(), points.end(), [](const auto& p) { return p.flags != 0; });
   const TimedPoint<Value>* before = nullptr;
   uint64_t at = 0;
   for (auto& p : points) {
@@ -52,19 +70,29 @@ Result<void> write_columns(Series& series, std::vector<TimedPoint<Value>>& point
   return {};
 }
 
-Error wrong(std::string text) { return {Errc::bad_input, std::move(text)}; }
+Error wrong(std::string text) {
+  return {Errc::bad_input, std::move(text)};
+}
 
 // How many values the column that this kind of series uses has; all others must be empty.
 Result<int> values_of(const Series& s) {
-  const int columns[] = {s.f64_size(), s.i64_size(), s.histogram_size(), s.exp_histogram_size(), s.state_size()};
+  const int columns[] = {s.f64_size(), s.i64_size(), s.histogram_size(), s.exp_histogram_size(),
+                         s.state_size()};
   int sum = 0;
   int used = 0;
   switch (s.kind()) {
     case Series::SERIES_KIND_GAUGE:
-    case Series::SERIES_KIND_SUM: used = std::max(columns[0], columns[1]); break;
-    case Series::SERIES_KIND_HISTOGRAM: used = columns[2]; break;
-    case Series::SERIES_KIND_EXP_HISTOGRAM: used = columns[3]; break;
-    default: used = columns[4];
+    case Series::SERIES_KIND_SUM:
+      used = std::max(columns[0], columns[1]);
+      break;
+    case Series::SERIES_KIND_HISTOGRAM:
+      used = columns[2];
+      break;
+    case Series::SERIES_KIND_EXP_HISTOGRAM:
+      used = columns[3];
+      break;
+    default:
+      used = columns[4];
   }
   for (const int size : columns) sum += size;
   if (sum != used) return wrong("points: values of another kind of series");
@@ -75,7 +103,8 @@ Result<void> check_times(const Series& s) {
   const auto& rule = rules_of<Series>().find("start_ns")->rule.range();
   uint64_t at = 0;
   for (int i = 0; i < s.t_ns_size(); ++i) {
-    if (i > 0 && s.t_ns(i) == 0) return wrong(fmt::format("points[{}]: the time of the one before", i));
+    if (i > 0 && s.t_ns(i) == 0)
+      return wrong(fmt::format("points[{}]: the time of the one before", i));
     if (s.t_ns(i) > static_cast<uint64_t>(rule.max()) - at) {
       return wrong(fmt::format("points[{}]: time in ns since 1970, allowed to the year 2200", i));
     }
@@ -113,10 +142,12 @@ bool recorded(const Series& s, int i) {
 
 Result<void> check_buckets(const v1::Histogram& h, int i) {
   if (h.counts_size() != h.bounds_size() + 1) {
-    return wrong(fmt::format("points[{}].counts: {} buckets, allowed one more than bounds", i, h.counts_size()));
+    return wrong(fmt::format("points[{}].counts: {} buckets, allowed one more than bounds", i,
+                             h.counts_size()));
   }
   for (int k = 1; k < h.bounds_size(); ++k) {
-    if (!(h.bounds(k - 1) < h.bounds(k))) return wrong(fmt::format("points[{}].bounds: must rise", i));
+    if (!(h.bounds(k - 1) < h.bounds(k)))
+      return wrong(fmt::format("points[{}].bounds: must rise", i));
   }
   return {};
 }
@@ -155,7 +186,8 @@ Result<void> check_all_nothing(const Series& s) {
   const auto empty = [](const auto& message) { return message.ByteSizeLong() == 0; };
   if (auto r = check_nothing(s, s.f64(), [](double v) { return v == 0; }); !r) return r;
   if (auto r = check_nothing(s, s.i64(), [](int64_t v) { return v == 0; }); !r) return r;
-  if (auto r = check_nothing(s, s.state(), [](const std::string& v) { return v.empty(); }); !r) return r;
+  if (auto r = check_nothing(s, s.state(), [](const std::string& v) { return v.empty(); }); !r)
+    return r;
   if (auto r = check_nothing(s, s.histogram(), empty); !r) return r;
   return check_nothing(s, s.exp_histogram(), empty);
 }
@@ -213,7 +245,8 @@ class Cutter {
     for (int i = 0; i < series.t_ns_size(); ++i) {
       at += series.t_ns(i);
       const size_t cost = cost_of(series, i);
-      if (used_ + cost + (open == nullptr ? head : 0) > kTelemetryBodyBytesMax && batch().series_size() > 0) {
+      if (used_ + cost + (open == nullptr ? head : 0) > kTelemetryBodyBytesMax &&
+          batch().series_size() > 0) {
         if (auto closed = close(); !closed) return closed;
         open = nullptr;
       }
@@ -248,7 +281,9 @@ class Cutter {
   Result<void> close() {
     // A column that is all flags 0 in this piece says nothing here.
     for (auto& series : *batch().mutable_series()) {
-      if (std::none_of(series.flags().begin(), series.flags().end(), [](uint32_t f) { return f != 0; })) series.clear_flags();
+      if (std::none_of(series.flags().begin(), series.flags().end(),
+                       [](uint32_t f) { return f != 0; }))
+        series.clear_flags();
     }
     auto made = make_body(body_, fac_);
     if (!made) return made.error();
@@ -266,11 +301,21 @@ class Cutter {
 
 }  // namespace
 
-Result<void> set_points(Series& series, std::vector<TimedPoint<double>> points) { return write_columns(series, points); }
-Result<void> set_points(Series& series, std::vector<TimedPoint<int64_t>> points) { return write_columns(series, points); }
-Result<void> set_points(Series& series, std::vector<TimedPoint<v1::Histogram>> points) { return write_columns(series, points); }
-Result<void> set_points(Series& series, std::vector<TimedPoint<v1::ExpHistogram>> points) { return write_columns(series, points); }
-Result<void> set_points(Series& series, std::vector<TimedPoint<std::string>> points) { return write_columns(series, points); }
+Result<void> set_points(Series& series, std::vector<TimedPoint<double>> points) {
+  return write_columns(series, points);
+}
+Result<void> set_points(Series& series, std::vector<TimedPoint<int64_t>> points) {
+  return write_columns(series, points);
+}
+Result<void> set_points(Series& series, std::vector<TimedPoint<v1::Histogram>> points) {
+  return write_columns(series, points);
+}
+Result<void> set_points(Series& series, std::vector<TimedPoint<v1::ExpHistogram>> points) {
+  return write_columns(series, points);
+}
+Result<void> set_points(Series& series, std::vector<TimedPoint<std::string>> points) {
+  return write_columns(series, points);
+}
 
 Result<void> check_columns(const Series& series) {
   if (series.t_ns_size() == 0) return wrong("points: missing");
@@ -300,7 +345,8 @@ Result<std::vector<NewBody>> cut_telemetry(const v1::Body& whole, const Facility
     }
     const auto first = seen.try_emplace(descriptor_of(batch.series(i)).SerializeAsString(), i);
     if (!first.second) {
-      return wrong(fmt::format("series[{}]: the same as series[{}], put their points together", i, first.first->second));
+      return wrong(fmt::format("series[{}]: the same as series[{}], put their points together", i,
+                               first.first->second));
     }
     if (auto added = cutter.add(batch.series(i)); !added) return added.error();
   }

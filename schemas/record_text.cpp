@@ -13,8 +13,12 @@
 namespace egret {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 
 // The parts of a JSON number; ok is false when it is not one.
 struct NumberParts {
@@ -68,7 +72,8 @@ struct Magnitude {
 };
 
 Magnitude magnitude_of(const NumberParts& n) {
-  Magnitude m{std::string(n.whole) + std::string(n.fraction), static_cast<int>(n.whole.size()) + n.exponent};
+  Magnitude m{std::string(n.whole) + std::string(n.fraction),
+              static_cast<int>(n.whole.size()) + n.exponent};
   const size_t zeros = std::min(m.digits.find_first_not_of('0'), m.digits.size());
   m.digits.erase(0, zeros);
   m.scale -= static_cast<int>(zeros);
@@ -139,7 +144,8 @@ bool is_ucum(std::string_view text) {
 bool is_name(std::string_view text) {
   if (text.empty() || !(is_letter(text.front()) || text.front() == '_')) return false;
   return std::all_of(text.begin(), text.end(), [](char c) {
-    return is_letter(c) || is_digit(c) || std::string_view("_.:/-").find(c) != std::string_view::npos;
+    return is_letter(c) || is_digit(c) ||
+           std::string_view("_.:/-").find(c) != std::string_view::npos;
   });
 }
 
@@ -153,12 +159,14 @@ bool is_media_type(std::string_view text) {
   const auto parameters = text.find(';');
   if (parameters != std::string_view::npos) {
     const auto tail = text.substr(parameters);
-    if (!std::all_of(tail.begin(), tail.end(), [](char c) { return c >= ' ' && c < '\x7f'; })) return false;
+    if (!std::all_of(tail.begin(), tail.end(), [](char c) { return c >= ' ' && c < '\x7f'; }))
+      return false;
     text = text.substr(0, parameters);
   }
   while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
   const auto slash = text.find('/');
-  return slash != std::string_view::npos && token(text.substr(0, slash)) && token(text.substr(slash + 1));
+  return slash != std::string_view::npos && token(text.substr(0, slash)) &&
+         token(text.substr(slash + 1));
 }
 
 bool is_plain_text(std::string_view text, bool lines) {
@@ -205,9 +213,9 @@ std::optional<Bytes> bytes_from_base64(std::string_view text) {
   size_t padding = 0;
   while (padding < 2 && text[text.size() - 1 - padding] == '=') ++padding;
   Bytes out(text.size() / 4 * 3, '\0');
-  const int decoded =
-      EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                      reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
+  const int decoded = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                                      reinterpret_cast<const unsigned char*>(text.data()),
+                                      static_cast<int>(text.size()));
   if (decoded < 0) return std::nullopt;
   out.resize(out.size() - padding);
   // OpenSSL is lenient about blanks and stray bits; one text a value is what makes it a value.
@@ -217,9 +225,9 @@ std::optional<Bytes> bytes_from_base64(std::string_view text) {
 
 std::string bytes_to_base64(ByteView bytes) {
   std::string out((bytes.size() + 2) / 3 * 4 + 1, '\0');
-  const int written =
-      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                      reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
+  const int written = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                                      reinterpret_cast<const unsigned char*>(bytes.data()),
+                                      static_cast<int>(bytes.size()));
   out.resize(static_cast<size_t>(written));
   return out;
 }
@@ -231,8 +239,8 @@ std::optional<TimeValue> time_from_text(std::string_view text) {
     return std::nullopt;
   }
   const int century = two_digits(text, 0), years = two_digits(text, 2), mon = two_digits(text, 5),
-            day_no = two_digits(text, 8), hour = two_digits(text, 11), minute = two_digits(text, 14),
-            second = two_digits(text, 17);
+            day_no = two_digits(text, 8), hour = two_digits(text, 11),
+            minute = two_digits(text, 14), second = two_digits(text, 17);
   if (std::min({century, years, mon, day_no, hour, minute, second}) < 0) return std::nullopt;
   if (hour > 23 || minute > 59 || second > 59) return std::nullopt;
   const year_month_day date{year{century * 100 + years}, month{static_cast<unsigned>(mon)},
@@ -249,7 +257,8 @@ std::optional<TimeValue> time_from_text(std::string_view text) {
   }
   const auto offset = offset_from_text(rest);
   if (!offset) return std::nullopt;
-  const int64_t local_s = (int64_t{sys_days(date).time_since_epoch().count()} * 24 + hour) * 3600 + minute * 60 + second;
+  const int64_t local_s = (int64_t{sys_days(date).time_since_epoch().count()} * 24 + hour) * 3600 +
+                          minute * 60 + second;
   const TimeValue time{local_s * 1'000'000 + micros - *offset * kMinuteUs, *offset};
   return time.us >= kTimeMinUs && time.us <= kTimeMaxUs ? std::optional(time) : std::nullopt;
 }
@@ -268,14 +277,16 @@ std::string time_to_text(TimeValue time) {
   const hh_mm_ss clock{local - midnight};
   std::string text =
       fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", int(date.year()), unsigned(date.month()),
-                  unsigned(date.day()), clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+                  unsigned(date.day()), clock.hours().count(), clock.minutes().count(),
+                  clock.seconds().count());
   if (const auto micros = clock.subseconds().count(); micros != 0) {
     text += fmt::format(".{:06}", micros);
     text.erase(text.find_last_not_of('0') + 1);
   }
   if (time.tz_min == 0) return text + "Z";
   const int minutes = std::abs(time.tz_min);
-  return text + fmt::format("{}{:02}:{:02}", time.tz_min < 0 ? '-' : '+', minutes / 60, minutes % 60);
+  return text +
+         fmt::format("{}{:02}:{:02}", time.tz_min < 0 ? '-' : '+', minutes / 60, minutes % 60);
 }
 
 std::string double_to_text(double value) {
@@ -288,7 +299,8 @@ std::string double_to_text(double value) {
 
 std::string with_commas(uint64_t value) {
   std::string text = std::to_string(value);
-  for (int at = static_cast<int>(text.size()) - 3; at > 0; at -= 3) text.insert(static_cast<size_t>(at), 1, ',');
+  for (int at = static_cast<int>(text.size()) - 3; at > 0; at -= 3)
+    text.insert(static_cast<size_t>(at), 1, ',');
   return text;
 }
 

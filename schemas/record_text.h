@@ -1,6 +1,7 @@
-// Record text: how single values of a record are written: decimals, times, uuids, hex, base64, names.
-// Promises: what is read and written again is the same value; a decimal is the same text. Strict grammars, no locale.
-// Leaves to others: which field has which form (record.proto), limits of length beyond the form's own.
+// Record text: how single values of a record are written: decimals, times, uuids, hex, base64,
+// names. Promises: what is read and written again is the same value; a decimal is the same text.
+// Strict grammars, no locale. Leaves to others: which field has which form (record.proto), limits
+// of length beyond the form's own.
 #pragma once
 
 #include <optional>
@@ -44,7 +45,8 @@ std::string time_to_text(TimeValue time);
 inline constexpr int64_t kTimeMinUs = -62'135'596'800'000'000;
 inline constexpr int64_t kTimeMaxUs = 253'402'300'799'999'999;
 
-// A double in as few digits as give the same double again, with '.' or 'e' so that it is not read as whole. Finite.
+// A double in as few digits as give the same double again, with '.' or 'e' so that it is not read
+// as whole. Finite.
 std::string double_to_text(double value);
 // "1,048,576", for error texts.
 std::string with_commas(uint64_t value);
