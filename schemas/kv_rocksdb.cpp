@@ -103,7 +103,7 @@ rocksdb::DBOptions db_options(const KvOptions& o) {
   db.create_if_missing = !o.salvage && !o.read_only;
   db.create_missing_column_families = true;
   db.paranoid_checks = !o.salvage;
-  // torn_tail_only() has shown that nothing begins after the first damage, so stopping there loses
+  // cut_torn_tail() has shown that nothing begins after the first damage, so stopping there loses
   // nothing that a sync had promised. Alone, this mode hides whatever lies behind a flipped bit,
   // and kTolerateCorruptedTailRecords replays over a hole between two logs and refuses a log whose
   // last record has its length but not all its sectors, as a power cut leaves it.
@@ -443,6 +443,17 @@ Status repair(const fs::path& dir, const rocksdb::DBOptions& options,
   return s.ok() ? back : s;
 }
 
+// Under the store's lock: the end of a log that another process is writing looks torn too.
+Result<void> mend_logs(const KvOptions& o, const rocksdb::DBOptions& db) {
+  if (!fs::exists(o.dir / "CURRENT")) return {};
+  rocksdb::FileLock* held = nullptr;
+  const Status locked = db.env->LockFile((o.dir / "LOCK").string(), &held);
+  if (!locked.ok()) return error_of(locked, o.dir, "opening");
+  Result<void> mended = cut_torn_tail(*db.env, o.dir);
+  db.env->UnlockFile(held).PermitUncheckedError();
+  return mended;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& o) {
@@ -450,7 +461,7 @@ Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& o) {
   const rocksdb::DBOptions db = db_options(o);
   if (auto known = check_spaces(o, db); !known) return known.error();
   if (!o.salvage && !o.read_only) {
-    if (auto log = torn_tail_only(*db.env, o.dir); !log) return log.error();
+    if (auto logs = mend_logs(o, db); !logs) return logs.error();
   }
   const auto cache = rocksdb::NewLRUCache(o.cache_bytes, 0, false, 0.5);
   std::vector<rocksdb::ColumnFamilyDescriptor> wanted;

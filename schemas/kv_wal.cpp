@@ -103,34 +103,64 @@ std::vector<std::pair<uint64_t, std::string>> logs_in_order(rocksdb::Env& env,
   return logs;
 }
 
+Error unwritable(const std::filesystem::path& file, const rocksdb::Status& s) {
+  const bool full = s.IsNoSpace();
+  return {full ? Errc::disk_full : Errc::store_failed, fmt::format("store: cutting {}: {}", file.string(), s.ToString())};
+}
+
+// Puts the first `size` bytes of `log` in the place of `file`: written beside, synced, renamed. RocksDB deletes what a
+// power cut leaves of *.dbtmp.
+Result<void> keep_only(rocksdb::Env& env, const std::filesystem::path& file, ByteView log, size_t size) {
+  const std::string beside = std::filesystem::path(file).replace_extension(".dbtmp").string();
+  const rocksdb::EnvOptions options;
+  std::unique_ptr<rocksdb::WritableFile> out;
+  rocksdb::Status s = env.NewWritableFile(beside, &out, options);
+  if (s.ok()) s = out->Append(rocksdb::Slice(log.data(), size));
+  if (s.ok()) s = out->Sync();
+  if (s.ok()) s = out->Close();
+  if (s.ok()) s = env.RenameFile(beside, file.string());
+  if (!s.ok()) return unwritable(file, s);
+  return {};
+}
+
+struct TornLog {
+  std::filesystem::path file;
+  std::string bytes;
+  size_t whole = 0;
+};
+
 }  // namespace
 
-Result<void> torn_tail_only(rocksdb::Env& env, const std::filesystem::path& dir) {
+Result<void> cut_torn_tail(rocksdb::Env& env, const std::filesystem::path& dir) {
   std::string damage;  // the first, as words
+  std::vector<TornLog> torn;
   for (const auto& [number, name] : logs_in_order(env, dir.string())) {
     std::string log;
     if (auto s = rocksdb::ReadFileToString(&env, (dir / name).string(), &log); !s.ok()) {
-      if (s.IsNotFound() || s.IsPathNotFound())
-        continue;  // deleted meanwhile by the process that has it open
-      return Error{Errc::store_failed,
-                   fmt::format("store {}: reading {}: {}", dir.string(), name, s.ToString())};
+      return Error{Errc::store_failed, fmt::format("store {}: reading {}: {}", dir.string(), name, s.ToString())};
     }
+    const size_t whole = whole_until(log);
     size_t from = 0;
     if (damage.empty()) {
-      from = whole_until(log);
-      if (from == log.size()) continue;
-      damage = fmt::format("{} at byte {}", name, from);
-      ++from;  // the damaged record itself may still look like one: its first fragment is whole
+      if (whole == log.size()) continue;
+      damage = fmt::format("{} at byte {}", name, whole);
+      from = whole + 1;  // the damaged record itself may still look like one: its first fragment is whole
     }
     if (record_begins_after(log, from)) {
-      return Error{
-          Errc::corrupt,
-          fmt::format(
-              "store {}: log {} is damaged and more was written after that; set the directory "
-              "aside and look at the disk",
-              dir.string(), damage)};
+      return Error{Errc::corrupt, fmt::format("store {}: log {} is damaged and more was written after that; set the directory "
+                                              "aside and look at the disk",
+                                              dir.string(), damage)};
     }
+    if (whole < log.size()) torn.push_back({dir / name, std::move(log), whole});
   }
+  if (torn.empty()) return {};
+  for (const TornLog& log : torn) {
+    if (Result<void> kept = keep_only(env, log.file, log.bytes, log.whole); !kept) return kept;
+  }
+  std::unique_ptr<rocksdb::Directory> names;
+  rocksdb::Status s = env.NewDirectory(dir.string(), &names);
+  if (s.ok()) s = names->Fsync();
+  if (!s.ok()) return unwritable(dir, s);
   return {};
 }
 

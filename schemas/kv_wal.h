@@ -1,9 +1,7 @@
-// KvWal: a look at RocksDB's write-ahead logs before replay: may it stop at the first damage?
-// Promises: ok means that no record begins after the first damage, so that what replay drops is
-// the torn end of one unsynced write. A flipped bit, a zeroed sector or a cut in the middle is
-// refused, not hidden.
-// Leaves to others: the replay itself (RocksDB), a log lost whole (the edge's witness, the cloud's
-// claims).
+// KvWal: RocksDB's write-ahead logs before replay: may it stop at the first damage?
+// Promises: ok means that no record begins after the first damage, and that the torn end (of one unsynced write) is gone
+// from the disk for good. A flipped bit, a zeroed sector or a cut in the middle is refused, not hidden.
+// Leaves to others: the replay itself (RocksDB), a log lost whole (the edge's witness, the cloud's claims).
 #pragma once
 
 #include <filesystem>
@@ -16,8 +14,10 @@ class Env;
 
 namespace egret {
 
-// Errors: corrupt (names file and byte), store_failed (a log cannot be read). Only RocksDB's format
+// Looks, and cuts torn ends off. A log that stayed torn would be taken for damage later: once its writes are in tables
+// RocksDB deletes it, the deletion is synced by nobody, and after the next power cut it stands before newer logs.
+// Errors: corrupt (names file and byte), store_failed (a log cannot be read or written), disk_full. Only RocksDB's format
 // of logs that are neither recycled nor compressed is known here; open_rocksdb writes no other.
-Result<void> torn_tail_only(rocksdb::Env& env, const std::filesystem::path& dir);
+Result<void> cut_torn_tail(rocksdb::Env& env, const std::filesystem::path& dir);
 
 }  // namespace egret

@@ -1,5 +1,7 @@
 #include "schemas/kv_wal.h"
 
+#include <rocksdb/env.h>
+
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <iterator>
@@ -144,6 +146,40 @@ TEST_CASE("after a torn end was dropped the store lives on and survives the next
   crash_copy(three.copy, three.dir.path / "second");
   CHECK(keys(*opened(options_in(three.dir.path / "second")), 0, "", "z") ==
         std::vector<Bytes>{"a", "b", "d"});
+}
+
+// RocksDB deletes a log once its writes are in tables, and syncs no deletion: a power cut may bring the log back.
+TEST_CASE("a log whose torn end was dropped may come back before newer logs") {
+  Three three;
+  const Bytes torn = three.whole.substr(0, three.ends[3] - 1);
+  three.crash_with(torn);
+  REQUIRE(cut_torn_tail(*rocksdb::Env::Default(), three.copy).has_value());
+  const Bytes cut = read(three.copy / three.log);
+  CHECK(cut == three.whole.substr(0, three.ends[2]));
+  auto kv = opened(options_in(three.copy));
+  put(*kv, 0, "d", "v");
+  const fs::path second = three.dir.path / "second";
+  crash_copy(three.copy, second);
+  REQUIRE_FALSE(fs::exists(second / three.log));
+  SECTION("as it was left: the store opens") {
+    rewrite(second / three.log, cut);
+    CHECK(keys(*opened(options_in(second)), 0, "", "z") == std::vector<Bytes>{"a", "b", "d"});
+  }
+  SECTION("as it was torn: that would look like damage before newer records") {
+    rewrite(second / three.log, torn);
+    CHECK(refusal(options_in(second)) == Errc::corrupt);
+  }
+}
+
+TEST_CASE("a log that another process is writing is left alone") {
+  TempDir dir;
+  auto owner = opened(options_in(dir.path));
+  put(*owner, 0, "a", "v");
+  const fs::path log = logs(dir.path).back();
+  std::ofstream(log, std::ios::binary | std::ios::app) << "half a record";
+  const Bytes before = read(log);
+  CHECK(refusal(options_in(dir.path)) == Errc::locked);
+  CHECK(read(log) == before);
 }
 
 TEST_CASE("salvage reads what lies before and behind the damage") {
