@@ -185,6 +185,9 @@ Result<void> Reconciler::Impl::take_finished_epoch(Handling& h, const es1::Finis
     row.finished_at = {stream.purged()};
     row.finished_c = take<sizeof(Hash)>(stream.c_purged());
     row.purged = std::max(row.purged, row.finished_at);
+    // It may have been re-homed and finished between two HELLOs, and was never listed as final.
+    if (Result<void> r = judge_held(h, key, row, std::max(row.finished_at, {stream.head()})); !r)
+      return r;
     if (*stored) {
       h.txn.put(h.in.fac, key, row);
       continue;
@@ -269,6 +272,19 @@ Result<void> Reconciler::Impl::judge_holder(Handling& h, const es1::Hello& hello
   return open_incident(h, {0, IncidentKind::duplicate_identity, {}, {}, {}, {}, {}, {}, ""});
 }
 
+// `held`: the last that the site has, or had when it moved it elsewhere. More was claimed: a tail
+// was lost.
+Result<void> Reconciler::Impl::judge_held(Handling& h, StreamKey key, const LedgerRow& row,
+                                          Seq held) {
+  const Seq reached = std::max(held, row.w);
+  if (reached >= row.claimed) return {};
+  Incident lost{0, IncidentKind::tail_lost, key, reached.next(), row.claimed, {}, {}, {}, ""};
+  for (const Claim& claim : row.claims) {
+    if (claim.n == row.claimed) lost.c = claim.c;
+  }
+  return open_incident(h, lost);
+}
+
 // A final epoch of which more was claimed than is held or committed: a tail was lost. Any authentic
 // HELLO may say so, for the head of a final epoch does not change; and the first of a run must, for
 // its WELCOME makes the site re-home what is left, and the epoch is listed no more.
@@ -280,14 +296,7 @@ Result<void> Reconciler::Impl::judge_tail(Handling& h, const es1::Hello& hello) 
       Result<std::optional<LedgerRow>> row = h.txn.row(h.in.fac, key);
       if (!row) return row.error();
       if (!*row) continue;
-      Seq reached = std::max(Seq{stream.head()}, (*row)->w);
-      if (reached >= (*row)->claimed) continue;
-      Incident lost{0, IncidentKind::tail_lost, key, reached.next(), (*row)->claimed, {}, {}, {},
-                    ""};
-      for (const Claim& claim : (*row)->claims) {
-        if (claim.n == (*row)->claimed) lost.c = claim.c;
-      }
-      if (Result<void> r = open_incident(h, lost); !r) return r;
+      if (Result<void> r = judge_held(h, key, **row, {stream.head()}); !r) return r;
     }
   }
   return {};

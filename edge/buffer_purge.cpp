@@ -25,6 +25,7 @@ Bytes finished_entry(const EpochRow& epoch) {
     to.set_purged(s.purged.value);
     to.set_c_purged(Bytes(view(s.c_purged)));
     to.set_moved(s.moved);
+    if (s.moved) to.set_head(s.head.value);
   }
   return entry.SerializeAsString();
 }

@@ -345,6 +345,41 @@ TEST_CASE("a final epoch of which more was claimed than is held loses its tail b
   CHECK(rig.incidents(false).size() == 1);
 }
 
+TEST_CASE("a tail that was lost before a re-homing is named by the finished list", "[I13]") {
+  auto list_with = [](CloudRig& rig, const Writer& w, uint64_t head) {
+    es1::FinishedEpoch finished;
+    finished.set_epoch(w.key.epoch.value);
+    es1::FinishedStream* stream = finished.add_streams();
+    stream->set_stream(static_cast<uint32_t>(w.key.stream));
+    stream->set_c_purged(Bytes(view(chain_start(kFac, w.key))));
+    stream->set_moved(true);
+    stream->set_head(head);
+    Bytes entry;
+    finished.SerializeToString(&entry);
+    es1::Hello hello = rig.hello_of({});
+    hello.mutable_finished()->set_count(1);
+    hello.mutable_finished()->set_hash(
+        Bytes(view(sha256(Bytes(32, '\0') + entry)).substr(0, kDigestWireBytes)));
+    hello.mutable_finished()->add_entries(entry);
+    rig.run({rig.frame(FrameType::hello, hello)});
+  };
+  CloudRig rig;
+  Writer w = three_blocks();
+  rig.hello({CloudRig::listing(w)});  // claims 6
+  rig.push(w.batch(0, 1));            // W = 2
+  SECTION("all that was claimed was moved: nothing is lost") {
+    list_with(rig, w, 6);
+    CHECK(rig.incidents().empty());
+  }
+  SECTION("the site had gone back to 3 when it moved what was left") {
+    list_with(rig, w, 3);
+    REQUIRE(rig.incidents().size() == 1);
+    CHECK(rig.incidents()[0].kind == IncidentKind::tail_lost);
+    CHECK(rig.incidents()[0].first == Seq{4});
+    CHECK(rig.incidents()[0].last == Seq{6});
+  }
+}
+
 TEST_CASE("an epoch that was claimed and is listed no more is an orphan", "[I13]") {
   CloudRig rig;
   Writer w = three_blocks();
