@@ -67,7 +67,8 @@ class Buffer final : public Reader {
   // Drops the oldest telemetry block above `above` (per epoch; es1: not acknowledged) and writes its range
   // record in the same Batch. Returns the number of records shed; 0 when there is none.
   Result<uint64_t> shed_oldest(const std::function<Seq(EpochId)>& above);
-  // Appends all that (epoch, stream) still holds above P, gaps too, to the current epoch (a new one if it
+  // Appends all that (epoch, stream) still holds above P, gaps too (of an empty one: nothing; a live rollback may
+  // have emptied it, and it must not be written any more), to the current epoch (a new one if it
   // was the current) and marks it moved; each block keeps the time it was first appended at. In steps of one
   // Batch each; a crash between them resumes at open.
   Result<void> rehome(StreamKey key);

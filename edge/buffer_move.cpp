@@ -59,7 +59,7 @@ Result<void> Buffer::rehome(StreamKey key) {
 
 Result<void> Buffer::move_stream(EpochNo no, StreamId stream) {
   const StreamRow& source = memory_.epochs.at(no).at(stream);
-  if (source.empty() || source.moved) return {};
+  if (source.moved) return {};
   if (memory_.current == no) {  // nothing may be appended to it any more; the next append mints another
     std::lock_guard lock(mutex_);
     memory_.current = 0;
@@ -124,8 +124,9 @@ Result<void> Buffer::merge_smallest() {
       if (smallest == 0 || held_bytes(epoch) < held_bytes(memory_.epochs.at(smallest))) smallest = no;
     }
     for (size_t i = 0; i < kStreamCount; ++i) {
-      const bool gone = !memory_.epochs.contains(smallest);
-      if (gone) break;
+      const auto epoch = memory_.epochs.find(smallest);
+      if (epoch == memory_.epochs.end()) break;
+      if (epoch->second.streams[i].empty()) continue;
       if (Result<void> moved = move_stream(smallest, StreamId(i)); !moved) return moved;
     }
   }

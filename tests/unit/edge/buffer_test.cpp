@@ -399,6 +399,22 @@ TEMPLATE_TEST_CASE("re-homing out of the current epoch mints another and leaves 
   CHECK(rig.stream({v.current, StreamId::bulk}).head.value == 1);
 }
 
+// A live rollback may empty a stream of the epoch being written; its numbers are known to the cloud as others.
+TEMPLATE_TEST_CASE("an empty stream that is re-homed is written no more in that epoch", "[es1 5.5]", BOTH_DISKS) {
+  Rig<TestType> rig;
+  rig.fill(StreamId::result, 1, 2);
+  const StreamKey empty = rig.key(StreamId::telemetry);
+  REQUIRE(rig.buffer->rehome(empty));
+  CHECK(rig.stream(empty).moved);
+  CHECK(rig.buffer->view().current.value == 0);
+  rig.fill(StreamId::telemetry, 1, 1, "later");
+  CHECK(rig.stream(empty).empty());
+  const View v = rig.buffer->view();
+  REQUIRE(v.epochs.size() == 2);
+  CHECK(rig.stream({v.current, StreamId::telemetry}).head.value == 1);
+  audit(rig.disk.kv(), *rig.buffer);
+}
+
 TEST_CASE("a re-homing that crashes at any write is finished at the next start, and nothing is lost or doubled",
           "[es1 I9]") {
   int crashes = 0;
