@@ -176,10 +176,14 @@ Result<void> Buffer::park(StreamKey key, Seq first, GapReason reason) {
   const Result<std::optional<BorderRow>> border = data_at(key, first);
   if (!border) return fail(border.error());
   if (!*border) return {};
-  const EpochNo no = number_of(key.epoch);
-  const Result<std::optional<Bytes>> packed = kv_.get(block_space(key.stream), block_key(no, first));
-  if (!packed || !*packed) return mark_corrupt(key, first);
-  ParkedRow parked{key.stream, (*border)->count, reason, (*border)->appended, **packed};
+  const Found in = *find(key);
+  const EpochNo no = in.no;
+  const Result<Hash> before = c_before(in, **border);
+  if (!before) return fail(before.error());
+  Result<Block> block = take(no, key.stream, **border, *before);
+  if (!block) return fail(block.error());
+  if (block->gap != GapKind::none) return mark_corrupt(key, first);
+  ParkedRow parked{key.stream, (*border)->count, reason, (*border)->appended, std::move(block->packed)};
   Change change = begin();
   change.batch.put(kParkedSpace, parked_key(no, key.stream, first), encode(parked));
   ++change.store.parked_blocks;
@@ -199,12 +203,14 @@ Result<uint64_t> Buffer::unpark(std::optional<StreamId> stream) {
   uint64_t unparked = 0;
   for (const Bytes& key : keys) {
     const Result<std::optional<Bytes>> value = kv_.get(kParkedSpace, key);
+    if (!value && value.error().code == Errc::corrupt) continue;  // stays, and is tried again
     if (!value) return fail(value.error());
     if (!*value) continue;
     Result<ParkedRow> parked = decode_parked(key, **value);
     if (!parked) return fail(parked.error());
     if (stream && parked->stream != *stream) continue;
-    Result<OpenBlock> open = open_block(parked->block, parked->count);
+    Result<OpenBlock> open = parked->whole ? open_block(parked->block, parked->count)
+                                           : Result<OpenBlock>(Error{Errc::corrupt, ""});
     Change change = begin();
     if (!open) change.store.counters.corrupt += parked->count;
     place(change, parked->stream,

@@ -95,7 +95,10 @@ std::optional<Adopted> Salvage::read(const Place& place) {
   Result<std::optional<Bytes>> packed = kv_->get(place.space, place.key);
   if (packed && *packed && place.space == kParkedSpace) {
     Result<ParkedRow> parked = decode_parked(place.key, **packed);
-    if (!parked) return std::nullopt;
+    if (!parked || !parked->whole) {
+      ++found_.unreadable;
+      return std::nullopt;
+    }
     adopted.stream = parked->stream;
     adopted.appended = parked->appended;
     **packed = std::move(parked->block);

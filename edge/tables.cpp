@@ -13,7 +13,7 @@ constexpr uint8_t kMovedFlag = 2;
 constexpr size_t kStoreFixedBytes = 4 + 16 + 4 + 8 + 32 + 8 + 5 * 8;
 constexpr size_t kStreamBytes = 1 + 1 + 8 + 32 + 8 + 8 + 32 + 8 + 8 + 8;
 constexpr size_t kBorderBytes = 8 + 4 + 32 + 1 + 1 + 8 + 8 + 4;
-constexpr size_t kParkedFixedBytes = 4 + 1 + 8;
+constexpr size_t kParkedFixedBytes = 4 + 1 + 8 + 32;
 constexpr size_t kBorderKeyBytes = 1 + 4 + 1 + 8;
 constexpr size_t kParkedKeyBytes = 4 + 1 + 8;
 
@@ -230,6 +230,7 @@ Bytes encode(const ParkedRow& row) {
   put_u32(out, row.count);
   put_u8(out, uint8_t(row.reason));
   put_u64(out, uint64_t(row.appended.us));
+  out += view(sha256(row.block));
   return out += row.block;
 }
 
@@ -244,7 +245,9 @@ Result<ParkedRow> decode_parked(ByteView key, ByteView value) {
   row.count = in.u32();
   row.reason = GapReason(in.u8());
   row.appended = {int64_t(in.u64())};
+  const Hash hash = in.array<32>();
   row.block = Bytes(in.rest());
+  row.whole = sha256(row.block) == hash;
   return row;
 }
 

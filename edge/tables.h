@@ -19,7 +19,8 @@
 //     'g' epoch id u64               its index u64
 //   space 1 + stream                 no u32, first u64: a block: codec u8, dictionary u32, raw length u32, bytes
 //   space 5                          no u32, stream u8, first u64: a parked block: count u32, reason u8, appended
-//                                    i64, then the block as above. `no` may name an epoch that is long finished.
+//                                    i64, SHA-256(block) 32, then the block as above. `no` may name an epoch that is
+//                                    long finished.
 //
 // Of a stream, [B, head] has borders, (P, head] blocks or gaps, except that (P, moved to] of a stream that is
 // moving or moved lives on in another epoch.
@@ -77,6 +78,7 @@ struct ParkedRow {
   GapReason reason = GapReason::none;
   WallTime appended;
   Bytes block;
+  bool whole = true;  // read back as it was written: no border proves a parked block any more
 };
 
 struct FinishedRow {

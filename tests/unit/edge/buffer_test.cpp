@@ -531,6 +531,28 @@ TEST_CASE("one damaged block becomes one CORRUPT gap, and its neighbours stay", 
   audit(rig.disk.kv(), *rig.buffer);
 }
 
+TEST_CASE("a block that was damaged before it is parked, or while it is, is never sent as if it were whole", "[es1 I11]") {
+  const bool before = GENERATE(true, false);
+  Rig<MemoryDisk> rig;
+  rig.fill(StreamId::result, 3, 2);
+  const StreamKey key = rig.key(StreamId::result);
+  const Bytes at = block_key(1, {3}), parked = parked_key(1, StreamId::result, {3});
+  const size_t bits = 8 * rig.disk.kv_.table(block_space(key.stream)).at(at)->size();
+  const KvMemory::State clean = rig.disk.kv_.snapshot();
+  for (size_t bit = 0; bit < bits; bit += 7) {
+    rig.disk.kv_.rollback(clean);
+    rig.reopen();
+    if (before) REQUIRE(rig.disk.kv_.flip_bit(block_space(key.stream), at, bit));
+    REQUIRE(rig.buffer->park(key, {3}, GapReason::frame_too_large));
+    if (!before) REQUIRE(rig.disk.kv_.flip_bit(kParkedSpace, parked, 8 * 13 + bit));
+    REQUIRE(rig.buffer->unpark(std::nullopt));
+    CHECK_FALSE(rig.buffer->failed());
+    const Holdings held = holdings(*rig.buffer);
+    CHECK(held.records == std::map<Bytes, int>{{"r-0-0", 1}, {"r-0-1", 1}, {"r-2-0", 1}, {"r-2-1", 1}});
+    audit(rig.disk.kv(), *rig.buffer);
+  }
+}
+
 TEST_CASE("any one bit of a block that flips is noticed", "[es1 I11]") {
   Rig<MemoryDisk> rig;
   rig.fill(StreamId::result, 1, 3);
