@@ -11,8 +11,10 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <csignal>
 #include <fstream>
 
+#include "agent/append.h"
 #include "agent/cli/cli.h"
 #include "agent/doors/api.h"
 #include "agent/host.h"
@@ -36,6 +38,7 @@ namespace asio = boost::asio;
 using std::chrono::milliseconds;
 
 constexpr int64_t kTickMs = 1'000;
+constexpr int64_t kStopMs = 1'000;  // for answers that are on their way
 constexpr size_t kNoticesKept = 20;
 constexpr size_t kShedBlocksPerTick = 256;
 
@@ -64,6 +67,8 @@ class Daemon {
   int run();
 
  private:
+  void stop();
+  void end_when_answered();
   Result<void> open();
   void close();
   void begin_session();
@@ -85,8 +90,9 @@ class Daemon {
 
   ApiHost api_host();
   Bytes arrival(const std::string& idempotency_key) const;
-  Result<void> admit(StreamId lane) const;
-  asio::awaitable<Result<void>> append(edge::Unit unit);
+  Result<void> admit(StreamId lane, size_t bytes);
+  Error closed() const;
+  asio::awaitable<Result<edge::Places>> append(edge::Unit unit);
   asio::awaitable<Result<uint64_t>> unpark();
   StatusFacts facts();
 
@@ -109,11 +115,11 @@ class Daemon {
   std::optional<edge::Witness> witness_;
   edge::View view_;
   edge::Budget budget_;
-  edge::BudgetDecision decision_;
   double days_left_ = -1;
+  uint64_t in_flight_bytes_ = 0;  // handed to the writer, not answered yet
   uint64_t refused_ = 0;  // to be counted by the writer
   uint64_t reopens_ = 0;
-  MonoTime reopen_at_;
+  MonoTime reopen_at_, stop_at_;
   MonoTime drained_at_;
   uint64_t last_acked_ = 0;
   double acked_per_s_ = 0;
@@ -293,12 +299,12 @@ void Daemon::tick() {
 // es1 5.6: telemetry, then results, that are confirmed but above S; then unconfirmed telemetry, oldest block first.
 void Daemon::look_at_disk() {
   edge::DiskState state = disk();
-  decision_ = budget_.decide(state);
+  edge::BudgetDecision decision = budget_.decide(state);
   days_left_ = budget_.days_left(state, now().mono);
   session_->set_vitals({edge::Budget::used_permille(state)});
-  if (decision_.release_ballast) release_ballast(config_.state_dir);
-  if (!decision_.purge_exposed_telemetry) {
-    if (!decision_.release_ballast && !has_ballast(config_.state_dir)) (void)make_ballast(config_.state_dir);
+  if (decision.release_ballast) release_ballast(config_.state_dir);
+  if (!decision.purge_exposed_telemetry) {
+    if (!decision.release_ballast && !has_ballast(config_.state_dir)) (void)make_ballast(config_.state_dir);
     return;
   }
   drive(edge::DiskPressed{});
@@ -306,13 +312,13 @@ void Daemon::look_at_disk() {
   std::map<EpochId, Seq> telemetry_confirmed;
   for (const edge::RowStatus& row : session_->status().rows) {
     if (row.key.stream == StreamId::telemetry) telemetry_confirmed[row.key.epoch] = row.confirmed;
-    bool wanted = row.key.stream == StreamId::telemetry ? decision_.purge_exposed_telemetry : decision_.purge_exposed_results;
+    bool wanted = row.key.stream == StreamId::telemetry ? decision.purge_exposed_telemetry : decision.purge_exposed_results;
     const edge::StreamView* stream = view_.find(row.key);
     if (wanted && stream && row.confirmed > stream->purged && row.confirmed <= stream->head) exposed.push_back({row.key, row.confirmed, row.safe});
   }
   if (!exposed.empty()) change([exposed](edge::Buffer& b) { return b.purge(exposed); });
-  if (decision_.shed_bytes == 0) return;
-  change([telemetry_confirmed, bytes = decision_.shed_bytes](edge::Buffer& b) -> Result<void> {
+  if (decision.shed_bytes == 0) return;
+  change([telemetry_confirmed, bytes = decision.shed_bytes](edge::Buffer& b) -> Result<void> {
     auto above = [&](EpochId epoch) {
       auto at = telemetry_confirmed.find(epoch);
       return at == telemetry_confirmed.end() ? Seq{} : at->second;
@@ -360,33 +366,35 @@ Bytes Daemon::arrival(const std::string& idempotency_key) const {
   return encoded ? *encoded : Bytes{};
 }
 
-Result<void> Daemon::admit(StreamId lane) const {
-  if (!session_) return Error{Errc::store_failed, "the store is being opened again"};
-  if (lane == StreamId::telemetry && decision_.refuse_telemetry) return Error{Errc::lane_full, "telemetry: the disk budget is nearly used up"};
-  bool full = lane == StreamId::critical ? decision_.refuse_critical : decision_.refuse_results;
+Error Daemon::closed() const {
+  return {Errc::store_failed, stopping_ ? "the agent is stopping" : "the store is being opened again"};
+}
+
+// Asked for every request, with what it would bring: within a second a fast producer fills the smallest budget.
+Result<void> Daemon::admit(StreamId lane, size_t bytes) {
+  if (!session_) return closed();
+  edge::DiskState state = disk();
+  state.used_bytes += in_flight_bytes_ + bytes;
+  edge::Budget as_if = budget_;  // what it remembers is changed by the real state only
+  edge::BudgetDecision decision = as_if.decide(state);
+  if (lane == StreamId::telemetry && decision.refuse_telemetry) return Error{Errc::lane_full, "telemetry: the disk budget is nearly used up"};
+  bool full = lane == StreamId::critical ? decision.refuse_critical : decision.refuse_results;
   if (full) return Error{Errc::disk_full, "the disk budget is used up"};
   return {};
 }
 
-asio::awaitable<Result<void>> Daemon::append(edge::Unit unit) {
-  struct Answer {
-    explicit Answer(asio::io_context& io) : ready(io, std::chrono::steady_clock::time_point::max()) {}
-    asio::steady_timer ready;
-    Result<void> result;
-  };
-  auto answer = std::make_shared<Answer>(io_);
-  bool taken = writer_ && writer_->append(std::move(unit), [answer](Result<void> result) {
-    answer->result = std::move(result);
-    answer->ready.cancel();
-  });
-  if (!taken) co_return Error{Errc::store_failed, "too much is waiting to be written"};
-  boost::system::error_code cancelled;
-  co_await answer->ready.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
-  co_return answer->result;
+asio::awaitable<Result<edge::Places>> Daemon::append(edge::Unit unit) {
+  if (!writer_) co_return closed();
+  size_t bytes = 0;
+  for (const edge::LaneRecord& r : unit.records) bytes += r.record.size();
+  in_flight_bytes_ += bytes;
+  Result<edge::Places> places = co_await append_synced(io_, *writer_, std::move(unit));
+  in_flight_bytes_ -= bytes;
+  co_return places;
 }
 
 asio::awaitable<Result<uint64_t>> Daemon::unpark() {
-  if (!writer_) co_return Error{Errc::store_failed, "the store is being opened again"};
+  if (!writer_) co_return closed();
   uint64_t parked = view_.parked_blocks;
   change([](edge::Buffer& b) -> Result<void> {
     Result<uint64_t> done = b.unpark(std::nullopt);
@@ -399,7 +407,7 @@ ApiHost Daemon::api_host() {
   ApiHost host;
   host.facility = config_.facility;
   host.arrival = [this](const std::string& key) { return arrival(key); };
-  host.admit = [this](StreamId lane) { return admit(lane); };
+  host.admit = [this](StreamId lane, size_t bytes) { return admit(lane, bytes); };
   host.append = [this](edge::Unit unit) { return append(std::move(unit)); };
   host.count_refused = [this](uint64_t records) { refused_ += records; };
   host.status = [this] { return status_json(facts()); };
@@ -409,9 +417,10 @@ ApiHost Daemon::api_host() {
 }
 
 Result<void> Daemon::open_doors() {
-  api_.emplace(api_host());
-  door_ = std::make_unique<HttpDoor>(io_, static_cast<size_t>(config_.doors.connections_max),
-                                     [this](HttpRequest request) { return api_->answer(std::move(request)); });
+  api_.emplace(io_, api_host());
+  HttpBounds bounds;
+  bounds.connections_max = static_cast<size_t>(config_.doors.connections_max);
+  door_ = std::make_unique<HttpDoor>(io_, bounds, [this](HttpRequest request) { return api_->answer(std::move(request)); });
   std::string where;
   if (!config_.doors.unix_socket.empty()) {
     if (Result<void> r = door_->listen_unix(config_.doors.unix_socket); !r) return r;
@@ -475,6 +484,29 @@ StatusFacts Daemon::facts() {
   return f;
 }
 
+void Daemon::stop() {
+  spdlog::info("stopping");
+  sd_notify(0, "STOPPING=1");
+  stopping_ = true;
+  door_->stop();
+  session_timer_.cancel();
+  tick_timer_.cancel();
+  link_.reset();
+  // What the writer holds is synced; its answers leave before the loop ends, if their clients take them.
+  writer_.reset();
+  session_.reset();
+  stop_at_ = now().mono + kStopMs;
+  end_when_answered();
+}
+
+void Daemon::end_when_answered() {
+  if (door_->connections() == 0 || now().mono >= stop_at_) return io_.stop();
+  tick_timer_.expires_after(milliseconds(10));
+  tick_timer_.async_wait([this](boost::system::error_code error) {
+    if (!error) end_when_answered();
+  });
+}
+
 int Daemon::run() {
   if (Result<void> opened = open(); !opened) {
     spdlog::error("{}", opened.error().text);
@@ -488,19 +520,7 @@ int Daemon::run() {
   }
   tick();
   asio::signal_set signals(io_, SIGTERM, SIGINT);
-  signals.async_wait([this](boost::system::error_code, int) {
-    spdlog::info("stopping");
-    sd_notify(0, "STOPPING=1");
-    stopping_ = true;
-    door_->stop();
-    session_timer_.cancel();
-    tick_timer_.cancel();
-    // What the writer holds is synced and answered before the loop ends.
-    link_.reset();
-    writer_.reset();
-    session_.reset();
-    asio::post(io_, [this] { io_.stop(); });
-  });
+  signals.async_wait([this](boost::system::error_code, int) { stop(); });
   sd_notify(0, "READY=1\nSTATUS=running");
   io_.run();
   door_.reset();
@@ -511,6 +531,9 @@ int Daemon::run() {
 }  // namespace
 
 int run_daemon(const Config& config) {
+  // A file that may not grow and a client that has gone are errors of one call, not the end of the agent.
+  std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);
   Result<SitePrivateKey> site = read_site_key(config.site_key_file);
   std::string password;
   Result<std::string> secret = config.broker.password_file.empty() ? Result<std::string>(std::string()) : read_password(config.broker.password_file);

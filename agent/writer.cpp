@@ -55,6 +55,7 @@ void Writer::loop() {
       queued_bytes_ = 0;
     }
     commit(std::move(group));
+    if (jobs.empty()) continue;
     for (Job& job : jobs) {
       if (failed_) break;
       if (Result<void> done = job(buffer_); !done && buffer_.failed()) report_failure(done.error());
@@ -71,17 +72,26 @@ void Writer::commit(std::deque<Waiting> group) {
     records += waiting.unit.records.size();
     units.push_back(std::move(waiting.unit));
   }
-  Result<void> synced = failed_ ? Error{Errc::store_failed, "the store is being opened again: send this once more in a moment"}
+  Result<edge::Places> synced = failed_ ? Error{Errc::store_failed, "the store is being opened again: send this once more in a moment"}
                                 : buffer_.append(units, clock_().wall);
   if (synced) {
     std::lock_guard lock(mutex_);
     counters_.commits++;
     counters_.records += records;
   }
-  std::vector<Done> dones;
-  for (Waiting& waiting : group) dones.push_back(std::move(waiting.done));
-  post_([dones = std::move(dones), synced] {
-    for (const Done& done : dones) done(synced);
+  // Each request hears the places of its own records.
+  std::vector<std::pair<Done, Result<edge::Places>>> answers;
+  size_t at = 0;
+  for (size_t i = 0; i < group.size(); i++) {
+    size_t end = at + units[i].records.size();
+    Result<edge::Places> mine = synced ? Result<edge::Places>(edge::Places(synced->begin() + at, synced->begin() + end)) : synced;
+    answers.emplace_back(std::move(group[i].done), std::move(mine));
+    at = end;
+  }
+  // Who has an answer and asks for the status sees in it what was answered.
+  post_([answers = std::move(answers), view = buffer_.view(), ok = synced.has_value(), tell = events_.view_changed]() mutable {
+    if (ok) tell(std::move(view));
+    for (auto& [done, outcome] : answers) done(std::move(outcome));
   });
   if (!synced && !failed_) report_failure(synced.error());
 }

@@ -17,7 +17,8 @@ namespace egret::agent {
 
 class Writer {
  public:
-  using Done = std::function<void(Result<void>)>;
+  // With a place for each record of the unit.
+  using Done = std::function<void(Result<edge::Places>)>;
   using Job = std::function<Result<void>(edge::Buffer&)>;
   // Hands a job to the thread that owns the daemon.
   using Post = std::function<void(std::function<void()>)>;

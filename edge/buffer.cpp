@@ -176,9 +176,10 @@ EpochNo Buffer::current(Change& change) {
   return change.current;
 }
 
-void Buffer::place(Change& change, StreamId stream, Block block) {
+Place Buffer::place(Change& change, StreamId stream, Block block) {
   const EpochNo no = current(change);
-  StreamRow& to = row(change, no).at(stream);
+  EpochRow& epoch = row(change, no);
+  StreamRow& to = epoch.at(stream);
   BorderRow border;
   border.first = to.head.next();
   border.last = to.head + block.count;
@@ -196,12 +197,14 @@ void Buffer::place(Change& change, StreamId stream, Block block) {
   if (block.gap == GapKind::none) {
     change.batch.put(block_space(stream), block_key(no, border.first), std::move(block.packed));
   }
+  return {epoch.id, border.first};
 }
 
-Result<void> Buffer::append(std::span<const Unit> units, WallTime now) {
-  if (Result<void> ok = usable(); !ok) return ok;
+Result<Places> Buffer::append(std::span<const Unit> units, WallTime now) {
+  if (Result<void> ok = usable(); !ok) return ok.error();
   std::array<std::vector<ByteView>, kStreamCount> lanes;
-  uint64_t records = 0;
+  std::array<std::vector<size_t>, kStreamCount> numbers;  // of those records among all
+  size_t records = 0;
   for (const Unit& unit : units) {
     for (const auto& [stream, record] : unit.records) {
       if (record.size() + kLengthPrefixBytes > kRecordBytesMax) {
@@ -209,16 +212,23 @@ Result<void> Buffer::append(std::span<const Unit> units, WallTime now) {
                                                   kRecordBytesMax - kLengthPrefixBytes)};
       }
       lanes[static_cast<size_t>(stream)].push_back(record);
-      ++records;
+      numbers[static_cast<size_t>(stream)].push_back(records++);
     }
   }
-  if (records == 0) return {};
+  Places places(records);
+  if (records == 0) return places;
   Change change = begin();
   for (size_t i = 0; i < kStreamCount; ++i) {
-    for (Block& block : cut_blocks(lanes[i], now)) place(change, StreamId(i), std::move(block));
+    size_t at = 0;
+    for (Block& block : cut_blocks(lanes[i], now)) {
+      const uint32_t count = block.count;
+      const Place first = place(change, StreamId(i), std::move(block));
+      for (uint32_t k = 0; k < count; ++k) places[numbers[i][at++]] = {first.epoch, first.seq + k};
+    }
   }
   change.store.counters.accepted += records;
-  return commit(change);
+  if (Result<void> committed = commit(change); !committed) return committed.error();
+  return places;
 }
 
 Result<void> Buffer::adopt(std::span<const Adopted> found) {

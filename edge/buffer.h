@@ -29,6 +29,13 @@ struct Unit {
   std::vector<LaneRecord> records;
 };
 
+// Where a record was put.
+struct Place {
+  EpochId epoch;
+  Seq seq;
+};
+using Places = std::vector<Place>;
+
 struct PurgeTo {
   StreamKey key;
   Seq to;    // a border: data goes up to here
@@ -54,10 +61,10 @@ class Buffer final : public Reader {
   static Result<std::unique_ptr<Buffer>> open(Kv& kv, const Facility& fac, Entropy& entropy);
 
   // Group commit: one synced Batch for all units, blocks per lane of at most kBlockRecordsMax records and
-  // kBlockRawBytesMax bytes, compressed. The first append of a run mints the epoch. Errors: too_large
-  // (nothing was written); any other: nothing of it counts as accepted and the Buffer must be closed
-  // (failed() is true).
-  Result<void> append(std::span<const Unit> units, WallTime now);
+  // kBlockRawBytesMax bytes, compressed. The first append of a run mints the epoch. Returns a place for
+  // every record, in the order of units and records. Errors: too_large (nothing was written); any other:
+  // nothing of it counts as accepted and the Buffer must be closed (failed() is true).
+  Result<Places> append(std::span<const Unit> units, WallTime now);
 
   // es1 5.6. Deletes data up to each `to`, and borders up to min(to, safe); retires epochs that are done
   // into the finished list. A `to` at or below P only moves borders: a room purge may have gone ahead of the
@@ -149,7 +156,8 @@ class Buffer final : public Reader {
   EpochRow& row(Change& change, EpochNo no) const;
   EpochNo current(Change& change);
   EpochId new_epoch_id() const;
-  void place(Change& change, StreamId stream, Block block);
+  // Returns where its first record went.
+  Place place(Change& change, StreamId stream, Block block);
   EpochNo number_of(EpochId id) const;  // 0: not here (any more)
   bool has_finished(EpochId id) const;
 

@@ -117,8 +117,10 @@ rocksdb::DBOptions db_options(const KvOptions& o) {
   db.avoid_flush_during_recovery = o.salvage;
   db.avoid_flush_during_shutdown = o.salvage;
   db.max_open_files = 256;
+  // A log file of RocksDB's own would end the program (an assertion) when the disk is full; what matters
+  // comes back as a Status.
+  db.info_log = std::make_shared<NoLog>();
   if (o.read_only) {
-    db.info_log = std::make_shared<NoLog>();
     db.max_open_files = -1;  // all at once: the owner deletes tables that it compacts
   }
   db.max_background_jobs = 2;
@@ -129,9 +131,6 @@ rocksdb::DBOptions db_options(const KvOptions& o) {
   db.max_total_wal_size = o.log_bytes_max;
   db.max_manifest_file_size = 1 << 20;
   db.manifest_preallocation_size = 64 << 10;
-  db.keep_log_file_num = 2;
-  db.max_log_file_size = 128 << 10;
-  db.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
   db.stats_dump_period_sec = 0;
   db.stats_persist_period_sec = 0;
   db.bytes_per_sync = 1 << 20;

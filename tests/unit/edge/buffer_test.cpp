@@ -136,6 +136,28 @@ TEMPLATE_TEST_CASE("a request larger than a block becomes as many blocks as it n
   audit(rig.disk.kv(), *rig.buffer);
 }
 
+TEMPLATE_TEST_CASE("an append says where each record went, in the order it was given", "[buffer]", BOTH_DISKS) {
+  Rig<TestType> rig;
+  rig.fill(StreamId::result, 1, 3);
+  std::vector<Unit> units(2);
+  for (int i = 0; i < 700; ++i) {
+    const StreamId lane = i % 3 == 0 ? StreamId::critical : StreamId::result;
+    units[i / 400].records.push_back({lane, "r" + std::to_string(i)});
+  }
+  const auto places = rig.buffer->append(units, {1});
+  REQUIRE(places);
+  REQUIRE(places->size() == 700);
+  for (size_t i = 0; i < places->size(); ++i) {
+    const LaneRecord& put = units[i / 400].records[i % 400];
+    const Place& place = (*places)[i];
+    CHECK(place.epoch == rig.buffer->view().current);
+    const auto items = rig.read({place.epoch, put.stream});
+    const auto holding = std::ranges::find_if(items, [&](const Item& item) { return item.last() >= place.seq; });
+    REQUIRE(holding != items.end());
+    CHECK(records_of(*holding).at(span(holding->first, place.seq)) == put.record);
+  }
+}
+
 TEST_CASE("a failed append of a whole document leaves nothing of it, and closes the buffer", "[es1 5.7]") {
   Rig<MemoryDisk> rig;
   rig.fill(StreamId::result, 2, 2);
