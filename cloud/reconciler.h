@@ -46,6 +46,7 @@ struct ReconcilerConfig {
   int64_t safe_age_ms = 72LL * 3600 * 1000;
   size_t frame_bytes_max = 256 * 1024;
   int64_t lease_ms = 0;        // 0: kLeaseMs
+  int64_t alone_ms = 0;        // 0: kAloneMs
   int64_t herd_window_ms = 0;  // told to the edges
   CreditLimits credit;
 };

@@ -97,10 +97,11 @@ Result<es1::AckStatus> Reconciler::Impl::push(Handling& h, Push& p) {
   p.w_before = p.row.w;
   p.c_before = p.row.c;
   if (mutant(Mutant::moved_closes_row) && p.row.moved) return es1::ACK_FORK;
-  if (p.batch.c_head().size() == kDigestWireBytes && p.batch.head() >= u.last.value &&
-      p.batch.head() <= UINT64_MAX / 2) {
-    add_claim(p.row, {{p.batch.head()}, take<sizeof(Digest16)>(p.batch.c_head())});
-  }
+  // A batch holds what it carries, whatever it says of its head.
+  const bool says_head = p.batch.c_head().size() == kDigestWireBytes && p.batch.head() >= u.last.value &&
+                         p.batch.head() <= UINT64_MAX / 2;
+  add_claim(p.row, says_head ? Claim{{p.batch.head()}, take<sizeof(Digest16)>(p.batch.c_head())}
+                             : Claim{u.last, take<sizeof(Digest16)>(p.batch.c_last())});
   es1::AckStatus status = es1::ACK_OK;
   if (u.last <= p.row.w) {  // a duplicate
     if (u.last == p.row.w && !agrees(p.row.c, p.batch.c_last())) status = es1::ACK_FORK;

@@ -46,6 +46,14 @@ Vitals vitals_of(const es1::Hello& hello, WallTime now) {
   return v;
 }
 
+void take_newest(const es1::Hello& hello, WallTime now, SessionRow& session) {
+  session.hello_no = hello.hello_no();
+  session.hello_nonce = hello.hello_nonce();
+  session.heard = now;
+  session.listed.clear();
+  for (const es1::HelloEpoch& epoch : hello.epochs()) session.listed.push_back({epoch.epoch()});
+}
+
 }  // namespace
 
 Result<void> Reconciler::Impl::hello(Handling& h, const Registration& registration) {
@@ -76,10 +84,7 @@ Result<void> Reconciler::Impl::hello(Handling& h, const Registration& registrati
   session.enc = take<sizeof(Key32)>(enc);
   session.last_used = h.now.wall;
   if (mutant(Mutant::old_hello_ignored) && hello.hello_no() < session.hello_no) return {};
-  if (hello.hello_no() > session.hello_no) {
-    session.hello_no = hello.hello_no();
-    session.hello_nonce = hello.hello_nonce();
-  }
+  if (hello.hello_no() > session.hello_no) take_newest(hello, h.now.wall, session);
   h.out.hello = h.out.wrote = true;
 
   es1::Welcome welcome;
@@ -183,6 +188,7 @@ Result<void> Reconciler::Impl::take_finished_epoch(Handling& h, const es1::Finis
     row.finished = row.final = true;
     row.moved |= stream.moved();
     row.finished_at = {stream.purged()};
+    row.finished_claimed = row.claimed;
     row.finished_c = take<sizeof(Hash)>(stream.c_purged());
     row.purged = std::max(row.purged, row.finished_at);
     // It may have been re-homed and finished between two HELLOs, and was never listed as final.
@@ -219,8 +225,6 @@ Result<void> Reconciler::Impl::take_holder(Handling& h, const es1::Hello& hello,
     facility.holder_echoed = false;
     return drop_unused_sessions(h);
   }
-  session.listed.clear();
-  for (const es1::HelloEpoch& epoch : hello.epochs()) session.listed.push_back({epoch.epoch()});
   if (hello.ticket() != facility.ticket) return {};
   facility.holder_echoed = true;
   facility.last_seen = h.now.wall;
@@ -237,9 +241,9 @@ Result<void> Reconciler::Impl::take_holder(Handling& h, const es1::Hello& hello,
   for (Incident& incident : *open) {
     if (incident.kind != IncidentKind::duplicate_identity) continue;
     duplicate_open = true;
-    if (h.now.wall.us - facility.last_takeover.us < kDayUs) continue;
+    if (h.now.wall.us - facility.last_takeover.us < alone_us()) continue;
     incident.closed = h.now.wall;
-    incident.note = "closed itself: one agent alone has spoken for a day";
+    incident.note = "closed itself: one agent alone has spoken for long";
     h.txn.put(h.in.fac, incident);
   }
   return judge_orphans(h, hello, duplicate_open);
@@ -316,14 +320,18 @@ Result<void> Reconciler::Impl::judge_orphans(Handling& h, const es1::Hello& hell
       held.push_back({{epoch.epoch()}, static_cast<StreamId>(stream.stream())});
     }
   }
-  if (duplicate_open) {  // two agents: what either lists is not gone
+  if (duplicate_open) {  // two agents: what either lists is not gone, while both are heard
     Result<std::vector<std::pair<SessionId, SessionRow>>> all = h.txn.sessions(h.in.fac);
     if (!all) return all.error();
-    for (const auto& [sid, session] : *all)
+    for (const auto& [sid, session] : *all) {
+      if (h.now.wall.us - session.heard.us > alone_us()) continue;
       listed.insert(listed.end(), session.listed.begin(), session.listed.end());
+    }
   }
   for (const auto& [key, row] : *rows) {
-    if (row.w >= row.claimed || row.finished) continue;
+    if (row.w >= row.claimed) continue;
+    // More than was claimed when it was finished is another agent's, or an older disk's.
+    if (row.finished && row.claimed <= row.finished_claimed) continue;
     if (std::find(held.begin(), held.end(), key) != held.end()) continue;
     if (std::find(listed.begin(), listed.end(), key.epoch) != listed.end()) continue;
     Incident orphan{0, IncidentKind::orphan, key, row.w.next(), row.claimed, {}, {}, {}, ""};

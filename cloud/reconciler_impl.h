@@ -6,6 +6,7 @@
 #include "cloud/fold.h"
 #include "cloud/reconciler.h"
 #include "schemas/es1.pb.h"
+#include "schemas/limits.h"
 
 namespace egret::cloud {
 
@@ -37,6 +38,8 @@ struct Reconciler::Impl {
 
   Impl(ReconcilerConfig c, KeyRing& k, Entropy& e)
       : config(c), keys(k), entropy(e), credit(c.credit) {}
+
+  int64_t alone_us() const { return (config.alone_ms > 0 ? config.alone_ms : kAloneMs) * 1000; }
 
   // reconciler.cpp
   Result<void> apply(Handling& h);

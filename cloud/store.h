@@ -37,7 +37,8 @@ struct SessionRow {
   uint64_t ticket_echoed = 0;    // highest-minted ticket it has echoed
   uint64_t ticket_lost = 0;      // the ticket that was minted when it lost the holdership; 0: holder or never lost
   WallTime last_used;
-  std::vector<EpochId> listed;   // what its last HELLO listed, at most kListedEpochsMax
+  WallTime heard;                // when a HELLO came that was newer than all before; a replay is not
+  std::vector<EpochId> listed;   // what that one listed, at most kListedEpochsMax
 };
 
 // What the last HELLOs said, for people.
@@ -79,6 +80,7 @@ struct LedgerRow {
   bool finished = false;         // on the site's list of finished epochs
   Seq finished_at;               // its P there
   Hash finished_c{};             // and c_P
+  Seq finished_claimed;          // the highest claim of that time: what was missing then was judged
   bool unverified = false;       // a gap with unknown prefix was taken
   Seq purged;                    // P as the site last said
   struct Mark {                  // W as it stood at a time, for the age policy; thinned, newest last

@@ -239,7 +239,8 @@ Bytes encode(const SessionRow& row) {
       .text(row.hello_nonce)
       .u64(row.ticket_echoed)
       .u64(row.ticket_lost)
-      .i64(row.last_used.us);
+      .i64(row.last_used.us)
+      .i64(row.heard.us);
   out.u32(static_cast<uint32_t>(row.listed.size()));
   for (EpochId epoch : row.listed) out.u64(epoch.value);
   return out.take();
@@ -255,6 +256,7 @@ Result<SessionRow> decode_session(ByteView value) {
   row.ticket_echoed = in.u64();
   row.ticket_lost = in.u64();
   row.last_used.us = in.i64();
+  row.heard.us = in.i64();
   const size_t listed = in.u32();
   if (!in.holds(listed, sizeof(uint64_t))) return corrupt_row("session", value.size());
   row.listed.reserve(listed);
@@ -339,7 +341,7 @@ Bytes encode(const LedgerRow& row) {
       .u64(row.safe.value)
       .u64(row.claimed.value)
       .u64(row.purged.value);
-  out.u8(uint8_t(flags)).u64(row.finished_at.value).fixed(row.finished_c);
+  out.u8(uint8_t(flags)).u64(row.finished_at.value).fixed(row.finished_c).u64(row.finished_claimed.value);
   out.u32(uint32_t(row.claims.size()));
   for (const Claim& claim : row.claims) out.u64(claim.n.value).fixed(claim.c);
   out.u32(uint32_t(row.marks.size()));
@@ -362,6 +364,7 @@ Result<LedgerRow> decode_ledger(ByteView value) {
   row.unverified = flags & kUnverifiedFlag;
   row.finished_at.value = in.u64();
   row.finished_c = in.fixed<32>();
+  row.finished_claimed.value = in.u64();
   const uint32_t claims = in.u32();
   if (!in.holds(claims, kClaimBytes)) return corrupt_row("ledger", value.size());
   for (uint32_t i = 0; i < claims; ++i) {

@@ -8,21 +8,22 @@
 // stream u8`.
 //
 //   space 0, by the first byte of the key
-//     'm'                      meta: format u32, gen u64, store key 32, last backup confirmed (UTC,
-//     us) i64 or 0 'n'                      number of the last incident u64 'r' fac registration:
-//     flags u8 (1 revoked, 2 blocked), count u8, public keys 32 each 's' fac sid 8 session: kid 4,
-//     enc 32, hello_no u64, nonce text, ticket echoed u64, lost u64, used i64 'f' fac facility:
-//     ticket, holder, finished list, when seen, counters, vitals 'l' stream               ledger
-//     row: (W, c), S, claims, flags, marks 'g' stream last u64      gap: first u64, kind u8, reason
-//     u8, c_end 32, unverified u8, at i64 'q' fac SHA-256(record)  quarantine: reason u8, detail
-//     text, where first seen, at i64, the record's bytes 'i' fac state u8 id u64  incident; state 0
-//     is open, 1 closed 't' HMAC 32              tombstone: reason text; HMAC-SHA-256(store key,
-//     natural key as in space 3)
-//   space 1  stream first u64  a block: see stored_block.h
-//   space 2  stream last u64   its border and leaves: first u64, c 32, leaf 32 each; outlives the
-//   block's data space 3  fac kind u8 SHA-256(body)   natural key of what is applied: epoch u64,
-//   stream u8, seq u64 without its
-//                              leading zero bytes
+//     'm'                        meta: format u32, gen u64, store key 32, last backup confirmed (UTC, us) i64 or 0
+//     'n'                        number of the last incident u64
+//     'r' fac                    registration: flags u8 (1 revoked, 2 blocked), count u8, public keys 32 each
+//     's' fac sid 8              session: kid 4, enc 32, hello_no u64, nonce text, ticket echoed u64, lost u64,
+//                                used i64, heard i64, count u32, epochs that it listed u64 each
+//     'f' fac                    facility: ticket, holder, finished list, when seen, counters, vitals
+//     'l' stream                 ledger row: (W, c), S, claims, flags, marks
+//     'g' stream last u64        gap: first u64, kind u8, reason u8, c_end 32, unverified u8, at i64
+//     'q' fac SHA-256(record)    quarantine: reason u8, detail text, where first seen, at i64, the record's bytes
+//     'i' fac state u8 id u64    incident; state 0 is open, 1 closed
+//     't' HMAC 32                tombstone: reason text; HMAC-SHA-256(store key, natural key as in space 3)
+//   space 1   stream first u64   a block: see stored_block.h
+//   space 2   stream last u64    its border and leaves: first u64, c 32, leaf 32 each; outlives the block's data
+//   space 3   fac kind u8 SHA-256(body)
+//                                natural key of what is applied: epoch u64, stream u8, seq u64 without its leading
+//                                zero bytes
 //
 // The store digest is SHA-256 over the keys of space 3, one after the other in byte order: of each
 // applied record the facility's name, a zero byte, the kind as one byte, the 32 bytes of

@@ -73,6 +73,8 @@ std::optional<Cut> cut_batch(const Reader& reader, const CutOrder& order) {
   ReadLimit limit{single ? 1 : std::min(order.raw_bytes, kRawBodyBytesMax),
                   single ? 1 : kBatchItemsMax, kBatchRecordsMax};
   std::vector<Item> items = reader.read(order.key, order.after, limit);
+  // The disk may be ahead of what the session has been told; a batch never says more than its head.
+  while (!items.empty() && items.back().last() > order.head) items.pop_back();
   auto bad = std::find_if(items.begin(), items.end(), [](const Item& i) { return i.unreadable; });
   size_t n = static_cast<size_t>(bad - items.begin());
   if (n == 0 && bad == items.end()) return std::nullopt;

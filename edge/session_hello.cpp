@@ -222,7 +222,9 @@ void Session::Impl::on_welcome(const es1::Welcome& welcome) {
 void Session::Impl::take_terms(const es1::Welcome& welcome) {
   if (welcome.ticket() != ticket) {
     ticket = welcome.ticket();
-    want_hello();
+    // At once: two agents under one identity that greet in turn would never be heard with the current one.
+    want_hello(now.mono - ticket_at >= kHelloSpacingMs);
+    ticket_at = now.mono;
   }
   int64_t lease = welcome.lease_ms() == 0
                       ? kLeaseMs

@@ -84,9 +84,10 @@ struct Session::Impl {
 
   uint64_t hello_no = 0;
   uint64_t ticket = 0;
+  MonoTime ticket_at{INT64_MIN / 4};
   std::optional<Greeting> greeting;  // the outstanding HELLO
   bool hello_wanted = false;
-  bool hello_urgent = false;  // not held back by the spacing: an epoch the cloud has not heard of
+  bool hello_urgent = false;  // not held back by the spacing: a new ticket, or an epoch the cloud has not heard of
   MonoTime hello_last;
   std::vector<EpochId> greeted_epochs;  // named in the last HELLO
   MonoTime need_hello_last{INT64_MIN / 4};

@@ -101,6 +101,8 @@ inline constexpr int64_t kLaneWindowMs = 10'000;
 inline constexpr int64_t kBatchOnLinkMs =
     500;  // lanes 1-3: a batch is cut to this much of the measured link
 inline constexpr int64_t kSessionUnusedDays = 90;
+// A second agent under one identity that was silent for this long is gone.
+inline constexpr int64_t kAloneMs = 24LL * 3600 * 1000;
 
 // ---- lanes ----
 inline constexpr uint32_t kLaneWeight[4] = {0, 8, 2, 1};  // lane 0 goes first and has no weight

@@ -391,6 +391,37 @@ TEST_CASE("an epoch that was claimed and is listed no more is an orphan", "[I13]
   CHECK(rig.incidents().size() == 1);
 }
 
+TEST_CASE("what a second agent claims of an epoch that the first has finished is an orphan when it goes",
+          "[I13]") {
+  CloudRig rig;
+  Writer w = three_blocks();
+  rig.hello({CloudRig::listing(w)});
+  rig.push(w.batch(0, 3));
+  es1::FinishedEpoch finished;
+  finished.set_epoch(w.key.epoch.value);
+  es1::FinishedStream* stream = finished.add_streams();
+  stream->set_stream(static_cast<uint32_t>(w.key.stream));
+  stream->set_purged(6);
+  stream->set_c_purged(Bytes(view(w.c())));
+  const Bytes entry = finished.SerializeAsString();
+  const Hash list = sha256(Bytes(32, '\0') + entry);
+  es1::Hello done = rig.hello_of({});
+  done.mutable_finished()->set_count(1);
+  done.mutable_finished()->set_hash(Bytes(view(list).substr(0, kDigestWireBytes)));
+  done.mutable_finished()->add_entries(entry);
+  rig.run({rig.frame(FrameType::hello, done)});
+  CHECK(rig.incidents().empty());
+  Writer clone = three_blocks();
+  clone.data({record_of(70), record_of(80)});
+  rig.hello({CloudRig::listing(clone)}, 2);
+  CHECK(rig.incidents().empty());
+  rig.hello({}, 3);
+  REQUIRE(rig.incidents().size() == 1);
+  CHECK(rig.incidents()[0].kind == IncidentKind::orphan);
+  CHECK(rig.incidents()[0].first == Seq{7});
+  CHECK(rig.incidents()[0].last == Seq{8});
+}
+
 TEST_CASE("a claim whose content never came is a fork", "[I13]") {
   CloudRig rig;
   Writer w = three_blocks();
@@ -404,6 +435,23 @@ TEST_CASE("a claim whose content never came is a fork", "[I13]") {
   REQUIRE(open.size() == 1);
   CHECK(open[0].kind == IncidentKind::fork);
   CHECK(open[0].last == Seq{6});
+}
+
+TEST_CASE("a batch that belittles its head still claims what it carries", "[I13]") {
+  CloudRig rig;
+  Writer w = three_blocks();
+  rig.hello({CloudRig::listing(w)});
+  rig.push(w.batch(0, 3));
+  Writer other(w.key);
+  other.data({record_of(31)});
+  other.data({record_of(41), record_of(51)});
+  es1::Batch older = other.batch(0, 2);
+  older.set_head(1);
+  older.set_c_head(older.c_from());
+  CHECK(rig.push(older).status() != es1::ACK_GAP);
+  REQUIRE(rig.incidents().size() == 1);
+  CHECK(rig.incidents()[0].kind == IncidentKind::fork);
+  CHECK(rig.incidents()[0].last == Seq{3});
 }
 
 TEST_CASE("two agents of one identity are named and neither is fenced", "[es1 section 8]") {
@@ -427,6 +475,34 @@ TEST_CASE("two agents of one identity are named and neither is fenced", "[es1 se
   rig.hello({CloudRig::listing(w)}, 2);
   rig.hello({CloudRig::listing(w)}, 2);
   CHECK(rig.incidents().empty());
+}
+
+TEST_CASE("what a silent second agent had listed shields no lost tail for ever", "[I13]") {
+  CloudRig rig;
+  Writer w = three_blocks();
+  uint64_t tickets[3] = {};
+  auto say = [&](uint8_t sid, const std::vector<es1::HelloEpoch>& epochs) {
+    rig.ticket = tickets[sid];
+    rig.hello(epochs, sid);
+    tickets[sid] = rig.ticket;
+  };
+  for (int round = 0; round < 3; round++) {
+    say(1, {});
+    say(2, {});
+  }
+  say(1, {CloudRig::listing(w)});
+  say(2, {});
+  auto orphans = [&] {
+    return std::ranges::count(rig.incidents(), IncidentKind::orphan, &Incident::kind);
+  };
+  CHECK(orphans() == 0);  // agent 1 has listed it and is there
+  // Two others go on with each other; agent 1 is heard no more.
+  for (int hour = 0; hour < 26; hour++) {
+    rig.wait(3600 * 1000);
+    say(2, {});
+    say(0, {});
+  }
+  CHECK(orphans() == 1);
 }
 
 TEST_CASE("a restart is not taken for two agents", "[es1 section 8]") {

@@ -296,6 +296,7 @@ TEMPLATE_TEST_CASE("rows come back as they were put, with every field", "[store]
   row.final = row.finished = true;
   row.finished_at = {20};
   row.finished_c = Hash{8};
+  row.finished_claimed = {14};
   row.purged = {3};
   row.marks = {{kAt, {2}}, {{kAt.us + 1}, {9}}};
   REQUIRE(txn->advance(kFac, kStream, {}, chain_start(kFac, kStream), row).value());

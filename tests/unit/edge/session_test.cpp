@@ -345,10 +345,26 @@ TEST_CASE("the finished list is sent from where the cloud's copy agrees", "[es1 
   CHECK(rig.last_hello().finished().entries_size() == 3);
 }
 
+TEST_CASE("a new ticket is echoed at once, and a second one within 5 s is not", "[es1 section 6]") {
+  Rig rig;
+  rig.to(State::active);
+  const size_t hellos = rig.count(FrameType::hello);
+  CHECK(rig.last_hello().ticket() == 7);
+  es1::Welcome w = rig.welcome();
+  w.set_ticket(8);
+  rig.send(FrameType::welcome, w);
+  CHECK(rig.count(FrameType::hello) == hellos);
+  rig.wait(kHelloSpacingMs);
+  rig.step(TimerFired{});
+  CHECK(rig.count(FrameType::hello) == hellos + 1);
+  CHECK(rig.last_hello().ticket() == 8);
+}
+
 TEST_CASE("an epoch the cloud has not heard of is told at once, and its data waits for the answer",
           "[es1 section 6]") {
   Rig rig;
   rig.to(State::active);
+  rig.send(FrameType::welcome, rig.welcome());  // of the HELLO that echoed the ticket
   size_t hellos = rig.count(FrameType::hello);
   rig.store.add(key_of(9, StreamId::critical), {"urgent"});
   rig.step(ViewChanged{rig.store.view});
