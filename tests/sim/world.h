@@ -1,102 +1,100 @@
-// World: sites, a broker that keeps no promise, and the region, under one virtual clock and one seed.
+// World: two agents, a broker that keeps no promise, and the region, under one virtual clock and one seed.
 // Promises: the objects are the real ones (Session, Buffer, Reconciler, Committer, KvStore); the same seed gives the
-// same run; a violation names the invariant.
-// Leaves to others: which seeds, and the command line (egret_sim.cpp).
+// same run, event for event; a violation names the invariant of es1 section 8.
+// Leaves to others: what is drawn (Plan), what must hold (Checker and the watches), which seeds (runner).
 #pragma once
 
-#include <functional>
-#include <map>
-#include <memory>
-#include <queue>
-#include <set>
-#include <string>
-#include <vector>
-
-#include "cloud/committer.h"
-#include "cloud/store_kv.h"
-#include "edge/session.h"
-#include "tests/sim/kv_memory.h"
-#include "tests/sim/seeded_entropy.h"
+#include "tests/sim/broker.h"
+#include "tests/sim/checker.h"
+#include "tests/sim/producer.h"
 
 namespace egret::sim {
 
-// What the seeds met.
-struct Met {
-  uint64_t records = 0, repeats = 0, crashes = 0, rollbacks = 0, clones = 0, cloud_restarts = 0, failed_commits = 0, backups = 0, restores = 0,
-           link_losses = 0, frames = 0, dropped = 0, repeated = 0, sheds = 0, corrupt = 0, poison = 0, rehomes = 0, parks = 0, purges = 0, forks = 0,
-           need_hellos = 0, incidents = 0;
-};
-
 class World {
  public:
-  explicit World(uint64_t seed);
+  World(uint64_t seed, bool print);
   ~World();
-  // Runs the whole seed: faults, healing, the end state. Empty: nothing is wrong.
-  std::string run();
-  const Met& met() const { return met_; }
-  // Over everything that was decided and stored: equal for equal seeds.
-  uint64_t trace_hash() const { return trace_; }
+  // The whole seed: time with faults, healing, the end state.
+  void run();
+  const Journal& journal() const { return journal_; }
 
  private:
-  struct Site;
-  struct Keys;
-  struct Later {
-    int64_t at;
-    uint64_t order;
-    std::function<void()> what;
-    bool operator<(const Later& o) const { return at != o.at ? at > o.at : order > o.order; }
-  };
-  // Chance per mille of each thing, drawn once a seed (swarm).
-  struct Swarm {
-    uint64_t drop, repeat, delay_ms, crash, rollback, cloud_restart, failed_commit, backup, restore, link_loss, shed, corrupt, poison, clone;
-    cloud::SafePolicy safe;
+  struct Backup {
+    KvMemory::State state;
+    std::vector<cloud::KvStore::BackedUp> rows;
+    std::set<Checker::Claimed> claims;
+    bool confirmed = false;
   };
 
-  void later(int64_t in_ms, std::function<void()> what);
-  bool chance(uint64_t per_mille) { return !healing_ && entropy_.below(1000) < per_mille; }
-  void note(uint64_t x) { trace_ = (trace_ ^ x) * 0x100000001b3ULL; }
-  void advance(int64_t to_ms);
+  // world.cpp: time
+  void run_until(MonoTime end);
+  void heal();
+  Now now_at(const Site& site) const;
+  Now now_in_cloud() const;
+  int64_t below(int64_t ms) { return static_cast<int64_t>(entropy_.below(static_cast<uint64_t>(std::max<int64_t>(ms, 1)))); }
 
+  // world_site.cpp: an agent
   void boot(Site& site);
+  void end_process(Site& site);
+  void restart_later(Site& site, int64_t ms);
   void drive(Site& site, const edge::Event& event);
-  void carry_out(Site& site, edge::Action& action);
-  void tick(Site& site);
-  void produce(Site& site);
-  void to_cloud(Site& site, TopicKind topic, Bytes frame);
-  void from_cloud(const cloud::Reply& reply);
+  void wait_for_deadline(Site& site);
+  void carry_out(Site& site, edge::Action action);
+  void connect(Site& site, const edge::Connect& connect);
+  void publish(Site& site, const edge::Publish& publish);
+  void cut_link(Site& site, const char* why);
+  void write_next(Site& site);
+  void write(Site& site, const edge::Action& action);
+  void wrote(Site& site, bool ok);
+  void tell_view(Site& site);
+  bool append(Site& site, bool answered);
+
+  // world_cloud.cpp: the region
   void boot_cloud();
+  void end_cloud();
+  void arrives(const Parcel& parcel);
+  void commit_group();
   void back_up();
-  void restore();
-  void fault();
+  void confirm();
+  void restore(bool newest);
 
-  std::set<NaturalKey> held(Site& site);
-  std::set<NaturalKey> applied(const Facility& fac);
-  bool in_lawful_gap(const Site& site, const NaturalKey& key) const;
-  void excuse_destroyed();
-  std::string conserved();
-  std::string watermarks();
-  std::string end_state();
+  // world_deeds.cpp: what the plan says
+  void perform(const Planned& planned);
+  void perform_on_site(Deed deed, Site& site);
+  void perform_on_machine(Deed deed, Site& site);
+  void perform_on_cloud(Deed deed);
+  void perform_on_broker(Deed deed, Site& site);
+  void take_image(Site& site);
+  void become(Site& site, const MachineImage& image, bool live);
+  void clone(bool live);
+  void make_room(Site& site);
+  void make_noise();
 
+  Plan plan_;
   SeededEntropy entropy_;
-  Swarm swarm_{};
-  Met met_;
-  uint64_t trace_ = 0xcbf29ce484222325ULL;
-  Now now_;
-  uint64_t order_ = 0;
-  std::priority_queue<Later> queue_;
-  bool healing_ = false;
-  uint8_t next_sid_ = 1;
-  uint64_t next_record_ = 1;
-  std::string violation_;
-
+  Timeline time_;
+  Journal journal_;
+  History history_;
+  Producer producer_;
+  std::unique_ptr<Sealing> sealing_;
   std::vector<std::unique_ptr<Site>> sites_;
+  uint64_t next_process_ = 1;
+  bool healing_ = false;
+  uint64_t jobs_ = 0;
+  size_t packet_limit_ = 0;  // the broker's; 0: none
+
   KvMemory cloud_disk_;
+  WatchedKv cloud_kv_;
+  CloudWatch cloud_watch_;
   std::unique_ptr<cloud::KvStore> store_;
   std::unique_ptr<cloud::Reconciler> reconciler_;
-  std::unique_ptr<Keys> keys_;
-  KvMemory::State backup_;
-  bool has_backup_ = false;
-  std::map<std::pair<Facility, StreamKey>, Seq> w_;  // last seen, within a gen
+  uint64_t cloud_life_ = 0;
+  std::deque<cloud::Inbound> inbox_;
+  bool commit_waits_ = false;
+  std::vector<Backup> backups_;
+
+  Checker checker_;
+  Broker broker_;
 };
 
 }  // namespace egret::sim

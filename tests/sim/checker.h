@@ -1,0 +1,77 @@
+// Checker: the invariants of es1 section 8 that need both sides, and what must be true at the end.
+//
+//   I1  EdgeWatch: blocks are on disk as written; World: a store opens again     I9  conserve(), after every write, both sides
+//   I2, I3, I4, I10, I11  EdgeWatch                                              I5, I6, I10, I11, I12, I14  CloudWatch
+//   I7  said_by_cloud(): every ACK and WELCOME against the synced ledger         I8  asked_to_purge()
+//   I13 end(): a lost record that was claimed has an open incident               I15 sent_by_site(): lanes in flight <= credit
+//   I16 converged() within a bound after the faults; deleted() after a backup    I18 end(): the store digest, and verify
+//   I19 wall clocks of sites jump by years; nothing above looks at them          I20 World: noise writes nothing
+// I12 holds by the key of the natural table and by verify's dispositions; I17 is measured elsewhere (tests/bench).
+//
+// Promises: no check reads what a side merely says about itself; all is compared with History.
+// Leaves to others: driving the world.
+#pragma once
+
+#include "cloud/committer.h"
+#include "tests/sim/cloud_watch.h"
+#include "tests/sim/sealing.h"
+#include "tests/sim/site.h"
+
+namespace egret::sim {
+
+class Checker {
+ public:
+  using Sites = std::vector<std::unique_ptr<Site>>;
+  Checker(History& history, Journal& journal, Sealing& sealing, CloudWatch& cloud, KvMemory& cloud_disk, Sites& sites)
+      : history_(history), journal_(journal), sealing_(sealing), cloud_(cloud), cloud_disk_(cloud_disk), sites_(sites) {}
+
+  void conserve();
+  // Every copy of these is gone by outside force: outside the promise.
+  void site_went_back(const Facility& fac);
+  // `beyond_s`: to a state that S did not promise to keep.
+  void cloud_went_back(bool beyond_s);
+
+  void sent_by_site(Site& site, ByteView frame);
+  void unsent_by_site(Site& site, ByteView frame);
+  void heard_by_site(Site& site, ByteView frame);
+  void asked_to_purge(Site& site, const edge::Purge& purge);
+  void committed(std::span<const cloud::Inbound> frames, std::span<const cloud::Outcome> outcomes);
+  void said_by_cloud(const cloud::Reply& reply);
+
+  // What the cloud was told that sites hold; goes back with the cloud.
+  struct Claimed {
+    Facility fac;
+    StreamKey key;
+    Seq n;
+    Bytes c;
+    auto operator<=>(const Claimed&) const = default;
+  };
+  std::set<Claimed> claims;
+
+  // Has everything arrived? Empty: yes; else what is missing.
+  std::string missing() const;
+  // Do the sites still hold what the cloud keeps in a backup?
+  std::string not_deleted() const;
+  void end();
+
+ private:
+  bool lawful(const Fact& fact) const;
+  bool held(Id id, const Facility& fac) const;
+  bool accounted(Id id) const;
+  bool lost_for_good(Id id) const;
+  void check_entry(const Facility& fac, StreamKey key, Seq w, ByteView c, const char* what);
+  void check_claims();
+  void check_store();
+
+  History& history_;
+  Journal& journal_;
+  Sealing& sealing_;
+  CloudWatch& cloud_;
+  KvMemory& cloud_disk_;
+  Sites& sites_;
+  std::set<Facility> went_back_;
+};
+
+std::string describe(const Opened& opened);
+
+}  // namespace egret::sim

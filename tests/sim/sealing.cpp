@@ -1,0 +1,136 @@
+#include "tests/sim/sealing.h"
+
+#include "schemas/chain.h"
+#include "schemas/limits.h"
+
+namespace egret::sim {
+namespace {
+
+constexpr char kUp = 'u', kDown = 'd';
+
+char direction_of(FrameType type) {
+  return type == FrameType::hello || type == FrameType::batch ? kUp : kDown;
+}
+
+SessionId sid_of(ByteView enc) {
+  return take<sizeof(SessionId)>(view(sha256(enc)));
+}
+
+Bytes keyed(char what, const Facility& fac, char direction, ByteView bytes) {
+  return Bytes(1, what) + fac + '\0' + direction + Bytes(bytes);
+}
+
+Hash tag_of(const Facility& fac, char direction, ByteView prefix, ByteView body) {
+  return sha256(keyed('t', fac, direction, Bytes(prefix) + Bytes(body)));
+}
+
+Bytes sign(const Facility& fac, ByteView message) {
+  const Hash h = sha256(keyed('s', fac, kUp, message));
+  return Bytes(view(h)) + Bytes(view(h));
+}
+
+class ClearChannel final : public Channel {
+ public:
+  ClearChannel(Facility fac, Bytes enc, bool edge)
+      : fac_(std::move(fac)), enc_(std::move(enc)), sid_(sid_of(enc_)), edge_(edge) {}
+  const SessionId& sid() const override { return sid_; }
+
+  Sealed seal(FrameType type, ByteView body) override {
+    const char direction = edge_ ? kUp : kDown;
+    Sealed sealed;
+    const Bytes named = Bytes(1, static_cast<char>(type)) + Bytes(view(sid_)) + Bytes(body);
+    sealed.nonce = take<sizeof(Nonce)>(view(sha256(keyed('n', fac_, direction, named))));
+    const Bytes prefix = encode_prefix({kProtocolVersion, kSuite, type, sid_, sealed.nonce});
+    sealed.frame = prefix;
+    if (type == FrameType::hello) sealed.frame += Bytes(4, 'k') + enc_;
+    sealed.frame += body;
+    sealed.frame += view(tag_of(fac_, direction, prefix, body)).substr(0, kTagBytes);
+    if (type == FrameType::hello) sealed.frame += sign(fac_, sealed.frame);
+    return sealed;
+  }
+
+  Result<Opened> open(ByteView frame) override {
+    Result<ParsedFrame> parsed = parse_frame(frame);
+    if (!parsed) return parsed.error();
+    if (parsed->prefix.sid != sid_) return Error{Errc::unknown_session, "frame: another sid"};
+    const char direction = edge_ ? kDown : kUp;
+    if (direction_of(parsed->prefix.type) != direction) return Error{Errc::bad_frame, "frame: direction"};
+    const ByteView body = parsed->sealed.substr(0, parsed->sealed.size() - kTagBytes);
+    const Hash tag = tag_of(fac_, direction, parsed->clear_prefix, body);
+    if (parsed->sealed.substr(body.size()) != view(tag).substr(0, kTagBytes)) {
+      return Error{Errc::bad_frame, "frame: tag"};
+    }
+    return Opened{parsed->prefix, Bytes(body)};
+  }
+
+ private:
+  Facility fac_;
+  Bytes enc_;
+  SessionId sid_;
+  bool edge_;
+};
+
+class ClearSealing final : public Sealing {
+ public:
+  std::unique_ptr<Channel> open_run(const Facility& fac, Entropy& entropy) override {
+    Bytes enc(32, '\0');
+    entropy.fill(reinterpret_cast<uint8_t*>(enc.data()), enc.size());
+    return std::make_unique<ClearChannel>(fac, enc, true);
+  }
+  SitePublicKey site_key(const Facility& fac) override { return {sha256(fac)}; }
+  Result<std::shared_ptr<Channel>> join(const Facility& fac, const KeyId&, ByteView enc) override {
+    return std::shared_ptr<Channel>(std::make_shared<ClearChannel>(fac, Bytes(enc), false));
+  }
+  bool signed_by(const SitePublicKey& key, const Facility& fac, const ParsedFrame& hello) override {
+    return key.point == sha256(fac) && hello.signature == sign(fac, hello.signed_part);
+  }
+  std::optional<Opened> look_into(const Facility&, ByteView frame) override {
+    const Result<ParsedFrame> parsed = parse_frame(frame);
+    if (!parsed || parsed->sealed.size() < kTagBytes) return std::nullopt;
+    return Opened{parsed->prefix, Bytes(parsed->sealed.substr(0, parsed->sealed.size() - kTagBytes))};
+  }
+};
+
+class RealSealing final : public Sealing {
+ public:
+  explicit RealSealing(Entropy& entropy) : entropy_(entropy), region_(make_region_key(entropy)) {}
+  std::unique_ptr<Channel> open_run(const Facility& fac, Entropy& entropy) override {
+    return open_edge_channel(fac, region_.public_key(), site(fac), entropy);
+  }
+  SitePublicKey site_key(const Facility& fac) override { return site(fac).public_key(); }
+  Result<std::shared_ptr<Channel>> join(const Facility& fac, const KeyId& kid, ByteView enc) override {
+    if (kid != region_.public_key().kid()) return Error{Errc::unknown_session, "kid: not ours"};
+    std::shared_ptr<Channel>& known = joined_[{fac, Bytes(enc)}];
+    if (known) return known;
+    Result<std::unique_ptr<Channel>> channel = join_cloud_channel(fac, region_, enc);
+    if (!channel) return channel.error();
+    known = std::move(*channel);
+    return known;
+  }
+  bool signed_by(const SitePublicKey& key, const Facility& fac, const ParsedFrame& hello) override {
+    return hello_signed_by(key, fac, hello);
+  }
+  std::optional<Opened> look_into(const Facility&, ByteView) override { return std::nullopt; }
+
+ private:
+  const SitePrivateKey& site(const Facility& fac) {
+    auto it = sites_.find(fac);
+    if (it == sites_.end()) it = sites_.emplace(fac, make_site_key(entropy_)).first;
+    return it->second;
+  }
+  Entropy& entropy_;
+  RegionPrivateKey region_;
+  std::map<Facility, SitePrivateKey> sites_;
+  std::map<std::pair<Facility, Bytes>, std::shared_ptr<Channel>> joined_;
+};
+
+}  // namespace
+
+std::unique_ptr<Sealing> clear_sealing() {
+  return std::make_unique<ClearSealing>();
+}
+std::unique_ptr<Sealing> real_sealing(Entropy& entropy) {
+  return std::make_unique<RealSealing>(entropy);
+}
+
+}  // namespace egret::sim

@@ -1,0 +1,65 @@
+// Site: one agent of the simulated world: a machine with a disk, and the process on it: the real Buffer and Session.
+// Promises: a process is made and lost as a whole; its disk keeps what was synced.
+// Leaves to others: carrying out what the session asks for, and when (World).
+#pragma once
+
+#include <deque>
+#include <memory>
+
+#include "edge/buffer.h"
+#include "edge/session.h"
+#include "tests/sim/edge_watch.h"
+
+namespace egret::sim {
+
+// What the checker has overheard of a process: it goes back with it.
+struct Overheard {
+  Bytes hello_nonce;                     // of the last HELLO it sent
+  std::optional<es1::Welcome> believed;  // the answer to it, as it arrived
+  std::set<uint32_t> in_flight;          // lanes 1-3 with a batch that is not answered
+  uint32_t credit = 0;                   // most that was granted on this link
+};
+
+// A machine as it was at a moment: its disk, and what ran on it.
+struct MachineImage {
+  KvMemory::State disk;
+  std::set<std::pair<Space, Bytes>> damaged;
+  edge::Memory remembered;
+  uint64_t process = 0;  // 0: none ran
+  edge::Buffer::Memory buffer;
+  std::shared_ptr<edge::Session> session;  // a copy that never steps
+  std::deque<edge::Action> writes;
+  Overheard overheard;
+};
+
+struct Site {
+  Site(std::string n, Facility f, History& history, Journal& journal)
+      : name(std::move(n)), fac(std::move(f)), disk(edge::kEdgeSpaces), kv(disk), watch(fac, disk, history, journal) {
+    kv.watch(&watch);
+  }
+  bool runs() const { return session != nullptr; }
+
+  std::string name;
+  Facility fac;
+  KvMemory disk;
+  WatchedKv kv;
+  EdgeWatch watch;
+  edge::Memory remembered;      // kept over restarts, outside the store
+  int64_t wall_offset_us = 0;   // how far its clock is off
+
+  std::unique_ptr<edge::Buffer> buffer;
+  std::unique_ptr<edge::Session> session;
+  uint64_t life = 0;            // rises with every start, end and jump of the machine: older jobs are void
+  std::deque<edge::Action> writes;  // what the writer has to do
+  uint64_t view_made = 0, view_told = 0;
+
+  bool connected = false;
+  uint64_t connection = 0;      // likewise for the link
+  std::string client_id;
+
+  std::vector<MachineImage> images;
+
+  Overheard overheard;
+};
+
+}  // namespace egret::sim

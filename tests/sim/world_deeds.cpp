@@ -1,0 +1,251 @@
+// The part of World that does what the plan says: the faults.
+#include "tests/sim/world.h"
+
+namespace egret::sim {
+
+using namespace egret::edge;
+
+namespace {
+
+constexpr int64_t kDownMs = 20'000;
+constexpr int64_t kOutageMs = 240'000;
+constexpr int64_t kYearUs = 365LL * 24 * 3600 * 1'000'000;
+
+}  // namespace
+
+void World::perform(const Planned& planned) {
+  Site& site = *sites_[planned.site % sites_.size()];
+  journal_.note("* {} {}", name_of(planned.deed), site.name);
+  if (planned.deed <= Deed::append_unanswered) return perform_on_site(planned.deed, site);
+  if (planned.deed <= Deed::clock_jump) return perform_on_machine(planned.deed, site);
+  if (planned.deed <= Deed::old_restore) return perform_on_cloud(planned.deed);
+  perform_on_broker(planned.deed, site);
+}
+
+void World::perform_on_site(Deed deed, Site& site) {
+  if (deed == Deed::append) {
+    append(site, true);
+    return;
+  }
+  if (!append(site, false)) return;
+  journal_.tally[Met::unanswered]++;
+  if (!site.runs()) return;
+  end_process(site);
+  restart_later(site, 1 + below(kDownMs));
+}
+
+void World::perform_on_machine(Deed deed, Site& site) {
+  Tally& tally = journal_.tally;
+  switch (deed) {
+    case Deed::edge_crash:
+      if (!site.runs()) return;
+      tally[Met::edge_crashes]++;
+      end_process(site);
+      site.disk.crash(entropy_);
+      return restart_later(site, 1 + below(kDownMs));
+    case Deed::edge_write_fails:
+      if (!site.runs()) return;
+      tally[Met::failed_edge_writes]++;
+      return site.kv.fail_next(entropy_.below(2) == 0 ? WriteFault::lost : WriteFault::applied);
+    case Deed::image:
+      return take_image(site);
+    case Deed::disk_rollback:
+    case Deed::live_rollback: {
+      if (site.images.empty()) return;
+      const MachineImage image = site.images[entropy_.below(site.images.size())];
+      const bool live = deed == Deed::live_rollback && image.process != 0;
+      tally[live ? Met::live_rollbacks : Met::disk_rollbacks]++;
+      return become(site, image, live);
+    }
+    case Deed::disk_replaced:
+      if (!site.runs()) return;
+      tally[Met::disks_replaced]++;
+      return become(site, MachineImage{KvMemory(kEdgeSpaces).snapshot(), {}, {}, 0, {}, nullptr, {}, {}}, false);
+    case Deed::disk_clone:
+    case Deed::live_clone:
+      return clone(deed == Deed::live_clone);
+    case Deed::shed: {
+      if (!site.runs()) return;
+      const auto shed = site.buffer->shed_oldest(
+          [&](EpochId e) { return site.session->confirmed({e, StreamId::telemetry}); });
+      if (shed) tally[Met::sheds] += *shed > 0;
+      return wrote(site, shed.has_value());
+    }
+    case Deed::room_purge:
+      return make_room(site);
+    case Deed::corrupt:
+      if (site.watch.spoil(entropy_.next(), entropy_.next())) tally[Met::corrupt_blocks]++;
+      return checker_.conserve();
+    default:
+      tally[Met::clock_jumps]++;
+      site.wall_offset_us = static_cast<int64_t>(entropy_.below(100)) * kYearUs - 50 * kYearUs;
+  }
+}
+
+void World::take_image(Site& site) {
+  MachineImage image;
+  image.disk = site.disk.snapshot();
+  image.damaged = site.watch.damaged();
+  image.remembered = site.remembered;
+  if (site.runs()) {
+    image.process = site.watch.process;
+    image.buffer = site.buffer->memory();
+    image.session = std::make_shared<Session>(*site.session, *site.buffer);
+    image.writes = site.writes;
+    image.overheard = site.overheard;
+  }
+  site.images.push_back(std::move(image));
+}
+
+// The machine is that one from now on: only its disk, with a new process, or all of it.
+void World::become(Site& site, const MachineImage& image, bool live) {
+  const bool was_linked = site.connected;
+  const uint64_t connection = site.connection;
+  end_process(site);
+  site.disk.rollback(image.disk);
+  site.watch.set_damaged(image.damaged);
+  site.watch.look_anew();
+  site.remembered = image.remembered;
+  checker_.site_went_back(site.fac);
+  if (!live) return restart_later(site, 1 + below(kDownMs));
+  site.watch.process = image.process;
+  site.buffer = std::make_unique<Buffer>(site.kv, entropy_, image.buffer);
+  site.session = std::make_unique<Session>(*image.session, *site.buffer);
+  site.writes = image.writes;
+  site.overheard = image.overheard;
+  if (!site.writes.empty()) write_next(site);
+  const State state = site.session->status().state;
+  const bool thinks_linked = state == State::greeting || state == State::active || state == State::held;
+  if (thinks_linked && was_linked && entropy_.below(2) == 0) {
+    site.connected = true;
+    site.connection = connection + 1;
+  } else if (thinks_linked) {
+    cut_link(site, "the machine was rolled back");
+  }
+  if (site.runs()) wait_for_deadline(site);
+  if (site.runs()) tell_view(site);
+}
+
+// A second agent comes up from a copy of the first one.
+void World::clone(bool live) {
+  Site& original = *sites_[0];
+  Site& copy = *sites_[1];
+  if (copy.runs() || copy.life > 0 || original.fac != copy.fac) return;
+  live = live && original.runs();
+  journal_.tally[live ? Met::live_clones : Met::disk_clones]++;
+  take_image(original);
+  MachineImage image = std::move(original.images.back());
+  original.images.pop_back();
+  if (live) {
+    const uint64_t process = next_process_++;
+    history_.clone_writer(image.process, process);
+    image.process = process;
+  }
+  end_process(copy);
+  copy.disk.rollback(image.disk);
+  copy.watch.set_damaged(image.damaged);
+  copy.watch.look_anew();
+  copy.remembered = image.remembered;
+  if (!live) return restart_later(copy, 1);
+  copy.watch.process = image.process;
+  copy.buffer = std::make_unique<Buffer>(copy.kv, entropy_, image.buffer);
+  copy.session = std::make_unique<Session>(*image.session, *copy.buffer);
+  copy.writes = image.writes;
+  copy.overheard = image.overheard;
+  if (!copy.writes.empty()) write_next(copy);
+  const State state = copy.session->status().state;
+  if (state == State::greeting || state == State::active || state == State::held) cut_link(copy, "the machine was cloned");
+  wait_for_deadline(copy);
+  tell_view(copy);
+}
+
+// es1 5.6: the disk needs room, so what is confirmed goes, though no backup has it yet.
+void World::make_room(Site& site) {
+  if (!site.runs()) return;
+  std::vector<PurgeTo> upto;
+  for (const EpochView& epoch : site.buffer->view().epochs) {
+    for (size_t i = 0; i < kStreamCount; i++) {
+      const StreamKey key{epoch.id, StreamId(i)};
+      const Seq confirmed = site.session->confirmed(key);
+      const StreamView& s = epoch.streams[i];
+      if (s.moved || s.moving || confirmed <= s.purged || confirmed > s.head || !site.buffer->c_at(key, confirmed)) continue;
+      upto.push_back({key, confirmed, site.session->safe(key)});
+    }
+  }
+  if (upto.empty()) return;
+  journal_.tally[Met::room_purges]++;
+  site.watch.room_purge = true;
+  const bool ok = site.buffer->purge(upto).has_value();
+  site.watch.room_purge = false;
+  wrote(site, ok);
+}
+
+void World::perform_on_cloud(Deed deed) {
+  Tally& tally = journal_.tally;
+  switch (deed) {
+    case Deed::cloud_crash:
+      if (!store_) return;
+      tally[Met::cloud_crashes]++;
+      end_cloud();
+      cloud_disk_.crash(entropy_);
+      cloud_watch_.look_anew();
+      return time_.in(1 + below(kDownMs), [this, life = cloud_life_] {
+        if (cloud_life_ == life) boot_cloud();
+      });
+    case Deed::commit_fails:
+      tally[Met::failed_commits]++;
+      return cloud_kv_.fail_next(entropy_.below(2) == 0 ? WriteFault::lost : WriteFault::applied);
+    case Deed::commit_unknown:
+      tally[Met::unknown_commits]++;
+      return cloud_kv_.fail_next(entropy_.below(2) == 0 ? WriteFault::unknown_lost : WriteFault::unknown_applied);
+    case Deed::backup:
+      return back_up();
+    case Deed::confirm:
+      if (backups_.empty()) back_up();
+      return confirm();
+    default:
+      return restore(deed == Deed::restore);
+  }
+}
+
+void World::perform_on_broker(Deed deed, Site& site) {
+  Tally& tally = journal_.tally;
+  switch (deed) {
+    case Deed::link_cut:
+      if (!site.connected) return;
+      tally[Met::link_cuts]++;
+      return cut_link(site, "cut");
+    case Deed::up_outage:
+    case Deed::down_outage:
+      tally[Met::outages]++;
+      return broker_.block(deed == Deed::up_outage, 1 + below(kOutageMs));
+    case Deed::broker_restart:
+      broker_.forget_all();
+      for (const auto& s : sites_) {
+        if (s->connected) cut_link(*s, "the broker restarts");
+      }
+      return;
+    case Deed::replay:
+      tally[Met::replayed]++;
+      return broker_.replay();
+    case Deed::noise:
+      return make_noise();
+    default:
+      tally[Met::packet_limits]++;
+      packet_limit_ = 6'000 + entropy_.below(6'000);
+  }
+}
+
+// I20: a frame with one bit changed changes nothing in the store.
+void World::make_noise() {
+  const std::optional<Parcel> parcel = broker_.noise();
+  if (!parcel || parcel->topic == TopicKind::down || !store_) return;
+  journal_.tally[Met::noise]++;
+  const auto before = cloud_disk_.writes();
+  const std::vector<cloud::Inbound> group{{parcel->fac, parcel->topic, parcel->frame}};
+  cloud::Committer committer(*store_, *reconciler_);
+  (void)committer.run(group, now_in_cloud());
+  if (cloud_disk_.writes() != before) journal_.fail("I20", "a frame with a changed bit was written to the store");
+}
+
+}  // namespace egret::sim
