@@ -453,6 +453,17 @@ Result<void> mend_logs(const KvOptions& o, const rocksdb::DBOptions& db) {
   return mended;
 }
 
+// RocksDB syncs the names in the store's directory, not the name of the directory: a store that was
+// just made, or set in place by a rename, would be gone whole after a power cut.
+Result<void> sync_name_of_store(const KvOptions& o, rocksdb::Env& env) {
+  const fs::path above = fs::absolute(o.dir).parent_path();
+  std::unique_ptr<rocksdb::Directory> names;
+  Status s = env.NewDirectory(above.string(), &names);
+  if (s.ok()) s = names->Fsync();
+  if (!s.ok()) return error_of(s, o.dir, "syncing its name");
+  return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& o) {
@@ -478,8 +489,12 @@ Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& o) {
     if (s.ok()) s = rocksdb::DB::Open(db, o.dir.string(), wanted, &families, &opened);
   }
   if (!s.ok()) return error_of(s, o.dir, "opening");
-  return std::unique_ptr<Kv>(
-      std::make_unique<RocksKv>(o.dir, std::unique_ptr<rocksdb::DB>(opened), std::move(families)));
+  auto kv =
+      std::make_unique<RocksKv>(o.dir, std::unique_ptr<rocksdb::DB>(opened), std::move(families));
+  if (!o.salvage && !o.read_only) {
+    if (auto named = sync_name_of_store(o, *db.env); !named) return named.error();
+  }
+  return std::unique_ptr<Kv>(std::move(kv));
 }
 
 Result<void> checkpoint(Kv& kv, const fs::path& dir) {

@@ -86,7 +86,7 @@ class Process:
 
 
 class Road:
-    def __init__(self, folder, bin_dir, facilities, tls=True, safe="default", budget_mb=256, preload=None):
+    def __init__(self, folder, bin_dir, facilities, tls=True, safe="default", budget_mb=256, preload=None, cloud_settings=None):
         self.dir = pathlib.Path(folder)
         self.bin = pathlib.Path(bin_dir)
         self.facilities = facilities
@@ -96,6 +96,7 @@ class Road:
         self.broker = self.cloud = None
         self.agents = {}
         self.preload = preload or {}
+        self.cloud_settings = cloud_settings or {}  # of cloud.toml, as TOML literals
 
     # ---- bringing up ----
 
@@ -152,7 +153,8 @@ class Road:
         made = json.loads(self.run(self.bin / "egret-cloud", "init", "--config", config, "--state-dir", state, "--broker", self.uri, "--json").stdout)
         self.region_key = made["region_key"]
         text = config.read_text()
-        settings = {"lease_s": "30", "listen": f'"127.0.0.1:{self.page_port}"', "password_file": f'"{self.dir}/egret-cloud.password"', "policy": f'"{self.safe}"'}
+        settings = {"lease_s": "30", "listen": f'"127.0.0.1:{self.page_port}"', "password_file": f'"{self.dir}/egret-cloud.password"', "policy": f'"{self.safe}"',
+                    **self.cloud_settings}
         if self.tls:
             settings["ca_file"] = f'"{self.dir}/tls/ca.pem"'
         for key, value in settings.items():
@@ -175,12 +177,16 @@ class Road:
     def socket(self, fac):
         return str(self.dir / f"{fac}.sock")
 
-    def up(self):
+    def make(self):
+        """Keys, configurations and state of everybody; nothing runs yet."""
         self.dir.mkdir(parents=True, exist_ok=True)
         self.make_broker()
         self.make_cloud()
         for fac in self.facilities:
             self.make_agent(fac)
+
+    def up(self):
+        self.make()
         self.broker.start()
         wait_for("broker", self.broker_listens)
         self.cloud.start()
