@@ -144,9 +144,9 @@ const std::vector<Setting>& settings() {
        [](Config& c) -> int64_t& { return c.buffer.budget_mb; }, kDiskBudgetBytesMin / kMiB,
        1 << 20},
       {"buffer.zstd_level",
-       "How hard records are compressed before they are stored; more costs time.", "3",
-       "a whole number from 1 to 19 is allowed", nullptr,
-       [](Config& c) -> int64_t& { return c.buffer.zstd_level; }, 1, 19},
+       "How hard records are compressed before they are sent; more costs time, 0 is not at all.", "3",
+       "a whole number from 0 to 19 is allowed", nullptr,
+       [](Config& c) -> int64_t& { return c.buffer.zstd_level; }, 0, 19},
       {"log.level", "How much is written to the log.", "\"info\"",
        "\"debug\", \"info\", \"warn\" or \"error\" is allowed",
        [](Target to, const std::string& s) {

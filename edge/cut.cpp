@@ -56,7 +56,8 @@ Cut build(const Reader& reader, const CutOrder& order, const std::vector<Item>& 
   batch.set_c_head(wire_digest(order.c_head));
   if (std::optional<Hash> from = reader.c_at(order.key, order.after))
     batch.set_c_from(wire_digest(*from));
-  CodecId codec = order.rung == Rung::normal ? CodecId::zstd : CodecId::stored;
+  const bool small = order.rung == Rung::normal && order.zstd_level > 0;
+  CodecId codec = small ? CodecId::zstd : CodecId::stored;
   Encoded encoded = encode(raw, codec, order.zstd_level);
   batch.set_codec(static_cast<uint32_t>(encoded.codec));
   batch.set_dictionary(encoded.dictionary);

@@ -24,7 +24,7 @@ struct CutOrder {
   size_t frame_bytes = 0;
   size_t raw_bytes = 0;  // what is expected to compress into frame_bytes
   Rung rung = Rung::normal;
-  int zstd_level = 3;
+  int zstd_level = 3;  // 0: codec `stored` on every rung
 };
 
 struct Cut {

@@ -123,7 +123,7 @@ struct SessionConfig {
   Facility facility;
   std::string agent_version;
   std::array<uint8_t, 16> boot_id{};
-  int zstd_level = 3;
+  int zstd_level = 3;  // 0: codec `stored`
   size_t frame_bytes_max = 256 * 1024;  // configuration's cap; at most kFrameBytesAgreedMax
 };
 // What HELLO reports beside the view; the driver keeps it fresh.

@@ -86,7 +86,8 @@ class Process:
 
 
 class Road:
-    def __init__(self, folder, bin_dir, facilities, tls=True, safe="default", budget_mb=256, preload=None, cloud_settings=None):
+    def __init__(self, folder, bin_dir, facilities, tls=True, safe="default", budget_mb=256, preload=None, cloud_settings=None,
+                 agent_settings=None):
         self.dir = pathlib.Path(folder)
         self.bin = pathlib.Path(bin_dir)
         self.facilities = facilities
@@ -97,6 +98,7 @@ class Road:
         self.agents = {}
         self.preload = preload or {}
         self.cloud_settings = cloud_settings or {}  # of cloud.toml, as TOML literals
+        self.agent_settings = agent_settings or {}  # of agent.toml: {"buffer.zstd_level": "0"}
 
     # ---- bringing up ----
 
@@ -168,6 +170,8 @@ class Road:
         argv = [self.bin / "egret-agent", "init", "--facility", fac, "--region-key", self.region_key, "--broker", self.uri,
                 "--state-dir", self.dir / fac, "--config", config, "--json", "--set", "doors.http=", "--set", f"doors.unix_socket={self.socket(fac)}",
                 "--set", f"broker.password_file={self.dir}/{fac}.password", "--set", f"buffer.budget_mb={self.budget_mb}"]
+        for key, value in self.agent_settings.items():
+            argv += ["--set", f"{key}={value}"]
         if self.tls:
             argv += ["--set", f"broker.ca_file={self.dir}/tls/ca.pem"]
         made = json.loads(self.run(*argv).stdout)

@@ -97,7 +97,7 @@ TEST_CASE(
   CHECK(named(checked, 18, "doors.http", "'0.0.0.0:8477'", "a loopback address and port"));
   CHECK(named(checked, 19, "doors.connections_max", "0", "from 1 to 4096"));
   CHECK(named(checked, 21, "buffer.budget_mb", "'4096'", "from 32 to 1048576"));
-  CHECK(named(checked, 22, "buffer.zstd_level", "20", "from 1 to 19"));
+  CHECK(named(checked, 22, "buffer.zstd_level", "20", "from 0 to 19"));
   CHECK(named(checked, 23, "buffer.budget_gb", "4", "did you mean buffer.budget_mb?"));
   CHECK(named(checked, 24, "store", "a table", "no such setting"));
   CHECK(checked.mistakes.size() == 21);
