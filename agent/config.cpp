@@ -121,6 +121,11 @@ const std::vector<Setting>& settings() {
        "a whole number of KiB from 8 to 1024 is allowed", nullptr,
        [](Config& c) -> int64_t& { return c.broker.frame_kb_max; }, kFrameBytesFloor / kKiB,
        kFrameBytesAgreedMax / kKiB},
+      {"broker.reconnect_max_s",
+       "The longest wait, in seconds, between two tries to reach a broker that does not answer; "
+       "each is drawn at random below it, so that a region's sites do not come back all at once.",
+       "300", "a whole number of seconds from 1 to 300 is allowed", nullptr,
+       [](Config& c) -> int64_t& { return c.broker.reconnect_max_s; }, 1, kBackoffMaxMs / 1000},
       {"doors.unix_socket", "Where programs on this machine and the commands reach the agent.",
        "\"<state_dir>/agent.sock\"", kPathOrNone,
        [](Target to, const std::string& s) {

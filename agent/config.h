@@ -20,6 +20,7 @@ struct BrokerConfig {
   std::string uri;  // mqtt://host[:port] or mqtts://host[:port]
   std::filesystem::path password_file, ca_file, cert_file, key_file;  // empty: none
   int64_t frame_kb_max = 0;
+  int64_t reconnect_max_s = 0;
 };
 struct DoorsConfig {
   std::filesystem::path unix_socket;  // empty: off

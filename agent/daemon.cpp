@@ -121,8 +121,6 @@ class Daemon {
   uint64_t reopens_ = 0;
   MonoTime reopen_at_, stop_at_;
   MonoTime drained_at_;
-  uint64_t last_acked_ = 0;
-  double acked_per_s_ = 0;
   std::string lost_tail_;
   std::deque<NoticeLine> notices_;
   bool stopping_ = false;
@@ -158,6 +156,7 @@ void Daemon::begin_session() {
   config.boot_id = boot_id();
   config.zstd_level = static_cast<int>(config_.buffer.zstd_level);
   config.frame_bytes_max = static_cast<size_t>(config_.broker.frame_kb_max) * kKiB;
+  config.reconnect_max_ms = config_.broker.reconnect_max_s * 1000;
   RegionPublicKey region = config_.region_key;
   if (memory_.next_region_key.size() == sizeof(Key32)) region.point = take<sizeof(Key32)>(memory_.next_region_key);
   auto channel = [this, region] { return open_edge_channel(config_.facility, region, site_, entropy_); };

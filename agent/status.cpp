@@ -43,8 +43,8 @@ std::string rows_json(const StatusFacts& f) {
       for (const edge::RowStatus& r : f.session.rows) {
         if (r.key == key) row = r;
       }
-      out += fmt::format(R"({}{{"epoch":"{}","stream":"{}","head":{},"cursor":{},"confirmed":{},"safe":{},"purged":{},"final":{},"moved":{}}})",
-                         first ? "" : ",", epoch_text(epoch.id), name_of(key.stream), stream.head.value, row.cursor.value,
+      out += fmt::format(R"({}{{"epoch":"{}","stream":"{}","head":{},"cursor":{},"sent":{},"confirmed":{},"safe":{},"purged":{},"final":{},"moved":{}}})",
+                         first ? "" : ",", epoch_text(epoch.id), name_of(key.stream), stream.head.value, row.cursor.value, row.sent.value,
                          row.confirmed.value, row.safe.value, stream.purged.value, epoch.final, stream.moved);
       first = false;
     }

@@ -25,7 +25,7 @@ struct BrokerConfig {
   size_t queue_messages = 1'024;   // of each line
   size_t queue_bytes = 64 * kMiB;  // of each line
   size_t frame_bytes_max = kFrameBytesAgreedMax;
-  int64_t backoff_max_ms = 30'000;
+  int64_t backoff_max_ms = 2'000;  // a region has few of these: no herd to spread
 };
 // Errors: config.
 Result<void> check(const BrokerConfig& config);

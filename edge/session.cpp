@@ -23,6 +23,7 @@ Session::Impl::Impl(SessionConfig c, const Reader& r, NewChannel n, Entropy& e, 
       view(std::move(v)),
       since(t.mono),
       why("just started"),
+      backoff(config.reconnect_max_ms),
       unpark_critical_at(t.mono + kParkRetryCriticalMs),
       unpark_all_at(t.mono + kParkRetryMs),
       now(t) {
@@ -75,7 +76,8 @@ SessionStatus Session::status() const {
   status.linked_since = impl_->connected_at;
   status.link_bytes_per_s = impl_->link_rate.bytes_per_s();
   for (const auto& [key, row] : impl_->rows)
-    status.rows.push_back({key, row.cursor, row.confirmed, row.safe});
+    status.rows.push_back({key, row.cursor, row.confirmed, row.safe,
+                           row.flight ? row.flight->last : row.cursor});
   return status;
 }
 

@@ -125,6 +125,7 @@ struct SessionConfig {
   std::array<uint8_t, 16> boot_id{};
   int zstd_level = 3;  // 0: codec `stored`
   size_t frame_bytes_max = 256 * 1024;  // configuration's cap; at most kFrameBytesAgreedMax
+  int64_t reconnect_max_ms = kBackoffMaxMs;
 };
 // What HELLO reports beside the view; the driver keeps it fresh.
 struct Vitals {
@@ -139,6 +140,7 @@ struct RowStatus {
   Seq cursor;     // acknowledged (ACK): the next batch starts after it
   Seq confirmed;  // a WELCOME said so: 0 until then
   Seq safe;       // S
+  Seq sent;       // a batch up to here is on its way, unanswered; none: the cursor
 };
 struct SessionStatus {
   State state = State::down;

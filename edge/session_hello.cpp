@@ -90,6 +90,7 @@ bool Session::Impl::hello_due() const {
 
 void Session::Impl::send_hello() {
   Greeting g;
+  g.wait.reset(std::min(ack_time.rto_ms(), kHelloTimeoutMs));
   g.hello_nonce.resize(8);
   entropy->fill(reinterpret_cast<uint8_t*>(g.hello_nonce.data()), g.hello_nonce.size());
   greeting = std::move(g);
@@ -112,7 +113,7 @@ void Session::Impl::repeat_hello() {
   if (!greeting || now.mono < greeting->repeat_at) return;
   if (state == State::active && hello_wanted) return send_hello();
   greeting->token = next_token++;
-  greeting->repeat_at = now.mono + greeting->wait.next(*entropy);
+  greeting->repeat_at = now.mono + kConnectTimeoutMs;  // PUBACK brings the real one
   out.push_back(Publish{TopicKind::up_control, greeting->token, greeting->frame});
 }
 

@@ -4,9 +4,11 @@
     demo.py BIN_DIR [--keep]
 
 Prints what happens in plain words. The last line is the checker's JSON; exit 0 only when nothing is missing.
+With --keep the sites stay fed and the page's URL is the last line, until Ctrl-C.
 """
 import argparse
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -18,6 +20,7 @@ import time
 import road
 
 SITES = ["gulangyu", "jimei", "siming", "tongan", "xiangan"]
+OUTAGE_S = 10
 
 
 def say(text):
@@ -28,86 +31,114 @@ def totals(r):
     statuses = [r.status(f) for f in SITES]
     rows = [row for s in statuses if s for row in s["rows"]]
     return {"accepted": sum(s["accepted"] for s in statuses if s), "waiting": sum(s["waiting"]["records"] for s in statuses if s),
-            "purged": sum(row["purged"] for row in rows), "falls": sum(s["counters"]["w_falls"] for s in statuses if s)}
+            "purged": sum(row["purged"] for row in rows)}
 
 
-def back_up_and_confirm(r, folder):
+def back_up_and_confirm(r, folder, elsewhere):
     r.cloud_cli("backup", folder / "backup")
-    # /dev/shm is another file system: the copy that counts lies there.
-    elsewhere = pathlib.Path(tempfile.mkdtemp(prefix="egret-backup-", dir="/dev/shm" if pathlib.Path("/dev/shm").is_dir() else None))
     shutil.copytree(folder / "backup", elsewhere / "copy")
-    confirmed = json.loads(r.cloud_cli("backup", "confirm", elsewhere / "copy", "--json", *(["--same-filesystem"] if not str(elsewhere).startswith("/dev/shm") else [])).stdout)
-    return elsewhere, confirmed
+    alike = ["--same-filesystem"] if os.stat(elsewhere).st_dev == os.stat(r.dir).st_dev else []
+    return json.loads(r.cloud_cli("backup", "confirm", elsewhere / "copy", "--json", *alike).stdout)
 
 
-def story(r, folder, producers, keep):
-    faults = 0
+def outage(r, folder, elsewhere):
+    """Ten seconds without a broker. One site and the region are killed meanwhile; the region is backed up.
+    Returns (faults, what the backup holds)."""
+    r.broker.kill()
+    back_at = time.monotonic() + OUTAGE_S
+    time.sleep(2)
+    r.agents["jimei"].kill()
+    r.agents["jimei"].start()
+    time.sleep(2)
+    r.cloud.kill()
+    r.cloud.start()
+    say("meanwhile one site and the region have lost power (kill -9) and are up again")
+    road.wait_for("the region", lambda: r.page("/api/facilities"))
+    confirmed = back_up_and_confirm(r, folder, elsewhere)
+    say(f"the region is backed up to other storage, read back and confirmed: {confirmed['records']} records; the sites may delete what it holds")
+    time.sleep(max(0, back_at - time.monotonic()))
+    r.broker.start()
+    return 3, confirmed
+
+
+def story(r, folder, elsewhere, producers):
+    """Everything that happens, told while it does. Returns (faults, records purged, restores)."""
     say("five sites take results, telemetry and documents in and send them to the region")
-    time.sleep(4)
+    time.sleep(3)
     say(f"so far: {totals(r)['accepted']} records accepted, page at http://127.0.0.1:{r.page_port}/")
 
-    say("the broker goes away for ten seconds; meanwhile one site and the region lose power (kill -9)")
-    r.broker.kill()
-    faults += 1
-    time.sleep(3)
-    victim = r.agents["jimei"]
-    victim.kill()
-    faults += 1
-    victim.start()
-    time.sleep(3)
-    r.cloud.kill()
-    faults += 1
-    r.cloud.start()
-    time.sleep(4)
-    r.broker.start()
-    road.wait_for("the link", lambda: all((r.status(f) or {}).get("linked") for f in SITES), 40)
+    say("the broker goes away for ten seconds")
+    faults, confirmed = outage(r, folder, elsewhere)
+    road.wait_for("the link", r.linked, 60)
     say(f"all are linked again; {totals(r)['waiting']} records wait at the sites, none is lost")
-
-    elsewhere, confirmed = back_up_and_confirm(r, folder)
-    say(f"the region is backed up to other storage, read back and confirmed: {confirmed['records']} records; the sites may delete what it holds")
-    purged = road.wait_for("the purge", lambda: (lambda p: p if p > 0 else None)(totals(r)["purged"]), 75, 0.5)
+    purged = road.wait_for("the purge", lambda: totals(r)["purged"], 60, 0.2)
     say(f"the sites have deleted {purged} records that the backup holds")
+    time.sleep(2)
 
     say("the region's disk is lost: it is restored from the backup, and asks the sites for what came after")
     r.cloud.kill()
-    faults += 1
-    restored = json.loads(r.cloud_cli("restore", elsewhere / "copy", "--json").stdout)
+    was = totals(r)
+    r.cloud_cli("restore", elsewhere / "copy")
     r.cloud.start()
-    shutil.rmtree(elsewhere)
-    say(f"restored; {len(restored['behind'])} sites were ahead of the backup")
+    say(f"restored, without {was['accepted'] - was['waiting'] - confirmed['records']} records that it had acknowledged since; the sites still have them")
     time.sleep(2)
-
+    for p in producers:
+        p.ending.set()
     for p in producers:
         p.finish()
-    road.wait_for("the drain", lambda: r.drained() and all((r.status(f) or {}).get("linked") for f in SITES), 60, 0.3)
-    # ACKs of before the restore may still be believed for a moment: the next HELLO tells.
-    time.sleep(1)
+    return faults + 1, purged, 1
+
+
+def compare(r, folder, facts):
+    """Exports until the region has everything, or for as long as that may take. Returns the checker's last word."""
+    faults, purged, restores = facts
     export = folder / "export.ndjson"
+    logs = sorted(folder.glob("*.accepted"))
+    done = None
 
     def complete():
-        with open(export, "w") as out:
-            subprocess.run([str(r.bin / "egret-cloud"), "export", "--raw", "--config", str(r.cloud_config)], stdout=out, check=True)
-        return check(folder, export, faults, purged).returncode == 0
+        nonlocal done
+        r.export(export)
+        done = r.run(sys.executable, road.ROOT / "tests/e2e/check_road.py", "--log", *logs, "--export", export, "--faults", faults,
+                     "--purged", purged, "--restores", restores, check=False)
+        return done.returncode == 0
 
     try:
-        road.wait_for("the refill", complete, 75, 1.0)
-    except RuntimeError:
-        pass
-    verified = r.cloud_cli("verify", check=False)
-    say("verify: " + verified.stdout.splitlines()[0])
-    done = check(folder, export, faults, purged)
-    if keep:
-        print(json.dumps(json.loads(done.stdout), indent=None))
-        print(f"  left running; the page is at http://127.0.0.1:{r.page_port}/ and Ctrl-C ends it", flush=True)
-        signal.pause()
-    print(done.stdout.strip(), flush=True)
-    return done.returncode or verified.returncode
+        road.wait_for("the drain", lambda: r.drained() and r.linked(), 60, 0.2)
+        # Sites may still believe ACKs of before the restore; their next HELLO tells them.
+        road.wait_for("the refill", complete, 75, 0.5)
+    except RuntimeError as late:
+        say(str(late))
+        complete()
+    return done
 
 
-def check(folder, export, faults, purged):
-    logs = [str(p) for p in sorted(folder.glob("*.accepted"))]
-    return subprocess.run([sys.executable, str(road.ROOT / "tests/e2e/check_road.py"), "--log", *logs, "--export", str(export), "--faults", str(faults),
-                           "--purged", str(purged), "--restores", "1"], capture_output=True, text=True)
+def feed(r, folder, begin=0, **pace):
+    producers = [road.Producer(r, fac, folder / f"{fac}.{begin}.accepted", begin + n + 1, **pace) for n, fac in enumerate(SITES)]
+    for p in producers:
+        p.start()
+    return producers
+
+
+def play(r, folder, elsewhere, keep):
+    begun = time.monotonic()
+    r.up()
+    producers = feed(r, folder)
+    try:
+        facts = story(r, folder, elsewhere, producers)
+        done = compare(r, folder, facts)
+        verified = r.cloud_cli("verify", check=False)
+        say("verify: " + verified.stdout.splitlines()[0])
+        say(f"all of it took {time.monotonic() - begun:.0f} s")
+        print(done.stdout.strip() or done.stderr.strip(), flush=True)
+        if keep:
+            producers += feed(r, folder, begin=100, per_post=5, pause=2, documents=False)
+            say(f"left running; the page is at http://127.0.0.1:{r.page_port}/ and Ctrl-C ends it")
+            signal.pause()
+        return done.returncode or verified.returncode
+    finally:
+        for p in producers:
+            p.ending.set()
 
 
 def main():
@@ -115,26 +146,23 @@ def main():
     parser.add_argument("bin")
     parser.add_argument("--keep", action="store_true", help="leave it running at the end, until Ctrl-C")
     args = parser.parse_args()
+    for end in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(end, lambda number, _: sys.exit(128 + number))
     folder = pathlib.Path(tempfile.mkdtemp(prefix="egret-demo-"))
+    # /dev/shm is another file system: the copy of the backup that counts lies there.
+    elsewhere = pathlib.Path(tempfile.mkdtemp(prefix="egret-backup-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
     r = road.Road(folder, args.bin, SITES)
-    producers = []
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     failed = True
     try:
-        r.up()
-        producers = [road.Producer(r, fac, folder / f"{fac}.accepted", seed + 1) for seed, fac in enumerate(SITES)]
-        for p in producers:
-            p.start()
-        code = story(r, folder, producers, args.keep)
+        code = play(r, folder, elsewhere, args.keep)
         failed = code != 0
         return code
     except KeyboardInterrupt:
         failed = False
         return 130
     finally:
-        for p in producers:
-            p.ending.set()
         r.stop()
+        shutil.rmtree(elsewhere, ignore_errors=True)
         if failed:
             print(f"  logs are in {folder}", file=sys.stderr)
         else:

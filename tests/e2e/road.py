@@ -1,6 +1,8 @@
 """The whole road in processes: Mosquitto, egret-cloud, egret-agent, producers. Used by the demo and the end-to-end tests.
 
 Everything lives in one folder; every process is a child in a group of its own and is gone when `Road.stop` returns.
+When the driver dies without a word (kill -9), the kernel kills its children: setpriv asks for that. Its signal is tied to
+the thread that starts a child, so start processes from the main thread only.
 """
 import base64
 import hashlib
@@ -38,6 +40,11 @@ def wait_for(what, test, seconds=20.0, step=0.05):
     raise RuntimeError(f"{what}: not within {seconds:.0f} s")
 
 
+def tied(argv):
+    """The command, made to die with the process that starts it."""
+    return ["setpriv", "--pdeathsig", "KILL", "--", *map(str, argv)]
+
+
 class UnixHttp(http.client.HTTPConnection):
     def __init__(self, path, timeout=30):
         super().__init__("localhost", timeout=timeout)
@@ -57,9 +64,11 @@ class Process:
         self.child = None
 
     def start(self):
+        assert threading.current_thread() is threading.main_thread()
         out = open(self.log, "ab")
-        self.child = subprocess.Popen(self.argv, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True,
-                                      env={**os.environ, **(self.env or {})})
+        # Set by env, behind setpriv: a library to be loaded first is not loaded into setpriv.
+        argv = ["env", *(f"{k}={v}" for k, v in (self.env or {}).items()), *self.argv]
+        self.child = subprocess.Popen(tied(argv), stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True)
         out.close()
 
     def alive(self):
@@ -72,16 +81,19 @@ class Process:
             os.killpg(self.child.pid, how)
         self.child.wait()
 
+    def ask_to_end(self):
+        if self.alive():
+            self.child.send_signal(signal.SIGTERM)
+
     def end(self, seconds=5.0):
         """SIGTERM; SIGKILL when that takes too long. Returns the seconds it took."""
-        if not self.alive():
-            return 0.0
         begun = time.monotonic()
-        self.child.send_signal(signal.SIGTERM)
-        try:
-            self.child.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        self.ask_to_end()
+        if self.child is not None:
+            try:
+                self.child.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.kill()
         return time.monotonic() - begun
 
 
@@ -97,13 +109,14 @@ class Road:
         self.broker = self.cloud = None
         self.agents = {}
         self.preload = preload or {}
-        self.cloud_settings = cloud_settings or {}  # of cloud.toml, as TOML literals
-        self.agent_settings = agent_settings or {}  # of agent.toml: {"buffer.zstd_level": "0"}
+        # Few sites: the defaults are for hundreds that come back at once.
+        self.cloud_settings = {"herd_window_s": "2", **(cloud_settings or {})}  # of cloud.toml, as TOML literals
+        self.agent_settings = {"broker.reconnect_max_s": "3", **(agent_settings or {})}  # of agent.toml: {"buffer.zstd_level": "0"}
 
     # ---- bringing up ----
 
     def run(self, *argv, check=True):
-        done = subprocess.run([str(a) for a in argv], capture_output=True, text=True)
+        done = subprocess.run(tied(argv), capture_output=True, text=True)
         if check and done.returncode != 0:
             raise RuntimeError(f"{' '.join(map(str, argv))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done
@@ -155,8 +168,8 @@ class Road:
         made = json.loads(self.run(self.bin / "egret-cloud", "init", "--config", config, "--state-dir", state, "--broker", self.uri, "--json").stdout)
         self.region_key = made["region_key"]
         text = config.read_text()
-        settings = {"lease_s": "30", "listen": f'"127.0.0.1:{self.page_port}"', "password_file": f'"{self.dir}/egret-cloud.password"', "policy": f'"{self.safe}"',
-                    **self.cloud_settings}
+        settings = {"lease_s": "30", "listen": f'"127.0.0.1:{self.page_port}"',
+                    "password_file": f'"{self.dir}/egret-cloud.password"', "policy": f'"{self.safe}"', **self.cloud_settings}
         if self.tls:
             settings["ca_file"] = f'"{self.dir}/tls/ca.pem"'
         for key, value in settings.items():
@@ -203,7 +216,16 @@ class Road:
     def processes(self):
         return [p for p in [self.broker, self.cloud, *self.agents.values()] if p]
 
+    def linked(self):
+        return all((self.status(fac) or {}).get("linked") for fac in self.facilities)
+
+    def export(self, file):
+        with open(file, "w") as out:
+            subprocess.run(tied([self.bin / "egret-cloud", "export", "--raw", "--config", self.cloud_config]), stdout=out, check=True)
+
     def stop(self):
+        for process in reversed(self.processes()):
+            process.ask_to_end()
         for process in reversed(self.processes()):
             process.end(3)
 

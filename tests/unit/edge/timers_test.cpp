@@ -21,6 +21,16 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("a site with a shorter longest wait never waits longer between two tries", "[timers]") {
+  SeededEntropy entropy(1);
+  Backoff backoff(3'000);
+  backoff.next(entropy, 0);
+  int64_t longest = 0;
+  for (int i = 0; i < 200; i++) longest = std::max(longest, backoff.next(entropy, 60'000));
+  CHECK(longest < 3'000);
+  CHECK(longest > 2'000);
+}
+
 TEST_CASE("only a link that was stable for five minutes resets the backoff", "[timers]") {
   SeededEntropy entropy(1);
   Backoff backoff;
