@@ -106,6 +106,7 @@ class Road:
         self.tls, self.safe, self.budget_mb = tls, safe, budget_mb
         self.port = free_port()
         self.page_port = free_port()
+        self.agent_port = self.port  # where the agents find the broker: a relay's, when one is put in between
         self.broker = self.cloud = None
         self.agents = {}
         self.preload = preload or {}
@@ -162,6 +163,10 @@ class Road:
     def uri(self):
         return f"{'mqtts' if self.tls else 'mqtt'}://127.0.0.1:{self.port}"
 
+    @property
+    def agent_uri(self):
+        return self.uri.replace(f":{self.port}", f":{self.agent_port}")
+
     def make_cloud(self):
         state = self.dir / "cloud"
         config = self.dir / "cloud.toml"
@@ -180,7 +185,7 @@ class Road:
 
     def make_agent(self, fac):
         config = self.dir / f"{fac}.toml"
-        argv = [self.bin / "egret-agent", "init", "--facility", fac, "--region-key", self.region_key, "--broker", self.uri,
+        argv = [self.bin / "egret-agent", "init", "--facility", fac, "--region-key", self.region_key, "--broker", self.agent_uri,
                 "--state-dir", self.dir / fac, "--config", config, "--json", "--set", "doors.http=", "--set", f"doors.unix_socket={self.socket(fac)}",
                 "--set", f"broker.password_file={self.dir}/{fac}.password", "--set", f"buffer.budget_mb={self.budget_mb}"]
         for key, value in self.agent_settings.items():
