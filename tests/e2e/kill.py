@@ -20,7 +20,7 @@ import line
 import road
 
 SITES = ["east", "north", "south"]
-LINE_DELAY_S = 0.04  # each way
+LINE_DELAY_S = 0.07  # each way
 
 
 def flights(r, fac):
@@ -55,9 +55,16 @@ class Killer:
             return
         time.sleep(self.chance.uniform(0, 0.1))
 
+    def victim(self):
+        """Broker, region or a site; of the sites rather one with a batch on its way."""
+        role = self.chance.choices(["broker", "cloud", "agent"], [1, 2, 3])[0]
+        if role == "agent":
+            busy = [fac for fac in SITES if flights(self.r, fac)]
+            return role, self.r.agents[self.chance.choice(busy or SITES)]
+        return role, self.r.broker if role == "broker" else self.r.cloud
+
     def strike(self):
-        victim = self.chance.choices([self.r.broker, self.r.cloud, *self.r.agents.values()], [3, 6, 4, 4, 4])[0]
-        role = "agent" if victim.name in SITES else victim.name
+        role, victim = self.victim()
         before = {}
         for fac in [victim.name] if role == "agent" else SITES:
             before.update(flights(self.r, fac))
@@ -87,7 +94,7 @@ class Killer:
 
     def enough(self):
         hits = sum(self.met[role] for role in ("agent", "broker", "cloud"))
-        return 2 * hits > sum(self.killed.values())
+        return 3 * hits > sum(self.killed.values())
 
 
 def settle(r, producers):

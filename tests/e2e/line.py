@@ -24,7 +24,10 @@ class Line:
         except OSError:
             to_near.transport.abort()
             return
-        await asyncio.gather(self.carry(near, to_far), self.carry(far, to_near))
+        try:
+            await asyncio.gather(self.carry(near, to_far), self.carry(far, to_near))
+        except asyncio.CancelledError:
+            pass  # the line is closed; asyncio would report a connection that ends like that
 
     async def carry(self, source, sink):
         under_way = asyncio.Queue()
