@@ -192,7 +192,7 @@ Result<void> Reconciler::Impl::take_finished_epoch(Handling& h, const es1::Finis
     row.finished_c = take<sizeof(Hash)>(stream.c_purged());
     row.purged = std::max(row.purged, row.finished_at);
     // It may have been re-homed and finished between two HELLOs, and was never listed as final.
-    if (Result<void> r = judge_held(h, key, row, std::max(row.finished_at, {stream.head()})); !r)
+    if (Result<void> r = judge_held(h, key, row, std::max(row.finished_at, {stream.head()}), stream.c_head()); !r)
       return r;
     if (*stored) {
       h.txn.put(h.in.fac, key, row);
@@ -277,9 +277,15 @@ Result<void> Reconciler::Impl::judge_holder(Handling& h, const es1::Hello& hello
 }
 
 // `held`: the last that the site has, or had when it moved it elsewhere. More was claimed: a tail
-// was lost.
+// was lost. In a moved stream W will not come there: a claim of that number with another digest is judged now.
 Result<void> Reconciler::Impl::judge_held(Handling& h, StreamKey key, const LedgerRow& row,
-                                          Seq held) {
+                                          Seq held, ByteView c_held) {
+  const bool told = row.moved && c_held.size() == kDigestWireBytes;
+  for (const Claim& claim : row.claims) {
+    if (!told || claim.n != held || claim.n <= row.w || view(claim.c) == c_held) continue;
+    Incident fork{0, IncidentKind::fork, key, row.w.next(), claim.n, claim.c, {}, {}, ""};
+    if (Result<void> r = open_incident(h, fork); !r) return r;
+  }
   const Seq reached = std::max(held, row.w);
   if (reached >= row.claimed) return {};
   Incident lost{0, IncidentKind::tail_lost, key, reached.next(), row.claimed, {}, {}, {}, ""};
@@ -300,7 +306,7 @@ Result<void> Reconciler::Impl::judge_tail(Handling& h, const es1::Hello& hello) 
       Result<std::optional<LedgerRow>> row = h.txn.row(h.in.fac, key);
       if (!row) return row.error();
       if (!*row) continue;
-      if (Result<void> r = judge_held(h, key, **row, {stream.head()}); !r) return r;
+      if (Result<void> r = judge_held(h, key, **row, {stream.head()}, stream.c_head()); !r) return r;
     }
   }
   return {};

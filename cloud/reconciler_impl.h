@@ -61,7 +61,7 @@ struct Reconciler::Impl {
   Result<void> judge_holder(Handling& h, const es1::Hello& hello, FacilityRow& facility,
                             const SessionRow& session);
   Result<void> judge_tail(Handling& h, const es1::Hello& hello);
-  Result<void> judge_held(Handling& h, StreamKey key, const LedgerRow& row, Seq held);
+  Result<void> judge_held(Handling& h, StreamKey key, const LedgerRow& row, Seq held, ByteView c_held);
   Result<void> judge_orphans(Handling& h, const es1::Hello& hello, bool duplicate_open);
   Result<void> fill_welcome(Handling& h, const es1::Hello& hello, es1::Welcome& welcome);
   Result<void> add_entry(Handling& h, StreamKey key, const LedgerRow& row, Seq purged,

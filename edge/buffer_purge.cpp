@@ -4,6 +4,7 @@
 #include "edge/buffer.h"
 #include "schemas/chain.h"
 #include "schemas/es1.pb.h"
+#include "schemas/limits.h"
 #include "schemas/mutants.h"
 
 namespace egret::edge {
@@ -25,7 +26,9 @@ Bytes finished_entry(const EpochRow& epoch) {
     to.set_purged(s.purged.value);
     to.set_c_purged(Bytes(view(s.c_purged)));
     to.set_moved(s.moved);
-    if (s.moved) to.set_head(s.head.value);
+    if (!s.moved) continue;
+    to.set_head(s.head.value);
+    to.set_c_head(Bytes(view(s.c_head).substr(0, kDigestWireBytes)));
   }
   return entry.SerializeAsString();
 }

@@ -216,10 +216,11 @@ void Session::Impl::on_lost(const std::string& reason) {
   for (auto& [key, row] : rows) {
     if (row.flight && !row.flight->on_broker)
       unconfirmed = std::max(unconfirmed, row.flight->frame.size());
-    if (row.flight && !row.flight->on_broker && row.flight->single && !row.too_large_since &&
-        row.flight->frame.size() > memory.largest_acked_bytes) {
-      row.too_large_since = now.mono;
-    }
+  }
+  // The broker may let less through than it once did.
+  if (unconfirmed > 0 && ++lost_unacked >= kLostBeforeDoubt) memory.largest_acked_bytes = 0;
+  for (auto& [key, row] : rows) {
+    if (row.flight && !row.flight->on_broker) single_lost(key, row);
     row.flight.reset();
     row.ahead.reset();
     row.granted = false;

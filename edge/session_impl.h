@@ -80,7 +80,7 @@ struct Session::Impl {
   size_t cloud_frame_max = kFrameBytesMax;
   size_t frame_limit = kFrameBytesStart;
   MonoTime grow_again;  // a halved limit is not raised before this
-  int lost_large = 0;   // PUBACKed large frames that were never answered
+  int lost_unacked = 0;  // connections in a row that ended with a batch in the socket, and none acknowledged
 
   uint64_t hello_no = 0;
   uint64_t ticket = 0;
@@ -166,6 +166,8 @@ struct Session::Impl {
   void on_doubt(const es1::Ack& ack);
   void on_reencode(const es1::Ack& ack);
   void raise(StreamKey key, Row& row, Seq w);
+  void single_lost(StreamKey key, Row& row);
+  void park_too_large(StreamKey key, Row& row, Seq first);
   void flight_too_large(StreamKey key, Row& row);
   void resend_due();
   void grow_frame_limit(size_t acked_bytes);

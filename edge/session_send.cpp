@@ -183,9 +183,9 @@ void Session::Impl::resend_due() {
   for (auto& [key, row] : rows) {
     if (!row.flight || now.mono < row.flight->retry_at) continue;
     Flight& flight = *row.flight;
-    bool unheard = flight.on_broker.has_value();
-    if (unheard && flight.tries >= 3 && flight.frame.size() > kFrameBytesFloor &&
-        flight.frame.size() > memory.largest_acked_bytes) {
+    bool passed_before = flight.frame.size() <= memory.largest_acked_bytes;
+    int enough = passed_before ? kTriesBeforeDoubt : kTriesBeforeTooLarge;
+    if (flight.on_broker && flight.tries >= enough && flight.frame.size() > kFrameBytesFloor) {
       flight_too_large(key, row);
       continue;
     }
@@ -292,15 +292,28 @@ void Session::Impl::flight_too_large(StreamKey key, Row& row) {
     row.flight = std::move(flight);
     return;
   }
+  park_too_large(key, row, flight.first);
+}
+
+// The link broke with this frame in the socket. A broker may say in this way that it is too large.
+void Session::Impl::single_lost(StreamKey key, Row& row) {
+  const Flight& flight = *row.flight;
+  if (!flight.single || flight.purged_to || flight.frame.size() <= memory.largest_acked_bytes) return;
+  if (!row.too_large_since) row.too_large_since = now.mono;
+  if (now.mono - *row.too_large_since >= kParkRetryMs) park_too_large(key, row, flight.first);
+}
+
+void Session::Impl::park_too_large(StreamKey key, Row& row, Seq first) {
   row.too_large_since.reset();
   row.stalled = true;
-  out.push_back(Park{key, flight.first, GapReason::frame_too_large});
+  out.push_back(Park{key, first, GapReason::frame_too_large});
   notice(Notice::Kind::parked,
          std::string("a block of lane ") + name_of(key.stream) +
              " is larger than this broker lets through: it is kept here and named as a gap");
 }
 
 void Session::Impl::grow_frame_limit(size_t acked_bytes) {
+  lost_unacked = 0;
   if (acked_bytes > memory.largest_acked_bytes) {
     memory.largest_acked_bytes = acked_bytes;
     remember();

@@ -93,6 +93,11 @@ inline constexpr int64_t kIdentityBackoffMs = 300'000;
 inline constexpr int64_t kConnectTimeoutMs = 30'000;
 inline constexpr int64_t kLeaseMs = 120'000;
 inline constexpr int64_t kLeaseMaxMs = 3'600'000;  // a longer one is cut to this
+// A frame that is larger than any before and was sent this often without an answer is too large; one of a size
+// that has passed before, this often. The same of connections that ended with a batch in the socket.
+inline constexpr int kTriesBeforeTooLarge = 3;
+inline constexpr int kTriesBeforeDoubt = 8;
+inline constexpr int kLostBeforeDoubt = 3;
 inline constexpr int64_t kParkRetryMs = 3'600'000;
 inline constexpr int64_t kParkRetryCriticalMs = 60'000;
 inline constexpr int64_t kFrameGrowRetryMs =

@@ -98,6 +98,12 @@ void Checker::heard_by_site(Site& site, ByteView frame) {
     if (!welcome.ParseFromString(opened->body) || welcome.hello_nonce() != site.overheard.hello_nonce) return;
     site.overheard.in_flight.clear();
     site.overheard.credit = std::max(site.overheard.credit, welcome.credit());
+    const bool another_runs = welcome.hello_no_nonce() != welcome.hello_nonce();  // the site begins a new run, judging nothing
+    for (const es1::WelcomeEntry& e : welcome.entries()) {
+      if (another_runs) break;
+      const edge::StreamView* held = site.buffer->view().find({{e.epoch()}, StreamId(e.stream())});
+      if (held && !held->moved && e.claimed() > held->head.value) site.overheard.outclaimed.insert({e.epoch()});
+    }
     site.overheard.believed = std::move(welcome);
   } else if (opened->prefix.type == FrameType::ack) {
     es1::Ack ack;
@@ -265,6 +271,18 @@ void Checker::check_claims() {
   }
 }
 
+// I14: a number that was claimed and is not held may come back with another content: no site writes on there.
+void Checker::check_outclaimed() {
+  for (const auto& site : sites_) {
+    if (!site->runs()) continue;
+    for (const edge::EpochView& epoch : site->buffer->view().epochs) {
+      if (!epoch.final && site->overheard.outclaimed.contains(epoch.id)) {
+        journal_.fail("I14", "{} writes on in an epoch of which more was claimed than it held", site->name);
+      }
+    }
+  }
+}
+
 // I18: the digest of the store is that of what was accepted, and the store proves itself.
 void Checker::check_store() {
   std::set<Bytes> keys;
@@ -284,6 +302,7 @@ void Checker::end() {
   cloud_.check_all();
   conserve();
   check_claims();
+  check_outclaimed();
   check_store();
   auto store = cloud::open_store(cloud_disk_, *std::make_unique<SeededEntropy>(1));
   std::set<Facility> facs;

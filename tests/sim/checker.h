@@ -3,7 +3,7 @@
 //   I1  EdgeWatch: blocks are on disk as written; World: a store opens again     I9  conserve(), after every write, both sides
 //   I2, I3, I4, I10, I11  EdgeWatch                                              I5, I6, I10, I11, I12, I14  CloudWatch
 //   I7  said_by_cloud(): every ACK and WELCOME against the synced ledger         I8  asked_to_purge()
-//   I13 end(): a lost record that was claimed has an open incident               I15 sent_by_site(): lanes in flight <= credit
+//   I13 end(): a lost record that was claimed has an open incident; I14 also end()  I15 sent_by_site(): lanes in flight <= credit
 //   I16 converged() within a bound after the faults; deleted() after a backup    I18 end(): the store digest, and verify
 //   I19 wall clocks of sites jump by years; nothing above looks at them          I20 World: noise writes nothing
 // I12 holds by the key of the natural table and by verify's dispositions; I17 is measured elsewhere (tests/bench).
@@ -61,6 +61,7 @@ class Checker {
   bool lost_for_good(Id id) const;
   void check_entry(const Facility& fac, StreamKey key, Seq w, ByteView c, const char* what);
   void check_claims();
+  void check_outclaimed();
   void check_store();
 
   History& history_;

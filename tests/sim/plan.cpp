@@ -81,6 +81,20 @@ void draw_packet_limit(SeededEntropy& e, Plan& plan, Counts& n) {
   plan.span_ms = 5 * 60 * kMinuteMs;
 }
 
+// Two agents write one epoch while the cloud goes back in time, and telemetry becomes gaps: few frames start where
+// another history has just ended, and they must be told apart.
+void draw_twins(SeededEntropy& e, Plan& plan, Counts& n) {
+  if (e.below(12) != 0) return;
+  plan.one_facility = true;
+  plan.latency_ms = 20;
+  plan.telemetry_permille = 1000;
+  plan.critical_permille = 0;
+  plan.unit_max = 1;
+  plan.disk_ms = 5;
+  n = {{Deed::live_clone, 1}, {Deed::backup, 3}, {Deed::restore, 2 + e.below(3)}, {Deed::shed, 4 + e.below(6)},
+       {Deed::link_cut, 2 + e.below(4)}, {Deed::append, 20 + e.below(20)}};
+}
+
 }  // namespace
 
 Plan draw_plan(uint64_t seed) {
@@ -99,6 +113,7 @@ Plan draw_plan(uint64_t seed) {
   Counts n = draw_faults(e, plan);
   draw_packet_limit(e, plan, n);
   n[Deed::append] = 6 + e.below(20);
+  draw_twins(e, plan, n);
   std::vector<Deed> order;
   for (const auto& [deed, times] : n) order.insert(order.end(), times, deed);
   for (size_t i = order.size(); i > 1; i--) std::swap(order[i - 1], order[e.below(i)]);

@@ -354,6 +354,7 @@ TEST_CASE("a tail that was lost before a re-homing is named by the finished list
     stream->set_c_purged(Bytes(view(chain_start(kFac, w.key))));
     stream->set_moved(true);
     stream->set_head(head);
+    stream->set_c_head(Bytes(view(w.blocks[head == 6 ? 2 : 1].after).substr(0, kDigestWireBytes)));
     Bytes entry;
     finished.SerializeToString(&entry);
     es1::Hello hello = rig.hello_of({});
@@ -376,6 +377,17 @@ TEST_CASE("a tail that was lost before a re-homing is named by the finished list
     REQUIRE(rig.incidents().size() == 1);
     CHECK(rig.incidents()[0].kind == IncidentKind::tail_lost);
     CHECK(rig.incidents()[0].first == Seq{4});
+    CHECK(rig.incidents()[0].last == Seq{6});
+  }
+  SECTION("at the head that was moved another history had been claimed") {
+    Writer other(w.key);
+    other.data({record_of(11)});
+    other.data({record_of(21), record_of(31)});
+    other.data({record_of(41), record_of(51), record_of(61)});
+    rig.hello({CloudRig::listing(other)});
+    list_with(rig, w, 6);
+    REQUIRE(rig.incidents().size() == 1);
+    CHECK(rig.incidents()[0].kind == IncidentKind::fork);
     CHECK(rig.incidents()[0].last == Seq{6});
   }
 }

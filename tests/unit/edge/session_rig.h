@@ -125,6 +125,7 @@ struct Rig {
   SeededEntropy entropy{1};
   BenchStore store;
   Now now{{1'000'000}, {1'700'000'000'000'000}};
+  Memory memory;
   int runs = 0;
   std::unique_ptr<Session> session;
   Actions last;
@@ -138,7 +139,7 @@ struct Rig {
     session = std::make_unique<Session>(
         config, store,
         [this] { return std::make_unique<ClearChannel>(static_cast<uint8_t>(++runs)); }, entropy,
-        Memory{}, store.view, now);
+        memory, store.view, now);
   }
   Actions& step(const Event& event) {
     last = session->step(event, now);

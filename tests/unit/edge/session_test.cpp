@@ -433,6 +433,45 @@ TEST_CASE("an oversized frame that was lost with the link halves the limit", "[e
   CHECK(rig.all<Remember>()[0].memory.frame_limit_bytes < kFrameBytesStart);
 }
 
+TEST_CASE("a size that passed long ago counts no more when three connections in a row break on it",
+          "[es1 section 6]") {
+  Rig rig;
+  rig.memory.largest_acked_bytes = kFrameBytesMax;
+  std::vector<Bytes> records;
+  for (int i = 0; i < 40; i++) {
+    Bytes r(1000, 'x');
+    for (char& c : r) c = static_cast<char>(rig.entropy.next() >> 32);
+    records.push_back(r);
+  }
+  rig.store.add(key_of(5), records);
+  rig.start();
+  for (int lost = 1; lost <= 3; lost++) {
+    rig.to_active();
+    REQUIRE(rig.published.back().frame.size() > kFrameBytesFloor);
+    rig.step(Disconnected{"gone"});
+    CHECK(rig.all<Remember>().size() == (lost < 3 ? 0 : 1));
+  }
+  CHECK(rig.all<Remember>().back().memory.frame_limit_bytes < kFrameBytesStart);
+}
+
+TEST_CASE("a block that breaks the link for an hour is parked, and the lane goes on", "[es1 section 6]") {
+  Rig rig;
+  Bytes large(20'000, 'x');
+  for (char& c : large) c = static_cast<char>(rig.entropy.next() >> 32);
+  rig.store.add(key_of(5), {large});
+  rig.start();
+  const MonoTime begun = rig.now.mono;
+  std::vector<Park> parks;
+  while (parks.empty() && rig.now.mono - begun < 3 * kParkRetryMs) {
+    rig.to_active();
+    rig.step(Disconnected{"gone"});
+    parks = rig.all<Park>();
+  }
+  REQUIRE(parks.size() == 1);
+  CHECK(parks[0].reason == GapReason::frame_too_large);
+  CHECK(rig.now.mono - begun >= kParkRetryMs);
+}
+
 TEST_CASE("after a lost link the first retry is spread over the herd window", "[es1 section 9]") {
   Rig rig;
   rig.start();
