@@ -150,6 +150,11 @@ rocksdb::ColumnFamilyOptions family_options(const KvOptions& o,
   rocksdb::ColumnFamilyOptions cf;
   cf.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   cf.write_buffer_size = o.memtable_bytes;
+  // In memory too: a key that is not there must not cost a walk through each memtable.
+  if (bloom) {
+    cf.memtable_prefix_bloom_size_ratio = 0.02;
+    cf.memtable_whole_key_filtering = true;
+  }
   // The default is an eighth of the memtable, taken whole by a space that holds a single key.
   cf.arena_block_size = 64 << 10;
   cf.target_file_size_base = kTableBytes;
