@@ -11,6 +11,7 @@
 #include "schemas/chain.h"
 #include "schemas/limits.h"
 #include "schemas/record.pb.h"
+#include "schemas/record_plain.h"
 #include "schemas/record_rules.h"
 #include "schemas/record_telemetry.h"
 #include "schemas/record_text.h"
@@ -323,6 +324,13 @@ Result<Bytes> encode_arrival(const v1::Arrival& arrival) {
 }
 
 Result<CheckedBody> check_body(ByteView bytes, const Facility& expected) {
+  if (const auto plain = plain_body(bytes, expected)) {
+    return CheckedBody{{plain->kind, sha256(bytes)}, plain->lane, kRecordSchema, false};
+  }
+  return check_body_by_message(bytes, expected);
+}
+
+Result<CheckedBody> check_body_by_message(ByteView bytes, const Facility& expected) {
   Fault fault;
   if (!check_size(bytes, fault)) return fault.error();
   std::array<char, 8 * kKiB> first_block;
@@ -346,6 +354,11 @@ Result<CheckedBody> check_body(ByteView bytes, const Facility& expected) {
 }
 
 Result<void> check_arrival(ByteView bytes) {
+  if (plain_arrival(bytes)) return {};
+  return check_arrival_by_message(bytes);
+}
+
+Result<void> check_arrival_by_message(ByteView bytes) {
   if (bytes.size() > kArrivalBytesMax) {
     return Error{Errc::too_large,
                  fmt::format("arrival: {} bytes, at most {}", bytes.size(), kArrivalBytesMax)};

@@ -149,6 +149,8 @@ class Tables {
     for (const auto* field : fields) {
       rules.by_index[static_cast<size_t>(field->index())] = rules.fields.size();
       rules.fields.push_back(field_rules(field, rules.fields.size()));
+      const auto& rule = rules.fields.back().rule;
+      if (rule.required() && !rule.column()) rules.required.push_back(rules.fields.size() - 1);
     }
     add_relations(rules);
     return &rules;
@@ -506,8 +508,9 @@ bool check_message(const Message& message, const MessageRules& rules, Fault& fau
   for (size_t i = 0; i < present.size(); ++i) {
     if (!check_field(message, present[i], fault)) return false;
   }
-  for (const auto& f : rules.fields) {
-    if (!f.rule.required() || f.rule.column() || present.has(f)) continue;
+  for (const size_t place : rules.required) {
+    const auto& f = rules.fields[place];
+    if (present.has(f)) continue;
     fail(fault, f.allowed.empty() ? "missing" : "missing, allowed " + f.allowed);
     fault.within(f.name);
     return false;

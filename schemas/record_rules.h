@@ -52,6 +52,7 @@ struct MessageRules {
   bool as_time = false;
   std::vector<FieldRules> fields;  // in order of their numbers
   std::vector<size_t> by_index;    // FieldDescriptor::index() -> place in `fields`
+  std::vector<size_t> required;    // places in `fields` of those that must be there; no columns
   struct ExactlyOne {
     std::vector<const FieldRules*> fields;
     std::string names;  // "value or absent_reason"
