@@ -6,9 +6,22 @@
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <vector>
+
+#include "schemas/chain.h"
+#include "schemas/limits.h"
+#include "schemas/record.h"
+#include "schemas/record.pb.h"
 
 namespace egret::bench {
 namespace {
+
+constexpr int64_t kFirstUs = 1'740'000'000'000'000;  // February 2025
+
+[[noreturn]] void fail(const std::string& why) {
+  std::fprintf(stderr, "bench: %s\n", why.c_str());
+  std::exit(66);
+}
 
 std::string unzstd(const std::string& packed) {
   std::string out;
@@ -24,30 +37,83 @@ std::string unzstd(const std::string& packed) {
   return out;
 }
 
-}  // namespace
-
-std::vector<std::string> observations(size_t count, size_t bytes) {
-  std::string path = std::string(EGRET_SOURCE_DIR) + "/tests/data/fhir/synthea/Observation.ndjson.zst";
+// The samples as plain text: what a text field may not hold is left out.
+std::string observations() {
+  const std::string path =
+      std::string(EGRET_SOURCE_DIR) + "/tests/data/fhir/synthea/Observation.ndjson.zst";
   std::ifstream file(path, std::ios::binary);
   std::stringstream packed;
   packed << file.rdbuf();
-  std::string text = unzstd(packed.str());
-  if (text.size() < 2 * bytes) {
-    std::fprintf(stderr, "bench: no observations in %s\n", path.c_str());
-    std::exit(66);
+  std::string text;
+  for (char c : unzstd(packed.str())) {
+    if (c >= ' ' && c <= '~') text.push_back(c);
   }
-  std::vector<std::string> out;
-  out.reserve(count);
-  size_t at = 0;
-  for (size_t i = 0; i < count; i++) {
-    if (at + bytes > text.size()) at = i % 97;
-    std::string record = text.substr(at, bytes);
-    at += bytes;
-    std::string number = std::to_string(1'000'000'000 + i);
-    record.replace(bytes / 2, number.size(), number);
-    out.push_back(std::move(record));
+  if (text.size() < 100 * kKiB) fail("no observations in " + path);
+  return text;
+}
+
+void coding(v1::Coding* to, const char* system, const char* code) {
+  to->set_system(system);
+  to->set_code(code);
+}
+
+void describe(v1::AiResult& result, uint64_t n, const std::string& text) {
+  const Hash chance = sha256("result " + std::to_string(n));
+  const std::string number = std::to_string(1'000'000'000 + n);
+  result.set_version(1);
+  result.set_status(v1::AiResult::STATUS_PRELIMINARY);
+  result.set_run_id(view(chance).data(), sizeof(Uuid));
+  coding(result.mutable_scenario(), "urn:sample:scenario", "screening");
+  coding(result.add_code(), "http://loinc.org", "59776-5");
+  result.mutable_value()->set_text(text);
+  result.set_critical(false);
+  result.set_gradable(true);
+  result.set_model_ref(Bytes(view(sha256("model"))));
+  v1::Identifier* subject = result.mutable_phi()->mutable_subject();
+  subject->set_system("urn:sample:patient");
+  subject->set_value(std::to_string(70'000'000 + n / 20));
+  result.mutable_phi()->set_source_result_id(number);
+  result.mutable_t_effective()->set_us(kFirstUs + static_cast<int64_t>(n) * 900'000);
+  result.mutable_t_issued()->set_us(kFirstUs + static_cast<int64_t>(n) * 900'000 + 1'234'567);
+  result.set_source_system("sample-ai");
+}
+
+Bytes arrival(uint64_t n) {
+  v1::Arrival out;
+  out.set_wall_us(kFirstUs + static_cast<int64_t>(n) * 900'000 + 1'500'000);
+  out.set_mono_ns(9'000'000'000'000 + n * 900'000'000);
+  out.set_boot_id(view(sha256("boot")).data(), sizeof(Uuid));
+  out.set_clock_state(v1::Arrival::CLOCK_STATE_SYNCED);
+  out.set_door(v1::Arrival::DOOR_HTTP);
+  out.set_edge_id("edge-node-01");
+  out.set_agent_version(EGRET_VERSION);
+  return encode_arrival(out).value();
+}
+
+}  // namespace
+
+Corpus::Corpus(Facility fac, size_t record_bytes)
+    : fac_(std::move(fac)), record_bytes_(record_bytes - kLengthPrefixBytes), text_(observations()) {}
+
+Bytes Corpus::make(uint64_t n, size_t text_bytes) const {
+  v1::Body body;
+  body.set_sens(4);
+  body.add_purpose(v1::PURPOSE_CARE);
+  const size_t at = n * 397 % (text_.size() - 1024);
+  describe(*body.mutable_ai_result(), n, "x" + text_.substr(at, text_bytes - 2) + "x");
+  Result<NewBody> made = make_body(body, fac_);
+  if (!made) fail("a record of the corpus breaks a rule: " + made.error().text);
+  return join_record(made->bytes, arrival(n)).value();
+}
+
+Bytes Corpus::record(uint64_t n) {
+  for (int tries = 0; tries < 4; ++tries) {
+    Bytes out = make(n, text_bytes_);
+    if (out.size() == record_bytes_) return out;
+    text_bytes_ += record_bytes_ - out.size();
+    if (text_bytes_ < 16 || text_bytes_ > 1000) break;
   }
-  return out;
+  fail("records of " + std::to_string(record_bytes_) + " bytes cannot be made");
 }
 
 }  // namespace egret::bench

@@ -1,16 +1,29 @@
-// Corpus: benchmark records of a given size made of real Synthea observations.
-// Promises: each record differs from every other (a number stands in it), so nothing is deduplicated away; the same
-// seed file gives the same records.
+// Corpus: benchmark records of one size: AI results that carry the text of real Synthea observations.
+// Promises: each is valid at the door and in the region, and differs from every other; the same
+// number gives the same record.
 // Leaves to others: what is done with them.
 #pragma once
 
 #include <string>
-#include <vector>
+
+#include "schemas/types.h"
 
 namespace egret::bench {
 
-// `count` texts of exactly `bytes` bytes each, cut from or filled up with neighbouring observations.
-// Ends the program with a message when the sample file is missing.
-std::vector<std::string> observations(size_t count, size_t bytes);
+class Corpus {
+ public:
+  // `record_bytes`: body, arrival and both length prefixes together. Ends the program with a message
+  // when the samples are missing or the size cannot be met.
+  Corpus(Facility fac, size_t record_bytes);
+  // As a block holds it, without the prefix that blocks add.
+  Bytes record(uint64_t n);
+
+ private:
+  Bytes make(uint64_t n, size_t text_bytes) const;
+  const Facility fac_;
+  const size_t record_bytes_;
+  std::string text_;        // all observations, as one line
+  size_t text_bytes_ = 200;  // that last gave the right size
+};
 
 }  // namespace egret::bench

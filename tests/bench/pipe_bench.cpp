@@ -14,8 +14,6 @@
 #include <thread>
 #include <vector>
 
-#include "tests/bench/corpus.h"
-
 namespace {
 
 constexpr size_t kChunk = 1 << 20;
@@ -82,23 +80,8 @@ void append_from(int socket, const std::string& path) {
   ::close(out);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  if (argc < 2) {
-    std::fprintf(stderr, "usage: pipe_bench DIR [RECORDS=1000000] [BYTES=600] [LEVEL=3]\n");
-    return 2;
-  }
-  std::string dir = argv[1];
-  size_t count = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 1'000'000;
-  size_t bytes = argc > 3 ? std::strtoul(argv[3], nullptr, 10) : 600;
-  int level = argc > 4 ? std::atoi(argv[4]) : 3;
-  std::string source = dir + "/pipe.in";
-  std::FILE* file = std::fopen(source.c_str(), "wb");
-  must(file != nullptr, source.c_str());
-  for (const std::string& record : egret::bench::observations(count, bytes)) std::fwrite(record.data(), 1, bytes, file);
-  std::fclose(file);
-
+// Seconds from the first byte read to the last one synced.
+double run(const std::string& source, int level) {
   int listener = ::socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -112,7 +95,7 @@ int main(int argc, char** argv) {
   std::thread receiver([&] {
     int socket = ::accept(listener, nullptr, nullptr);
     must(socket >= 0, "accept");
-    append_from(socket, dir + "/pipe.out");
+    append_from(socket, source + ".out");
     ::close(socket);
   });
   int socket = ::socket(AF_INET, SOCK_STREAM, 0);
@@ -121,9 +104,19 @@ int main(int argc, char** argv) {
   ::shutdown(socket, SHUT_WR);
   receiver.join();
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
-  std::printf("{\"what\":\"pipe\",\"records\":%zu,\"bytes\":%zu,\"level\":%d,\"seconds\":%.3f}\n", count, bytes, level, seconds);
   ::close(socket);
   ::close(listener);
-  std::remove(source.c_str());
-  std::remove((dir + "/pipe.out").c_str());
+  std::remove((source + ".out").c_str());
+  return seconds;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    std::fprintf(stderr, "usage: pipe_bench FILE [LEVEL=3]\n");
+    return 2;
+  }
+  int level = argc > 2 ? std::atoi(argv[2]) : 3;
+  std::printf("{\"level\":%d,\"seconds\":%.3f}\n", level, run(argv[1], level));
 }
