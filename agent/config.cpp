@@ -311,7 +311,6 @@ class Parser {
                 "is used only with broker.uri = \"mqtts://…\"");
       }
     }
-    constexpr size_t kUnixPathMax = 107;  // sockaddr_un
     if (c.doors.unix_socket.native().size() > kUnixPathMax) {
       mistake(line("doors.unix_socket"), "doors.unix_socket", c.doors.unix_socket.string(),
               fmt::format("a path of at most {} characters is allowed", kUnixPathMax));

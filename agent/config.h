@@ -63,6 +63,8 @@ CheckedConfig parse_config(std::string_view toml, const std::filesystem::path& f
 // A file that cannot be read is one mistake.
 CheckedConfig read_config(const std::filesystem::path& file);
 
+inline constexpr size_t kUnixPathMax = 107;  // characters; sockaddr_un
+
 // A host:port that may be listened on: the loopback network only.
 struct Loopback {
   std::string host;

@@ -120,7 +120,6 @@ class Daemon {
   uint64_t refused_ = 0;  // to be counted by the writer
   uint64_t reopens_ = 0;
   MonoTime reopen_at_, stop_at_;
-  MonoTime drained_at_;
   std::string lost_tail_;
   std::deque<NoticeLine> notices_;
   bool stopping_ = false;

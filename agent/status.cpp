@@ -61,6 +61,8 @@ std::string count_text(uint64_t n) {
   return out;
 }
 
+std::string records_text(uint64_t n) { return count_text(n) + (n == 1 ? " record" : " records"); }
+
 }  // namespace
 
 std::string duration_text(int64_t s) {
@@ -136,11 +138,11 @@ Result<std::string> status_text(ByteView json) {
     for (auto [name, lane] : simdjson::dom::object(s["lanes"])) {
       uint64_t n = u(lane["records"]);
       out += n == 0 ? fmt::format("    {:10} nothing\n", name)
-                    : fmt::format("    {:10} {} records, {}, oldest {}\n", name, count_text(n), bytes_text(u(lane["bytes"])), duration_text(int64_t(lane["oldest_s"])));
+                    : fmt::format("    {:10} {}, {}, oldest {}\n", name, records_text(n), bytes_text(u(lane["bytes"])), duration_text(int64_t(lane["oldest_s"])));
     }
     int64_t eta = 0;
     if (s["drain_eta_s"].get(eta) == simdjson::SUCCESS) out += fmt::format("  all sent in about {}\n", duration_text(eta));
-    out += fmt::format("  accepted {} records; shed {}; refused {}; kept by the region with a reason {}\n", count_text(u(s["accepted"])),
+    out += fmt::format("  accepted {}; shed {}; refused {}; kept by the region with a reason {}\n", records_text(u(s["accepted"])),
                        count_text(u(s["shed"])), count_text(u(s["refused"])), count_text(u(s["quarantined"])));
     double days = 0;
     bool growing = s["disk"]["days_left"].get(days) == simdjson::SUCCESS;

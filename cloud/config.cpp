@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <toml++/toml.h>
 
+#include <algorithm>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -105,6 +106,19 @@ std::string shown(const toml::node& node) {
   return out.str().substr(0, 80);
 }
 
+// What may stand where a setting is that nobody knows: the others of its table.
+std::string known_beside(const std::string& key) {
+  const size_t dot = key.find('.');
+  const std::string table = dot == key.npos ? "" : key.substr(0, dot + 1);
+  std::string here, top;
+  for (const Setting& s : settings()) {
+    const std::string name = s.key;
+    if (!table.empty() && name.starts_with(table)) here += (here.empty() ? "" : ", ") + name;
+    if (name.find('.') == name.npos) top += (top.empty() ? "" : ", ") + name;
+  }
+  return "no such setting; allowed here: " + (here.empty() ? top : here);
+}
+
 }  // namespace
 
 std::string text_of(const ConfigMistake& m) {
@@ -151,8 +165,9 @@ CheckedCloudConfig parse_cloud_config(std::string_view text, const std::filesyst
     if (at != values.end()) values.erase(at);
   }
   for (const auto& [key, node] : values) {
-    out.mistakes.push_back({file.string(), node->source().begin.line, key, shown(*node), "no such setting: see the commented example of egret-cloud init"});
+    out.mistakes.push_back({file.string(), node->source().begin.line, key, shown(*node), known_beside(key)});
   }
+  std::ranges::stable_sort(out.mistakes, {}, &ConfigMistake::line);
   return out;
 }
 

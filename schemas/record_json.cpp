@@ -65,9 +65,9 @@ Result<void> read_lines(ByteView text, const Facility& fac, const Each& each) {
   return {};
 }
 
-// One record over many lines, or a record a line? A line that is JSON by itself, or a second line
-// that begins as a record does, says lines; so a broken first line does not hide the others.
-JsonForm form_of(ByteView text) {
+}  // namespace
+
+JsonForm json_form_of(ByteView text) {
   const ByteView whole = trim_blanks(text);
   if (whole.empty() || whole.front() == '[') return JsonForm::document;
   const size_t end = whole.find('\n');
@@ -75,8 +75,6 @@ JsonForm form_of(ByteView text) {
   if (whole.find("\n{", end) != ByteView::npos) return JsonForm::lines;
   return find_malformed(whole.substr(0, end)) ? JsonForm::document : JsonForm::lines;
 }
-
-}  // namespace
 
 Result<NewBody> body_from_json(ByteView json, const Facility& fac) {
   v1::Body body;
@@ -91,7 +89,7 @@ Result<void> records_from_json(ByteView text, JsonForm form, const Facility& fac
                  fmt::format("request: {} bytes, at most {}", with_commas(text.size()),
                              with_commas(kRequestBytesMax))};
   }
-  if (form == JsonForm::automatic) form = form_of(text);
+  if (form == JsonForm::automatic) form = json_form_of(text);
   return form == JsonForm::lines ? read_lines(text, fac, each) : read_document(text, fac, each);
 }
 

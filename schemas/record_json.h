@@ -24,6 +24,9 @@ enum class JsonForm : uint8_t {
   automatic,  // told from the text: starts with [, or a record a line, or one record over many
               // lines
 };
+// What `automatic` is told to be. A line that is JSON by itself, or a second line that begins as a
+// record does, says lines; so a broken first line does not hide the others.
+JsonForm json_form_of(ByteView text);
 // What became of one record of a request.
 struct JsonOutcome {
   size_t number = 0;       // line (from 1, lines) or record (from 1, document)

@@ -10,6 +10,7 @@
 #include "agent/host.h"
 #include "agent/keys.h"
 #include "schemas/entropy.h"
+#include "schemas/record_json_syntax.h"
 
 namespace egret::agent::cli {
 namespace {
@@ -54,8 +55,12 @@ int init(const Options& o) {
     std::fprintf(stderr, "%s: is there already and names facility %s\n", o.config.c_str(), config.facility.c_str());
     return kFoundProblem;
   }
-  std::filesystem::create_directories(config.state_dir, failed);
-  ::chmod(config.state_dir.c_str(), 0700);
+  // A folder that is there already keeps its mode: it may be more than this program's.
+  if (std::filesystem::create_directories(config.state_dir, failed)) ::chmod(config.state_dir.c_str(), 0700);
+  if (failed) {
+    std::fprintf(stderr, "%s: cannot be made: %s\n", config.state_dir.c_str(), failed.message().c_str());
+    return kIo;
+  }
   if (fresh) {
     if (file.has_parent_path()) std::filesystem::create_directories(file.parent_path(), failed);
     std::ofstream out(file);
@@ -82,8 +87,12 @@ int init(const Options& o) {
   std::string site_public = hex(view(key->public_key().point));
   std::string command = fmt::format("egret-cloud facility add {} --key {}", o.facility, site_public);
   if (o.json) {
-    std::printf("{\"facility\":\"%s\",\"config\":\"%s\",\"state_dir\":\"%s\",\"site_public_key\":\"%s\",\"cloud_command\":\"%s\"}\n",
-                o.facility.c_str(), o.config.c_str(), config.state_dir.c_str(), site_public.c_str(), command.c_str());
+    std::string out;
+    for (const auto& [name, value] : {std::pair{"facility", o.facility}, {"config", o.config}, {"state_dir", config.state_dir.string()}, {"site_public_key", site_public}, {"cloud_command", command}}) {
+      out += fmt::format("{}\"{}\":", out.empty() ? "{" : ",", name);
+      append_json_string(out, value);
+    }
+    std::printf("%s}\n", out.c_str());
     return kOk;
   }
   std::printf("configuration: %s\nstate: %s\nNow register this site in the cloud, and start the agent:\n", o.config.c_str(), config.state_dir.c_str());

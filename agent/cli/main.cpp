@@ -4,6 +4,16 @@
 #include "agent/cli/cli.h"
 
 namespace egret::agent::cli {
+namespace {
+
+bool is_command(const CLI::App& app, const std::string& word) {
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (sub->get_name() == word) return true;
+  }
+  return false;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   auto log = spdlog::stderr_logger_mt("egret");
@@ -25,6 +35,10 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
+    if (argc > 1 && argv[1][0] != '-' && !is_command(app, argv[1])) {
+      std::fprintf(stderr, "%s: no such command; egret-agent --help lists them\n", argv[1]);
+      return kUsage;
+    }
     return app.exit(e) == 0 ? kOk : kUsage;
   }
   try {

@@ -2,8 +2,13 @@
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
+#include <boost/url/encode.hpp>
+#include <boost/url/rfc/unreserved_chars.hpp>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -13,6 +18,7 @@
 #include "agent/cli/cli.h"
 #include "agent/status.h"
 #include "schemas/limits.h"
+#include "schemas/record_json.h"
 
 namespace egret::agent::cli {
 namespace {
@@ -20,6 +26,7 @@ namespace {
 constexpr size_t kChunkLines = 2'000;
 constexpr size_t kChunkBytes = 4 * kMiB;
 constexpr int kTriesMax = 8;
+constexpr std::chrono::seconds kPutTime{60};
 
 struct Options {
   Where where;
@@ -46,8 +53,8 @@ class Bar {
 Result<Answer> patient_ask(const Where& where, const Ask& ask) {
   for (int tries = 1;; tries++) {
     Result<Answer> answer = ask_agent(where, ask);
-    bool later = answer && (answer->status == 429 || answer->status == 503);
-    if (!later || tries == kTriesMax) return answer;
+    bool soon = answer && (answer->status == 429 || answer->status == 503);
+    if (!soon || tries == kTriesMax) return answer;
     std::this_thread::sleep_for(std::chrono::seconds(tries));
   }
 }
@@ -56,18 +63,20 @@ struct Totals {
   uint64_t accepted = 0, rejected = 0;
 };
 
+int complain(const Error& error) {
+  std::fprintf(stderr, "%s\n", error.text.c_str());
+  return error.code == Errc::config ? kBadConfig : kUnavailable;
+}
+
 // Adds up one answer; says what was refused. `first_line`: where this chunk begins in the file.
 int take_answer(const Result<Answer>& answer, size_t first_line, bool json, Totals& totals) {
-  if (!answer) {
-    std::fprintf(stderr, "%s\n", answer.error().text.c_str());
-    return answer.error().code == Errc::config ? kBadConfig : kUnavailable;
-  }
+  if (!answer) return complain(answer.error());
   simdjson::dom::parser parser;
   simdjson::dom::element root, results;
   if (parser.parse(simdjson::padded_string(answer->body)).get(root) != simdjson::SUCCESS) return kIo;
   if (root["results"].get(results) != simdjson::SUCCESS) {
-    std::fprintf(stderr, "%s", answer->body.c_str());
-    return answer->status == 503 || answer->status == 429 || answer->status == 507 ? kTryLater : kFoundProblem;
+    std::fprintf(stderr, "%s\n", error_text_of(*answer).c_str());
+    return try_later(*answer) ? kTryLater : kFoundProblem;
   }
   totals.accepted += uint64_t(root["accepted"]);
   totals.rejected += uint64_t(root["rejected"]);
@@ -78,10 +87,18 @@ int take_answer(const Result<Answer>& answer, size_t first_line, bool json, Tota
     bool rejected = result["error"]["message"].get(message) == simdjson::SUCCESS;
     if (json) std::printf("{\"file_line\":%llu,\"result\":%s}\n", known ? static_cast<unsigned long long>(first_line + line - 1) : 0ULL, simdjson::to_string(result).c_str());
     if (rejected && !json) {
-      std::fprintf(stderr, "%s%.*s\n", known && first_line > 1 ? fmt::format("from line {}: ", first_line).c_str() : "", static_cast<int>(message.size()), message.data());
+      // The agent counts the lines of its request, the person those of the file.
+      size_t end = message.find(": ");
+      std::string text = known && end != message.npos ? fmt::format("line {}{}", first_line + line - 1, message.substr(end)) : std::string(message);
+      std::fprintf(stderr, "%s\n", text.c_str());
     }
   }
-  return kOk;
+  return try_later(*answer) ? kTryLater : kOk;
+}
+
+int say(const Totals& totals, int code) {
+  std::fprintf(stderr, "%llu accepted, %llu refused\n", static_cast<unsigned long long>(totals.accepted), static_cast<unsigned long long>(totals.rejected));
+  return code != kOk ? code : totals.rejected == 0 ? kOk : kFoundProblem;
 }
 
 int put_lines(const Options& o, const std::string& text) {
@@ -95,52 +112,65 @@ int put_lines(const Options& o, const std::string& text) {
       end = newline == std::string::npos ? text.size() : newline + 1;
       lines++;
     }
-    Ask ask{.method = "POST", .path = "/v1/records", .content_type = "application/x-ndjson", .body = text.substr(at, end - at), .idempotency_key = o.key, .prefer = o.json ? "" : "return=minimal"};
+    Ask ask{.method = "POST", .path = "/v1/records", .content_type = "application/x-ndjson", .body = text.substr(at, end - at), .idempotency_key = o.key, .prefer = o.json ? "" : "return=minimal", .time = kPutTime};
     bool blank = ask.body.find_first_not_of(" \t\r\n") == std::string::npos;
     if (!blank) {
-      if (int code = take_answer(patient_ask(o.where, ask), line, o.json, totals); code != kOk) return code;
+      if (int code = take_answer(patient_ask(o.where, ask), line, o.json, totals); code != kOk) return say(totals, code);
     }
     at = end;
     line += lines;
     bar.show(at, text.size());
   }
-  std::fprintf(stderr, "%llu accepted, %llu refused\n", static_cast<unsigned long long>(totals.accepted), static_cast<unsigned long long>(totals.rejected));
-  return totals.rejected == 0 ? kOk : kFoundProblem;
+  return say(totals, kOk);
+}
+
+int put_whole(const Options& o, const std::string& text) {
+  Totals totals;
+  Ask ask{.method = "POST", .path = "/v1/records", .content_type = "application/json", .body = text, .idempotency_key = o.key, .time = kPutTime};
+  int code = take_answer(patient_ask(o.where, ask), 1, o.json, totals);
+  return say(totals, code);
+}
+
+// A document, or telemetry: one request, one answer.
+int put_as(const Options& o, const std::string& text) {
+  Ask ask{.method = "POST", .path = "/v1/telemetry", .content_type = "application/json", .body = text, .idempotency_key = o.key, .time = kPutTime};
+  if (o.document) {
+    ask.path = "/v1/documents";
+    ask.content_type = o.media_type;
+    if (!o.name.empty()) ask.path += "?name=" + boost::urls::encode(o.name, boost::urls::unreserved_chars);
+  }
+  Result<Answer> answer = patient_ask(o.where, ask);
+  if (!answer) return complain(answer.error());
+  if (answer->status == 201) {
+    std::printf("%s", answer->body.c_str());
+    return kOk;
+  }
+  std::fprintf(stderr, "%s\n", error_text_of(*answer).c_str());
+  return try_later(*answer) ? kTryLater : kFoundProblem;
+}
+
+// nullopt after a complaint.
+std::optional<std::string> read_all(const std::string& file) {
+  std::string text;
+  if (file == "-") {
+    text.assign(std::istreambuf_iterator<char>(std::cin), {});
+    return text;
+  }
+  std::error_code failed;
+  std::ifstream in(file, std::ios::binary);
+  if (!in || std::filesystem::is_directory(file, failed)) {
+    std::fprintf(stderr, "%s: cannot be read: %s\n", file.c_str(), in ? "is a folder" : std::strerror(errno));
+    return std::nullopt;
+  }
+  text.assign(std::istreambuf_iterator<char>(in), {});
+  return text;
 }
 
 int put(const Options& o) {
-  std::string text;
-  if (o.file == "-") {
-    text.assign(std::istreambuf_iterator<char>(std::cin), {});
-  } else {
-    std::ifstream in(o.file, std::ios::binary);
-    text.assign(std::istreambuf_iterator<char>(in), {});
-    if (!in.good() && !in.eof()) {
-      std::fprintf(stderr, "%s: cannot be read\n", o.file.c_str());
-      return kIo;
-    }
-  }
-  if (o.document || o.telemetry) {
-    Ask ask{.method = "POST", .path = o.document ? "/v1/documents" : "/v1/telemetry", .content_type = o.document ? o.media_type : "application/json", .body = text, .idempotency_key = o.key, .prefer = ""};
-    if (o.document && !o.name.empty()) ask.path += "?name=" + o.name;
-    Result<Answer> answer = patient_ask(o.where, ask);
-    if (!answer) {
-      std::fprintf(stderr, "%s\n", answer.error().text.c_str());
-      return kUnavailable;
-    }
-    std::printf("%s", answer->body.c_str());
-    return answer->status == 201 ? kOk : answer->status == 503 || answer->status == 429 || answer->status == 507 ? kTryLater : kFoundProblem;
-  }
-  size_t begin = text.find_first_not_of(" \t\r\n");
-  bool one = begin != std::string::npos && (text[begin] == '[' || text.find('\n', begin) == std::string::npos);
-  // One object over many lines: its first line is no object by itself.
-  bool pretty = !one && begin != std::string::npos && text[text.find_last_not_of(" \t\r", text.find('\n', begin) - 1)] != '}';
-  if (!one && !pretty) return put_lines(o, text);
-  Totals totals;
-  Ask ask{.method = "POST", .path = "/v1/records", .content_type = "application/json", .body = text, .idempotency_key = o.key, .prefer = ""};
-  if (int code = take_answer(patient_ask(o.where, ask), 1, o.json, totals); code != kOk) return code;
-  std::fprintf(stderr, "%llu accepted, %llu refused\n", static_cast<unsigned long long>(totals.accepted), static_cast<unsigned long long>(totals.rejected));
-  return totals.rejected == 0 ? kOk : kFoundProblem;
+  std::optional<std::string> text = read_all(o.file);
+  if (!text) return kIo;
+  if (o.document || o.telemetry) return put_as(o, *text);
+  return json_form_of(*text) == JsonForm::lines ? put_lines(o, *text) : put_whole(o, *text);
 }
 
 }  // namespace

@@ -12,11 +12,14 @@ namespace egret::agent::cli {
 namespace {
 
 int show_once(const Where& where, bool json) {
-  Result<Answer> answer = ask_agent(where, {.path = "/v1/status"});
-  if (!answer) {
-    if (json) std::printf("{\"running\":false}\n");
-    std::fprintf(stderr, "%s\n", answer.error().text.c_str());
-    return answer.error().code == Errc::config ? kBadConfig : kFoundProblem;
+  Ask ask;
+  ask.path = "/v1/status";
+  Result<Answer> answer = ask_agent(where, ask);
+  bool wrong = answer && answer->status != 200;
+  if (!answer || wrong) {
+    if (json) std::printf("{\"running\":%s}\n", wrong ? "true" : "false");
+    std::fprintf(stderr, "%s\n", wrong ? error_text_of(*answer).c_str() : answer.error().text.c_str());
+    return !answer && answer.error().code == Errc::config ? kBadConfig : kFoundProblem;
   }
   if (json) {
     std::printf("%s", answer->body.c_str());
@@ -51,20 +54,27 @@ void add_status(CLI::App& app, Chosen& chosen) {
 }
 
 void add_queue(CLI::App& app, Chosen& chosen) {
-  auto* sub = app.add_subcommand("queue", "What is done by hand with the buffer.")->require_subcommand(1);
+  auto* sub = app.add_subcommand("queue", "What is done by hand with the buffer.\nExample: egret-agent queue unpark")->require_subcommand(1);
   auto* unpark = sub->add_subcommand("unpark", "Sends parked blocks again now.\nExample: egret-agent queue unpark");
   auto where = std::make_shared<Where>();
   unpark->add_option("--socket", where->socket, "the agent's unix socket");
   unpark->add_option("--config", where->config, "configuration that names the socket")->capture_default_str();
   unpark->callback([&chosen, where] {
     chosen = [where] {
-      Result<Answer> answer = ask_agent(*where, {.method = "POST", .path = "/v1/queue/unpark"});
+      Ask ask;
+      ask.method = "POST";
+      ask.path = "/v1/queue/unpark";
+      Result<Answer> answer = ask_agent(*where, ask);
       if (!answer) {
         std::fprintf(stderr, "%s\n", answer.error().text.c_str());
-        return kUnavailable;
+        return answer.error().code == Errc::config ? kBadConfig : kUnavailable;
       }
-      std::printf("%s", answer->body.c_str());
-      return answer->status == 200 ? kOk : kFoundProblem;
+      if (answer->status == 200) {
+        std::printf("%s", answer->body.c_str());
+        return kOk;
+      }
+      std::fprintf(stderr, "%s\n", error_text_of(*answer).c_str());
+      return try_later(*answer) ? kTryLater : kFoundProblem;
     };
   });
 }
