@@ -81,18 +81,38 @@ void draw_packet_limit(SeededEntropy& e, Plan& plan, Counts& n) {
   plan.span_ms = 5 * 60 * kMinuteMs;
 }
 
-// Two agents write one epoch while the cloud goes back in time, and telemetry becomes gaps: few frames start where
-// another history has just ended, and they must be told apart.
-void draw_twins(SeededEntropy& e, Plan& plan, Counts& n) {
-  if (e.below(12) != 0) return;
-  plan.one_facility = true;
-  plan.latency_ms = 20;
+// Site and region go back to the same night, other records take the numbers, and the broker repeats frames of the day
+// that was lost: some start exactly where the new history ends. Drawn by chance alone it would take too many seeds.
+void draw_same_night(SeededEntropy& e, Plan& plan) {
+  plan.one_facility = false;
+  plan.latency_ms = 2'000;
+  plan.drop_permille = 0;
   plan.telemetry_permille = 1000;
-  plan.critical_permille = 0;
+  plan.critical_permille = plan.poison_permille = plan.large_permille = 0;
   plan.unit_max = 1;
   plan.disk_ms = 5;
-  n = {{Deed::live_clone, 1}, {Deed::backup, 3}, {Deed::restore, 2 + e.below(3)}, {Deed::shed, 4 + e.below(6)},
-       {Deed::link_cut, 2 + e.below(4)}, {Deed::append, 20 + e.below(20)}};
+  plan.deeds.clear();
+  int64_t at = 1'000;
+  auto then = [&](Deed deed, uint64_t within_ms) {
+    at += 1 + static_cast<int64_t>(e.below(within_ms));
+    plan.deeds.push_back({at, deed, 0});
+  };
+  then(Deed::append, 20'000);
+  then(Deed::append, 20'000);
+  then(Deed::image, 20'000);
+  then(Deed::backup, 5'000);
+  then(Deed::confirm, 100);
+  for (uint64_t n = 1 + e.below(4); n > 0; n--) {
+    for (Deed deed : {Deed::append, Deed::append, Deed::shed, Deed::shed}) then(deed, 300);
+    at += 4'000;
+  }
+  at += 10'000;
+  then(Deed::restore, 5'000);
+  then(Deed::live_rollback, 2'000);
+  for (uint64_t n = 1 + e.below(3); n > 0; n--) then(Deed::append, 3'000);
+  at += 5'000;
+  for (int n = 0; n < 24; n++) then(Deed::replay, 3'000);
+  plan.span_ms = std::max(plan.span_ms, at);
 }
 
 }  // namespace
@@ -113,7 +133,6 @@ Plan draw_plan(uint64_t seed) {
   Counts n = draw_faults(e, plan);
   draw_packet_limit(e, plan, n);
   n[Deed::append] = 6 + e.below(20);
-  draw_twins(e, plan, n);
   std::vector<Deed> order;
   for (const auto& [deed, times] : n) order.insert(order.end(), times, deed);
   for (size_t i = order.size(); i > 1; i--) std::swap(order[i - 1], order[e.below(i)]);
@@ -125,6 +144,7 @@ Plan draw_plan(uint64_t seed) {
     times.push_back(e.below(2) == 0 ? near : far);
   }
   for (size_t i = 0; i < order.size(); i++) plan.deeds.push_back({times[i], order[i], e.next()});
+  if (e.below(12) == 0) draw_same_night(e, plan);
   std::ranges::sort(plan.deeds, {}, [](const Planned& p) { return std::pair(p.at_ms, p.site); });
   return plan;
 }
