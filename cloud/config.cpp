@@ -167,7 +167,7 @@ CheckedCloudConfig parse_cloud_config(std::string_view text, const std::filesyst
   for (const auto& [key, node] : values) {
     out.mistakes.push_back({file.string(), node->source().begin.line, key, shown(*node), known_beside(key)});
   }
-  std::ranges::stable_sort(out.mistakes, {}, &ConfigMistake::line);
+  std::ranges::sort(out.mistakes, {}, [](const ConfigMistake& m) { return std::pair(m.line, m.key); });
   return out;
 }
 

@@ -165,14 +165,15 @@ class Caller {
     edge::Link link(link_, [this](std::function<void()> job) { asio::post(io_, std::move(job)); }, [this](edge::Event event) { heard(event); });
     sender_ = &link;
     auto guard = asio::make_work_guard(io_);
-    link.carry_out(edge::Connect{config_.facility + "-doctor"});
+    link.carry_out(edge::Connect{fmt::format("{}-doctor-{}", config_.facility, ::getpid())});
     end_ = now().mono + kConnectTimeoutMs;
     while (!over_ && now().mono < end_) io_.run_one_for(std::chrono::milliseconds(200));
     if (!over_ && !logged_in_) findings_.fail("login", "the broker did not answer", "check that it is an MQTT broker");
     if (!over_ && logged_in_) {
       findings_.fail("hello", fmt::format("no answer from the cloud within {} s", kHelloTimeoutMs / 1000),
                      fmt::format("in the cloud: check that egret-cloud serve runs and is connected, that region_key here is its key, and register this site: "
-                                 "egret-cloud facility add {} --key {}", config_.facility, hex(view(site_.public_key().point))));
+                                 "egret-cloud facility add {} --key {}; at the broker: that its access rules let this site read its topic",
+                                 config_.facility, hex(view(site_.public_key().point))));
     }
     link.carry_out(edge::Disconnect{});
   }

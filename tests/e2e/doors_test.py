@@ -373,11 +373,12 @@ class BadClients(AgentCase):
                 s = self.agent.connect(tcp=i % 2 == 0)
                 s.sendall(self.request(length=500)[: 20 + i])  # half a header
                 slow.append(s)
-            self.assertEqual(self.agent.post(record(4)).status, 201)  # the fortieth
+            # The fortieth is served, and sees the others.
+            wait_for("39 slow clients", lambda: self.agent.status()["counters"]["connections"] == 40, 5)
             s = self.agent.connect()
             s.sendall(b"POST /v1/rec")
             slow.append(s)
-            answer = wait_for("a full door", lambda: (a := self.agent.post(record(5))).status != 201 and a, 5)
+            answer = wait_for("a full door", lambda: (a := self.agent.ask("GET", "/healthz")).status != 200 and a, 5)
             self.assert_refused(answer, 503, "busy", says="all 40 connections are in use")
             self.assertEqual(answer.headers["Retry-After"], "1")
         finally:
@@ -562,6 +563,22 @@ class Durability(AgentCase):
         self.agent.start()
         self.assertGreater(accepted[0], 50)
         self.assertEqual(self.agent.status()["accepted"], before + accepted[0])
+
+    def test_a_request_that_is_on_its_way_during_a_stop_is_503_and_not_kept(self):
+        before = self.agent.status()["accepted"]
+        body = json.dumps(record(2000)).encode()
+        with self.agent.connect() as s:
+            s.sendall(b"POST /v1/records HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body[:-1])
+            time.sleep(0.2)
+            self.agent.process.child.send_signal(signal.SIGTERM)
+            wait_for("the stop", lambda: "stopping" in self.agent.log.read_text().splitlines()[-1])
+            s.sendall(body[-1:])
+            answer = raw_answers(s)
+        self.assertTrue(answer.startswith(b"HTTP/1.1 503 "), answer)
+        self.assertIn(b"the agent is stopping", answer)
+        self.assertEqual(self.agent.process.child.wait(5), 0)
+        self.agent.start()
+        self.assertEqual(self.agent.status()["accepted"], before)
 
     def test_a_second_agent_on_the_same_state_is_told_who_holds_it(self):
         second = Process("second", self.agent.process.argv, self.folder / "second.log")
