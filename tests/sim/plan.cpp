@@ -141,7 +141,7 @@ Plan draw_plan(uint64_t seed) {
   for (size_t i = 0; i < order.size(); i++) {
     const int64_t far = static_cast<int64_t>(e.below(static_cast<uint64_t>(plan.span_ms)));
     const int64_t near = times.empty() ? far : times.back() + static_cast<int64_t>(e.below(15'000));
-    times.push_back(e.below(2) == 0 ? near : far);
+    times.push_back(e.below(2) == 0 ? std::min(near, plan.span_ms - 1) : far);
   }
   for (size_t i = 0; i < order.size(); i++) plan.deeds.push_back({times[i], order[i], e.next()});
   if (e.below(12) == 0) draw_same_night(e, plan);
