@@ -66,7 +66,7 @@ int init(const Options& o) {
     std::ofstream out(file);
     out << *text;
     out.close();
-    ::chmod(file.c_str(), 0640);
+    ::chmod(file.c_str(), 0644);  // holds no secret, and the service's user must read it
     if (!out) {
       std::fprintf(stderr, "%s: cannot be written\n", o.config.c_str());
       return kIo;

@@ -1,7 +1,5 @@
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
-
 #include "agent/cli/cli.h"
+#include "schemas/log.h"
 
 namespace egret::agent::cli {
 namespace {
@@ -16,10 +14,7 @@ bool is_command(const CLI::App& app, const std::string& word) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  auto log = spdlog::stderr_logger_mt("egret");
-  // systemd reads the priority of a line in front of it.
-  log->set_pattern(std::getenv("JOURNAL_STREAM") ? "%v" : "%Y-%m-%dT%H:%M:%S.%e %l %v");
-  spdlog::set_default_logger(log);
+  log_to_stderr();
   CLI::App app{"egret-agent: takes results and telemetry of a site in, keeps them, and brings them to the region.\n"
                "Exit: 0 ok, 1 found a problem, 2 wrong usage, 69 no agent answers, 74 I/O, 75 try later, 78 configuration."};
   app.set_version_flag("--version", std::string("egret-agent ") + EGRET_VERSION);

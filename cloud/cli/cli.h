@@ -41,6 +41,7 @@ int control(const Where& where, const std::string& name, const ControlArgs& args
 
 void add_init(CLI::App& app, Chosen& chosen);
 void add_serve(CLI::App& app, Chosen& chosen);
+void add_check_config(CLI::App& app, Chosen& chosen);
 void add_facility(CLI::App& app, Chosen& chosen);
 void add_facilities(CLI::App& app, Chosen& chosen);
 void add_gaps(CLI::App& app, Chosen& chosen);

@@ -1,6 +1,3 @@
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
-
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/beast/core.hpp>
@@ -9,6 +6,7 @@
 
 #include "cloud/cli/cli.h"
 #include "schemas/entropy.h"
+#include "schemas/log.h"
 
 namespace egret::cloud::cli {
 namespace {
@@ -101,15 +99,13 @@ int control(const Where& where, const std::string& name, const ControlArgs& args
 }
 
 int main(int argc, char** argv) {
-  auto log = spdlog::stderr_logger_mt("egret");
-  log->set_pattern(std::getenv("JOURNAL_STREAM") ? "%v" : "%Y-%m-%dT%H:%M:%S.%e %l %v");
-  spdlog::set_default_logger(log);
+  log_to_stderr();
   CLI::App app{"egret-cloud: commits what sites send, acknowledges it, and says who is complete up to where.\n"
                "Exit: 0 ok, 1 found a problem, 2 wrong usage, 69 the service does not answer, 74 I/O, 75 try later, 78 configuration."};
   app.set_version_flag("--version", std::string("egret-cloud ") + EGRET_VERSION);
   app.require_subcommand(1);
   Chosen chosen;
-  for (auto add : {add_init, add_serve, add_facility, add_facilities, add_gaps, add_quarantine, add_incidents, add_verify, add_export, add_backup, add_restore}) {
+  for (auto add : {add_init, add_serve, add_check_config, add_facility, add_facilities, add_gaps, add_quarantine, add_incidents, add_verify, add_export, add_backup, add_restore}) {
     add(app, chosen);
   }
   try {

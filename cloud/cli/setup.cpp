@@ -1,4 +1,4 @@
-// init, serve, facility: what brings a region up.
+// init, serve, check-config, facility: what brings a region up.
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
@@ -95,6 +95,21 @@ void add_serve(CLI::App& app, Chosen& chosen) {
       if (!checked.mistakes.empty()) return kBadConfig;
       spdlog::set_level(spdlog::level::from_str(checked.config.log_level == "warn" ? "warning" : checked.config.log_level));
       return serve(checked.config);
+    };
+  });
+}
+
+void add_check_config(CLI::App& app, Chosen& chosen) {
+  auto* sub = app.add_subcommand("check-config", "Says every mistake of a configuration file.\nExample: egret-cloud check-config --config cloud.toml");
+  auto file = std::make_shared<std::string>("/etc/egret/cloud.toml");
+  sub->add_option("--config", *file, "configuration file")->capture_default_str();
+  sub->callback([&chosen, file] {
+    chosen = [file] {
+      CheckedCloudConfig checked = read_cloud_config(*file);
+      for (const ConfigMistake& m : checked.mistakes) std::fprintf(stderr, "%s\n", text_of(m).c_str());
+      if (!checked.mistakes.empty()) return kBadConfig;
+      std::printf("%s: ok\n", file->c_str());
+      return kOk;
     };
   });
 }

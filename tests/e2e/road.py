@@ -244,12 +244,14 @@ class Road:
             return False
 
     def page(self, path):
+        c = http.client.HTTPConnection("127.0.0.1", self.page_port, timeout=5)
         try:
-            c = http.client.HTTPConnection("127.0.0.1", self.page_port, timeout=5)
             c.request("GET", path)
             return c.getresponse().read().decode()
         except (OSError, http.client.HTTPException):
             return None
+        finally:
+            c.close()
 
     def ask(self, fac, method, path, body=None, kind="application/json", timeout=30):
         c = UnixHttp(self.socket(fac), timeout)

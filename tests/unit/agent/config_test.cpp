@@ -1,4 +1,6 @@
 #include <catch2/catch.hpp>
+#include <fstream>
+#include <sstream>
 
 #include "agent/config.h"
 
@@ -171,6 +173,22 @@ TEST_CASE("a literal is quoted so that no text can break out of it") {
   auto checked = parse(file);
   REQUIRE(checked.mistakes.empty());
   CHECK(checked.config.facility == "clinic-1");
+}
+
+TEST_CASE("the example that is installed is the one that init writes") {
+  std::vector<std::pair<std::string, std::string>> values;
+  for (auto [key, text] : {std::pair{"facility", std::string("clinic-1")},
+                           {"region_key", std::string(64, '0')},
+                           {"broker.uri", std::string("mqtts://broker.example.org:8883")},
+                           {"broker.password_file", std::string("agent.password")},
+                           {"doors.unix_socket", std::string("/run/egret-agent/agent.sock")}}) {
+    values.emplace_back(key, *literal_for(key, text));
+  }
+  std::ifstream file(std::string(EGRET_SOURCE_DIR) + "/packaging/examples/agent.toml");
+  std::ostringstream text;
+  text << file.rdbuf();
+  CHECK(text.str() == example_config(values));
+  CHECK(parse(text.str()).mistakes.empty());
 }
 
 TEST_CASE("only loopback addresses may be listened on") {

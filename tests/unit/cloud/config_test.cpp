@@ -2,6 +2,8 @@
 #include "cloud/config.h"
 
 #include <catch2/catch.hpp>
+#include <fstream>
+#include <sstream>
 
 using namespace egret::cloud;
 
@@ -115,4 +117,11 @@ TEST_CASE("relative paths are taken from the folder of the file", "[config]") {
   REQUIRE(checked.mistakes.empty());
   CHECK(checked.config.state_dir == "/etc/egret/state");
   CHECK(checked.config.broker.ca_file == "/etc/ca.pem");
+}
+
+TEST_CASE("the example that is installed is the one that init writes", "[config]") {
+  std::ifstream file(std::string(EGRET_SOURCE_DIR) + "/packaging/examples/cloud.toml");
+  std::ostringstream text;
+  text << file.rdbuf();
+  CHECK(text.str() == example_cloud_config("/var/lib/egret-cloud", "mqtts://broker.example.org:8883"));
 }
