@@ -72,7 +72,7 @@ class Producers {
   void next() {
     if (next_ == records_.size()) return;
     const auto begun = Clock::now();
-    const bool taken = writer_->append({{{StreamId::result, records_[next_++]}}}, [this, begun](Result<void> done) {
+    const bool taken = writer_->append({{{StreamId::result, records_[next_++]}}}, [this, begun](const auto& done) {
       if (!done) fail(done.error().text);
       round_.latencies.push_back(seconds_since(begun));
       ++answered_;
