@@ -32,7 +32,7 @@ void fill(edge::Buffer& buffer, bench::Corpus& corpus, std::FILE* raw, uint64_t 
       units.push_back({{{StreamId::result, std::move(record)}}});
     }
     if (std::fwrite(bytes.data(), 1, bytes.size(), raw) != bytes.size()) fail("the corpus cannot be written");
-    if (Result<void> done = buffer.append(units, agent::now().wall); !done) fail(done.error().text);
+    if (const auto done = buffer.append(units, agent::now().wall); !done) fail(done.error().text);
   }
 }
 
