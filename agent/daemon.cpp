@@ -144,7 +144,7 @@ Result<void> Daemon::open() {
   events.failed = [this](const Error& error) { reopen(error); };
   writer_ = std::make_unique<Writer>(*store_.buffer, [] { return now(); }, post, events);
   begin_session();
-  if (store_.set_aside) salvage(*store_.set_aside);
+  for (const std::filesystem::path& damaged : stores_to_salvage(config_.state_dir)) salvage(damaged);
   return {};
 }
 
@@ -191,10 +191,13 @@ void Daemon::reopen(const Error& why) {
 void Daemon::salvage(std::filesystem::path set_aside) {
   change([this, set_aside](edge::Buffer& buffer) -> Result<void> {
     Result<edge::Salvaged> found = edge::salvage(agent_kv_options(set_aside), config_.facility, buffer);
-    asio::post(io_, [this, found] {
-      note(found ? fmt::format("{} records of the damaged store were recovered", found->records) : "nothing of the damaged store could be read: " + found.error().text);
+    Result<void> marked = found ? mark_salvaged(set_aside) : Result<void>(found.error());
+    asio::post(io_, [this, found, marked] {
+      note(found ? fmt::format("{} records of the damaged store were recovered", found->records)
+                 : "the damaged store could not be salvaged, it is tried again at the next start: " + found.error().text);
+      if (found && !marked) note(marked.error().text);
     });
-    return {};
+    return marked;
   });
 }
 

@@ -1,14 +1,14 @@
 #include "agent/keys.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 
 #include <spdlog/fmt/fmt.h>
+
+#include "schemas/durable_file.h"
 
 namespace egret::agent {
 namespace {
@@ -28,18 +28,6 @@ Result<std::string> first_line(const std::filesystem::path& file) {
   std::getline(in, line);
   if (!line.empty() && line.back() == '\r') line.pop_back();
   return line;
-}
-
-Result<void> write_synced(int fd, const std::filesystem::path& file, std::string_view text) {
-  bool ok = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
-            ::fsync(fd) == 0;
-  ok = ::close(fd) == 0 && ok;
-  int folder = ::open(file.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  ok = folder >= 0 && ::fsync(folder) == 0 && ok;
-  if (folder >= 0) ::close(folder);
-  if (!ok)
-    return Error{Errc::store_failed, fmt::format("{}: {}", file.string(), std::strerror(errno))};
-  return {};
 }
 
 }  // namespace
@@ -84,12 +72,7 @@ Result<SitePrivateKey> read_site_key(const std::filesystem::path& file) {
 }
 
 Result<void> write_site_key(const std::filesystem::path& file, const SitePrivateKey& key) {
-  int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) {
-    return Error{errno == EEXIST ? Errc::conflict : Errc::store_failed,
-                 fmt::format("{}: {}", file.string(), std::strerror(errno))};
-  }
-  return write_synced(fd, file, hex(view(key.seed)) + "\n");
+  return make_file(file, hex(view(key.seed)) + "\n", 0600);
 }
 
 Result<std::string> read_password(const std::filesystem::path& file) {

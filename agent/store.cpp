@@ -4,12 +4,17 @@
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
+#include <algorithm>
+
+#include "schemas/durable_file.h"
 #include "schemas/limits.h"
 
 namespace egret::agent {
 namespace {
 
 using std::filesystem::path;
+
+constexpr std::string_view kSetAside = "store.damaged-";  // and the second it happened in
 
 Result<OpenStore> open_in(const path& dir, const Facility& fac, Entropy& entropy) {
   OpenStore store;
@@ -36,7 +41,10 @@ Result<OpenStore> open_agent_store(const Config& config, Entropy& entropy, WallT
   path dir = config.state_dir / "store";
   Result<OpenStore> store = open_in(dir, config.facility, entropy);
   if (store || store.error().code != Errc::corrupt) return store;
-  path aside = config.state_dir / fmt::format("store.damaged-{}", now.us / 1'000'000);
+  int64_t second = now.us / 1'000'000;
+  auto aside_at = [&] { return config.state_dir / fmt::format("{}{}", kSetAside, second); };
+  while (std::filesystem::exists(aside_at())) second++;
+  const path aside = aside_at();
   std::error_code failed;
   std::filesystem::rename(dir, aside, failed);
   if (failed) return Error{Errc::store_failed, fmt::format("{}: cannot be set aside: {}", dir.string(), failed.message())};
@@ -45,6 +53,26 @@ Result<OpenStore> open_agent_store(const Config& config, Entropy& entropy, WallT
   fresh->set_aside = aside;
   fresh->why = store.error().text;
   return fresh;
+}
+
+std::vector<path> stores_to_salvage(const path& state_dir) {
+  std::vector<path> out;
+  std::error_code failed;
+  for (std::filesystem::directory_iterator it(state_dir, failed), end; !failed && it != end; it.increment(failed)) {
+    const std::string name = it->path().filename().string();
+    const bool ours = name.rfind(kSetAside, 0) == 0 && name.find_first_not_of("0123456789", kSetAside.size()) == std::string::npos;
+    if (ours) out.push_back(it->path());
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+Result<void> mark_salvaged(const path& set_aside) {
+  const std::string name = set_aside.filename().string();
+  std::error_code failed;
+  std::filesystem::rename(set_aside, set_aside.parent_path() / fmt::format("store.salvaged-{}", name.substr(kSetAside.size())), failed);
+  if (failed) return Error{Errc::store_failed, fmt::format("{}: cannot be renamed: {}", set_aside.string(), failed.message())};
+  return sync_folder(set_aside.parent_path());
 }
 
 Result<void> make_ballast(const path& state_dir) {

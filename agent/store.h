@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "agent/config.h"
 #include "edge/buffer.h"
@@ -24,6 +25,11 @@ struct OpenStore {
 // Errors: locked (another agent runs here), newer_format, config (another facility's), disk_full, store_failed.
 Result<OpenStore> open_agent_store(const Config& config, Entropy& entropy, WallTime now);
 KvOptions agent_kv_options(const std::filesystem::path& dir);
+
+// What was set aside and not yet salvaged, oldest first: a crash may come between the two.
+std::vector<std::filesystem::path> stores_to_salvage(const std::filesystem::path& state_dir);
+// All that could be read is in another store now: puts that into its name. Errors: store_failed.
+Result<void> mark_salvaged(const std::filesystem::path& set_aside);
 
 // The ballast: kBallastBytes that are given back when the disk is full, so that deleting is always possible.
 Result<void> make_ballast(const std::filesystem::path& state_dir);

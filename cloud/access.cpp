@@ -33,7 +33,12 @@ Result<OpenedStore> open(const KvOptions& options, Entropy& entropy) {
 
 std::filesystem::path store_dir(const std::filesystem::path& state_dir) { return state_dir / "store"; }
 
+Result<OpenedStore> found_store(const std::filesystem::path& dir, Entropy& entropy) { return open(options_for(dir), entropy); }
+
 Result<OpenedStore> open_to_write(const std::filesystem::path& dir, Entropy& entropy) {
+  if (!std::filesystem::exists(dir / "CURRENT")) {
+    return Error{Errc::not_found, dir.string() + ": no store there; a restore that was cut short is run again, a new region begins with egret-cloud init"};
+  }
   return open(options_for(dir), entropy);
 }
 

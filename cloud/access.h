@@ -12,7 +12,10 @@
 namespace egret::cloud {
 
 std::filesystem::path store_dir(const std::filesystem::path& state_dir);
-// Errors: locked, newer_format, corrupt, disk_full, store_failed.
+// A new store where none is; only init does so. Errors: as open_to_write.
+Result<OpenedStore> found_store(const std::filesystem::path& dir, Entropy& entropy);
+// Errors: not_found (no store there: an empty one in its place would forget every site), locked, newer_format, corrupt,
+// disk_full, store_failed.
 Result<OpenedStore> open_to_write(const std::filesystem::path& dir, Entropy& entropy);
 // Errors: not_found (no store there), corrupt, newer_format.
 Result<OpenedStore> open_to_look(const std::filesystem::path& dir);

@@ -1,10 +1,9 @@
 #include "cloud/backup.h"
 
-#include <fcntl.h>
 #include <spdlog/fmt/fmt.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "schemas/durable_file.h"
 #include "schemas/kv_rocksdb.h"
 
 namespace egret::cloud {
@@ -30,12 +29,11 @@ Result<std::vector<KvStore::BackedUp>> rows_of(const Kv& kv) {
   return rows;
 }
 
-// A rename or a new file is there after a power cut only once its folder was synced, and a copied file once it was.
-bool sync_path(const fs::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  const bool synced = fd >= 0 && ::fsync(fd) == 0;
-  if (fd >= 0) ::close(fd);
-  return synced;
+// `start` and the second; a later one when that is taken.
+fs::path free_name(const fs::path& start, WallTime now) {
+  int64_t second = now.us / 1'000'000;
+  while (fs::exists(start.string() + std::to_string(second))) second++;
+  return start.string() + std::to_string(second);
 }
 
 Result<void> copy_synced(const fs::path& from, const fs::path& to) {
@@ -43,18 +41,15 @@ Result<void> copy_synced(const fs::path& from, const fs::path& to) {
   fs::remove_all(to, failed);  // of a restore that was cut short
   fs::copy(from, to, fs::copy_options::recursive, failed);
   if (failed) return Error{Errc::store_failed, to.string() + ": cannot be copied to: " + failed.message()};
-  for (const auto& entry : fs::directory_iterator(to)) {
-    if (!sync_path(entry.path())) return Error{Errc::store_failed, entry.path().string() + ": cannot be synced"};
-  }
-  if (!sync_path(to)) return Error{Errc::store_failed, to.string() + ": cannot be synced"};
-  return {};
+  return sync_tree(to);
 }
 
 }  // namespace
 
 Result<void> make_backup(OpenedStore& store, const fs::path& dir) {
   if (fs::exists(dir)) return Error{Errc::config, dir.string() + ": is there already; name a new folder"};
-  return checkpoint(*store.kv, dir);
+  if (Result<void> copied = checkpoint(*store.kv, dir); !copied) return copied;
+  return sync_folder(fs::absolute(dir).parent_path());
 }
 
 Result<void> check_elsewhere(const fs::path& store_at, const fs::path& dir, bool same_filesystem) {
@@ -106,13 +101,13 @@ Result<Restored> restore_backup(const fs::path& state_dir, const fs::path& dir, 
   std::error_code failed;
   if (fs::exists(here)) {
     alone = OpenedStore{};
-    restored.set_aside = state_dir / fmt::format("store.before-restore-{}", now.us / 1'000'000);
+    restored.set_aside = free_name(state_dir / "store.before-restore-", now);
     fs::rename(here, restored.set_aside, failed);
     if (failed) return Error{Errc::store_failed, here.string() + ": cannot be set aside: " + failed.message()};
   }
   fs::rename(fresh, here, failed);
   if (failed) return Error{Errc::store_failed, here.string() + ": cannot be put in place: " + failed.message()};
-  if (!sync_path(state_dir)) return Error{Errc::store_failed, state_dir.string() + ": cannot be synced"};
+  if (Result<void> named = sync_folder(state_dir); !named) return named.error();
   return restored;
 }
 

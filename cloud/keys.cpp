@@ -1,12 +1,12 @@
 #include "cloud/keys.h"
 
-#include <fcntl.h>
 #include <spdlog/fmt/fmt.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
+
+#include "schemas/durable_file.h"
 
 namespace egret::cloud {
 namespace {
@@ -60,14 +60,8 @@ Result<RegionPublicKey> make_region_key_file(const std::filesystem::path& state_
   std::filesystem::path file = state_dir / fmt::format("region-{}.key", number);
   RegionPrivateKey key = make_region_key(entropy);
   std::string text = hex(view(key.scalar)) + "\n";
-  int fd = ::open(file.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
-  bool written = fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(fd) == 0;
-  if (fd >= 0) ::close(fd);
-  // Sites seal to it from now on: the name must be on the disk too.
-  int folder = ::open(state_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  written = written && folder >= 0 && ::fsync(folder) == 0;
-  if (folder >= 0) ::close(folder);
-  if (!written) return Error{Errc::store_failed, file.string() + ": cannot be written"};
+  // Sites seal to it from now on.
+  if (Result<void> made = make_file(file, text, 0600); !made) return made.error();
   return key.public_key();
 }
 

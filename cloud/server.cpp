@@ -27,6 +27,7 @@ int exit_code_of(const Error& error) {
   switch (error.code) {
     case Errc::locked: return 75;
     case Errc::newer_format:
+    case Errc::not_found:
     case Errc::config: return 78;
     default: return 74;
   }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "schemas/chain.h"
+#include "schemas/durable_file.h"
 #include "schemas/kv.h"
 #include "schemas/limits.h"
 
@@ -45,14 +46,6 @@ bool decode_slot(ByteView slot, uint32_t& counter, WitnessPoint& point) {
 
 Error failed(const char* what) { return {Errc::store_failed, std::string("witness file: ") + what + ": " + std::strerror(errno)}; }
 
-// A file that is new has its name after a power cut only once its folder was synced.
-bool sync_names_in(const std::filesystem::path& folder) {
-  const int fd = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const bool synced = fd >= 0 && ::fsync(fd) == 0;
-  if (fd >= 0) ::close(fd);
-  return synced;
-}
-
 }  // namespace
 
 Result<Witness> Witness::open(const std::filesystem::path& file) {
@@ -60,7 +53,8 @@ Result<Witness> Witness::open(const std::filesystem::path& file) {
   witness.fd_ = ::open(file.c_str(), O_RDWR | O_CLOEXEC);
   if (witness.fd_ < 0 && errno == ENOENT) {
     witness.fd_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (witness.fd_ >= 0 && !sync_names_in(file.parent_path())) return failed("sync its name");
+    Result<void> named = witness.fd_ >= 0 ? sync_folder(file.parent_path()) : Result<void>();
+    if (!named) return named.error();
   }
   if (witness.fd_ < 0) return failed("open");
   char bytes[kWitnessBytes] = {};

@@ -18,6 +18,7 @@
 #include <mutex>
 #include <thread>
 
+#include "schemas/durable_file.h"
 #include "schemas/kv_wal.h"
 #include "schemas/limits.h"
 
@@ -415,9 +416,12 @@ Status name_spaces_for_repair(const fs::path& dir, const rocksdb::DBOptions& opt
   for (const auto& entry : fs::directory_iterator(beside, ignored)) {
     if (entry.path().extension() != ".sst") continue;
     std::error_code failed;
-    fs::copy_file(entry.path(), dir / fmt::format("{:06}.sst", number++), failed);
+    fs::copy_file(entry.path(), dir / fmt::format("{:06}.sst", number++),
+                  fs::copy_options::overwrite_existing, failed);  // of a repair that was cut short
     if (failed && s.ok()) s = Status::IOError("naming the spaces", failed.message());
   }
+  // The list of files that the repair writes, and syncs, names them.
+  if (auto synced = sync_tree(dir); !synced && s.ok()) s = Status::IOError(synced.error().text);
   fs::remove_all(beside, ignored);
   return s;
 }
@@ -429,7 +433,23 @@ Status move_logs(const fs::path& from, const fs::path& to) {
     if (it->path().extension() == ".log")
       fs::rename(it->path(), to / it->path().filename(), failed);
   }
-  return failed ? Status::IOError("moving the logs", failed.message()) : Status::OK();
+  if (failed) return Status::IOError("moving the logs", failed.message());
+  // Where they are first: RocksDB soon syncs where they are no more.
+  for (const fs::path& folder : {to, fs::absolute(to).parent_path(), from}) {
+    if (auto synced = sync_folder(folder); !synced) return Status::IOError(synced.error().text);
+  }
+  return Status::OK();
+}
+
+fs::path logs_aside(const fs::path& dir) {
+  return dir.string() + ".logs";
+}
+
+// Half of a list of files may be there, and opens: the spaces it does not name yet would be founded
+// anew, behind what the logs hold of them. So it is begun again.
+bool repair_was_cut_short(const fs::path& dir) {
+  std::error_code failed;
+  return fs::exists(logs_aside(dir), failed);
 }
 
 // Makes a new list of files from the tables that are there. The logs stand aside meanwhile:
@@ -437,7 +457,7 @@ Status move_logs(const fs::path& from, const fs::path& to) {
 // log that outlived a flush gives. Opening replays them afterwards, into memory.
 Status repair(const fs::path& dir, const rocksdb::DBOptions& options,
               const std::vector<rocksdb::ColumnFamilyDescriptor>& wanted) {
-  const fs::path logs = dir.string() + ".logs";
+  const fs::path logs = logs_aside(dir);
   Status s = move_logs(dir, logs);
   if (s.ok()) s = name_spaces_for_repair(dir, options, wanted);
   if (s.ok()) s = rocksdb::RepairDB(dir.string(), options, wanted);
@@ -488,6 +508,8 @@ Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& o) {
   rocksdb::DB* opened = nullptr;
   Status s = o.read_only
                  ? rocksdb::DB::OpenForReadOnly(db, o.dir.string(), wanted, &families, &opened)
+             : o.salvage && repair_was_cut_short(o.dir)
+                 ? Status::Corruption("a repair was cut short")
                  : rocksdb::DB::Open(db, o.dir.string(), wanted, &families, &opened);
   if (!s.ok() && o.salvage && code_of(s) != Errc::locked) {
     s = repair(o.dir, db, wanted);

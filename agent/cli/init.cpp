@@ -1,14 +1,11 @@
-#include <fcntl.h>
 #include <spdlog/fmt/fmt.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cstdio>
-#include <fstream>
 
 #include "agent/cli/config_file.h"
 #include "agent/host.h"
 #include "agent/keys.h"
+#include "schemas/durable_file.h"
 #include "schemas/entropy.h"
 #include "schemas/record_json_syntax.h"
 
@@ -41,10 +38,14 @@ std::optional<std::string> config_text(const Options& o) {
   return example_config(values);
 }
 
+Result<void> make_config(const std::filesystem::path& file, const std::string& text) {
+  if (Result<void> made = make_folder(std::filesystem::absolute(file).parent_path(), 0755); !made) return made;
+  return make_file(file, text, 0644);  // holds no secret, and the service's user must read it
+}
+
 int init(const Options& o) {
   std::optional<std::string> text = config_text(o);
   if (!text) return kUsage;
-  std::error_code failed;
   std::filesystem::path file(o.config);
   bool fresh = !std::filesystem::exists(file);
   CheckedConfig checked = fresh ? parse_config(*text, file) : read_config(file);
@@ -55,22 +56,11 @@ int init(const Options& o) {
     std::fprintf(stderr, "%s: is there already and names facility %s\n", o.config.c_str(), config.facility.c_str());
     return kFoundProblem;
   }
-  // A folder that is there already keeps its mode: it may be more than this program's.
-  if (std::filesystem::create_directories(config.state_dir, failed)) ::chmod(config.state_dir.c_str(), 0700);
-  if (failed) {
-    std::fprintf(stderr, "%s: cannot be made: %s\n", config.state_dir.c_str(), failed.message().c_str());
+  Result<void> made = make_folder(config.state_dir, 0700);
+  if (made && fresh) made = make_config(file, *text);
+  if (!made) {
+    std::fprintf(stderr, "%s\n", made.error().text.c_str());
     return kIo;
-  }
-  if (fresh) {
-    if (file.has_parent_path()) std::filesystem::create_directories(file.parent_path(), failed);
-    std::ofstream out(file);
-    out << *text;
-    out.close();
-    ::chmod(file.c_str(), 0644);  // holds no secret, and the service's user must read it
-    if (!out) {
-      std::fprintf(stderr, "%s: cannot be written\n", o.config.c_str());
-      return kIo;
-    }
   }
   if (!std::filesystem::exists(config.site_key_file)) {
     OsEntropy entropy;

@@ -10,6 +10,7 @@
 #include "cloud/export.h"
 #include "cloud/json_text.h"
 #include "cloud/verify.h"
+#include "schemas/durable_file.h"
 #include "schemas/entropy.h"
 
 namespace egret::cloud::cli {
@@ -73,6 +74,8 @@ int run_confirm(const Where& where, const std::string& dir, bool same_filesystem
   std::optional<std::filesystem::path> state = state_dir_of(where);
   if (!state) return kBadConfig;
   if (Result<void> elsewhere = check_elsewhere(store_dir(*state), dir, same_filesystem); !elsewhere) return complain(elsewhere.error());
+  // Sites will delete what it holds: that it can be read does not say yet that it is on the disk.
+  if (Result<void> synced = sync_tree(dir); !synced) return complain(synced.error());
   Result<uint64_t> records = check_copy(dir, bar());
   if (!records) return complain(records.error());
   ControlArgs args{{"dir", dir}, {"same_filesystem", same_filesystem ? "1" : "0"}, {"records", std::to_string(*records)}};

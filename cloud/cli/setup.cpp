@@ -1,14 +1,13 @@
 // init, serve, check-config, facility: what brings a region up.
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
-#include <sys/stat.h>
 
 #include <cstdio>
-#include <fstream>
 
 #include "cloud/cli/cli.h"
 #include "cloud/keys.h"
 #include "cloud/server.h"
+#include "schemas/durable_file.h"
 #include "schemas/entropy.h"
 
 namespace egret::cloud::cli {
@@ -21,28 +20,25 @@ struct InitOptions {
 
 int init(const InitOptions& o) {
   std::filesystem::path file(o.config);
-  std::error_code failed;
   if (!std::filesystem::exists(file)) {
     std::string text = example_cloud_config(o.state_dir, o.broker);
     CheckedCloudConfig checked = parse_cloud_config(text, file);
     for (const ConfigMistake& m : checked.mistakes) std::fprintf(stderr, "%s\n", text_of(m).c_str());
     if (!checked.mistakes.empty()) return kUsage;
-    if (file.has_parent_path()) std::filesystem::create_directories(file.parent_path(), failed);
-    std::ofstream out(file);
-    out << text;
-    if (!out.flush()) return complain({Errc::store_failed, o.config + ": cannot be written"});
+    Result<void> made = make_folder(std::filesystem::absolute(file).parent_path(), 0755);
+    if (made) made = make_file(file, text, 0644);
+    if (!made) return complain(made.error());
   }
   std::optional<std::filesystem::path> state = state_dir_of({o.config, ""});
   if (!state) return kBadConfig;
-  std::filesystem::create_directories(*state, failed);
-  ::chmod(state->c_str(), 0700);
+  if (Result<void> made = make_folder(*state, 0700); !made) return complain(made.error());
   OsEntropy entropy;
   if (!read_region_keys(*state)) {
     if (Result<RegionPublicKey> made = make_region_key_file(*state, entropy); !made) return complain(made.error());
   }
   Result<std::vector<RegionPrivateKey>> keys = read_region_keys(*state);
   if (!keys) return complain(keys.error());
-  Result<OpenedStore> store = open_to_write(store_dir(*state), entropy);
+  Result<OpenedStore> store = found_store(store_dir(*state), entropy);
   if (!store && store.error().code != Errc::locked) return complain(store.error());
   std::string key = hex(view(keys->back().public_key().point));
   if (o.json) {

@@ -317,7 +317,7 @@ int move_at(int from_fd, const char* from, int to_fd, const char* to, unsigned f
       here.empty() ? there : here,
       [&] { return int(syscall(SYS_renameat2, from_fd, from, to_fd, to, flags)); },
       [&](Shim& s) {
-        if (here.empty() || there.empty() || flags != 0)
+        if (here.empty() || there.empty() || (flags & ~RENAME_NOREPLACE) != 0)
           return s.trouble("a rename into or out of the folder, or an exchange");
         const Place a = Shim::place_of(here), b = Shim::place_of(there);
         s.write_down({.what = 'r', .b = a.dir, .c = b.dir}, a.name, b.name);

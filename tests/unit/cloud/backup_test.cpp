@@ -26,7 +26,7 @@ struct Region {
   Region() { open(); }
   void open() {
     opened = OpenedStore{};
-    auto again = open_to_write(store_dir(dir.path()), entropy);
+    auto again = found_store(store_dir(dir.path()), entropy);
     if (!again) FAIL(again.error().text);
     opened = std::move(*again);
   }
@@ -185,3 +185,16 @@ TEST_CASE("a restore that was cut short is begun anew by the next one", "[backup
   region.open();
   CHECK(region.row().w == Seq{2});
 }
+
+TEST_CASE("a store that is not there is not founded anew by who only wants to write into it") {
+  test::TempDir dir;
+  OsEntropy entropy;
+  auto none = open_to_write(store_dir(dir.path()), entropy);
+  REQUIRE(none.has_error());
+  CHECK(none.error().code == Errc::not_found);
+  CHECK(none.error().text.find("egret-cloud init") != std::string::npos);
+  CHECK(!fs::exists(store_dir(dir.path())));
+  { REQUIRE(found_store(store_dir(dir.path()), entropy).has_value()); }
+  CHECK(open_to_write(store_dir(dir.path()), entropy).has_value());
+}
+

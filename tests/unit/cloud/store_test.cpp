@@ -34,7 +34,7 @@ class RocksBed {
   KvStore& store() { return *opened_.store; }
   void reopen() {
     opened_ = OpenedStore{};
-    auto again = open_to_write(dir_.path() / "store", entropy_);
+    auto again = found_store(dir_.path() / "store", entropy_);
     if (!again) FAIL(again.error().text);
     opened_ = std::move(*again);
   }
