@@ -53,8 +53,8 @@ int exit_code_of(const Error& error) {
 
 class Daemon {
  public:
-  Daemon(const Config& config, SitePrivateKey site, std::string password)
-      : config_(config), site_(std::move(site)), memory_(read_memory(config.state_dir)) {
+  Daemon(const Config& config, const SitePrivateKey& site, std::string password)
+      : config_(config), site_(site), memory_(read_memory(config.state_dir)) {
     link_config_.url = config.broker.uri;
     link_config_.facility = config.facility;
     link_config_.password = std::move(password);
@@ -73,7 +73,7 @@ class Daemon {
   void close();
   void begin_session();
   void reopen(const Error& why);
-  void salvage(std::filesystem::path set_aside);
+  void salvage(const std::filesystem::path& set_aside);
   Result<void> open_doors();
   void check_witness();
 
@@ -162,7 +162,7 @@ void Daemon::begin_session() {
   session_ = std::make_unique<edge::Session>(config, *store_.buffer, channel, entropy_, memory_, view_, now());
   link_ = std::make_unique<edge::Link>(
       link_config_, [this](std::function<void()> job) { asio::post(io_, std::move(job)); },
-      [this](edge::Event event) { drive(event); });
+      [this](const edge::Event& event) { drive(event); });
   arm_timer();
 }
 
@@ -188,7 +188,7 @@ void Daemon::reopen(const Error& why) {
 }
 
 // What can be read of a store that was set aside goes in again, in the background.
-void Daemon::salvage(std::filesystem::path set_aside) {
+void Daemon::salvage(const std::filesystem::path& set_aside) {
   change([this, set_aside](edge::Buffer& buffer) -> Result<void> {
     Result<edge::Salvaged> found = edge::salvage(agent_kv_options(set_aside), config_.facility, buffer);
     Result<void> marked = found ? mark_salvaged(set_aside) : Result<void>(found.error());
@@ -536,14 +536,13 @@ int run_daemon(const Config& config) {
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGPIPE, SIG_IGN);
   Result<SitePrivateKey> site = read_site_key(config.site_key_file);
-  std::string password;
   Result<std::string> secret = config.broker.password_file.empty() ? Result<std::string>(std::string()) : read_password(config.broker.password_file);
   if (!site || !secret) {
     const Error& error = !site ? site.error() : secret.error();
     spdlog::error("{}", error.text);
     return cli::kBadConfig;
   }
-  Daemon daemon(config, std::move(*site), std::move(*secret));
+  Daemon daemon(config, *site, std::move(*secret));
   return daemon.run();
 }
 

@@ -83,10 +83,14 @@ void Writer::commit(std::deque<Waiting> group) {
   std::vector<std::pair<Done, Result<edge::Places>>> answers;
   size_t at = 0;
   for (size_t i = 0; i < group.size(); i++) {
-    size_t end = at + units[i].records.size();
-    Result<edge::Places> mine = synced ? Result<edge::Places>(edge::Places(synced->begin() + at, synced->begin() + end)) : synced;
+    size_t count = units[i].records.size();
+    Result<edge::Places> mine = synced;
+    if (synced) {
+      auto first = std::next(synced->begin(), static_cast<std::ptrdiff_t>(at));
+      mine = edge::Places(first, std::next(first, static_cast<std::ptrdiff_t>(count)));
+    }
     answers.emplace_back(std::move(group[i].done), std::move(mine));
-    at = end;
+    at += count;
   }
   // Who has an answer and asks for the status sees in it what was answered.
   post_([answers = std::move(answers), view = buffer_.view(), ok = synced.has_value(), tell = events_.view_changed]() mutable {

@@ -39,7 +39,8 @@ class Exporter {
   Result<void> block(const StreamName& name, const LeafRow& leaves);
   Result<void> record(const StreamName& name, Seq seq, const StoredEntry& entry);
   void gap(const StreamName& name, const GapRow& gap);
-  void collect(const Facility& fac, const NaturalKey& key, ByteView body, StreamName name, Seq seq);
+  void collect(const Facility& fac, const NaturalKey& key, ByteView body, const StreamName& name,
+               Seq seq);
   Result<void> write_documents();
 
   const Kv& kv_;
@@ -88,7 +89,8 @@ Result<void> Exporter::record(const StreamName& name, Seq seq, const StoredEntry
   return {};
 }
 
-void Exporter::collect(const Facility& fac, const NaturalKey& key, ByteView body, StreamName name, Seq seq) {
+void Exporter::collect(const Facility& fac, const NaturalKey& key, ByteView body,
+                       const StreamName& name, Seq seq) {
   bool part = key.kind == Kind::document_part;
   if (options_.documents.empty() || (!part && key.kind != Kind::source_document)) return;
   v1::Body parsed;

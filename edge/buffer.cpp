@@ -69,7 +69,7 @@ Result<Buffer::Memory> Buffer::load(Kv& kv, const Facility& fac) {
   Result<void> scanned = kv.scan(kMetaSpace, first, end, [&](ByteView key, ByteView value) {
     Result<EpochRow> epoch = decode_epoch(fac, value);
     if (epoch) {
-      memory.epochs.emplace(get_u32(key, 1), std::move(*epoch));
+      memory.epochs.emplace(get_u32(key, 1), *epoch);
     } else {
       wrong = epoch.error();
     }
@@ -120,7 +120,7 @@ Result<void> Buffer::commit(Change& change) {
     memory_.store = std::move(change.store);
     memory_.current = change.current;
     memory_.refused -= change.refused;
-    for (auto& [no, epoch] : change.rows) memory_.epochs[no] = std::move(epoch);
+    for (const auto& [no, epoch] : change.rows) memory_.epochs[no] = epoch;
     for (EpochNo no : change.retired) {
       memory_.epochs.erase(no);
       memory_.shed.erase(no);

@@ -50,7 +50,7 @@ void Salvage::list_borders(const Facility& fac) {
   std::map<EpochNo, EpochRow> epochs;
   (void)kv_->scan(kMetaSpace, first_of('e'), first_of('f'), [&](ByteView key, ByteView value) {
     Result<EpochRow> epoch = decode_epoch(fac, value);
-    if (epoch) epochs.emplace(get_u32(key, 1), std::move(*epoch));
+    if (epoch) epochs.emplace(get_u32(key, 1), *epoch);
     return true;
   });
   (void)kv_->scan(kMetaSpace, first_of('b'), first_of('c'), [&](ByteView key, ByteView value) {

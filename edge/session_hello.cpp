@@ -266,7 +266,7 @@ void Session::Impl::apply_entry(const es1::WelcomeEntry& entry) {
   if (verdict != Verdict::same) row.ahead.reset();
   if (verdict == Verdict::same) {
     rehome_listed_gaps(entry, key);
-    return apply_same(row, *view.find(key), entry, key);
+    return apply_same(row, entry, key);
   }
   if (verdict == Verdict::elsewhere) {
     row.flight.reset();
@@ -283,8 +283,7 @@ void Session::Impl::apply_entry(const es1::WelcomeEntry& entry) {
   row.granted = row.cursor < end_of(key);
 }
 
-void Session::Impl::apply_same(Row& row, const StreamView& stream, const es1::WelcomeEntry& entry,
-                               StreamKey key) {
+void Session::Impl::apply_same(Row& row, const es1::WelcomeEntry& entry, StreamKey key) {
   Seq w{entry.w()};
   if (w < row.cursor && w < row.cursor_at_hello) {
     counts.w_falls++;

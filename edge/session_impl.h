@@ -145,8 +145,7 @@ struct Session::Impl {
   bool sid_in_use_elsewhere(const es1::Welcome& welcome) const;
   void take_terms(const es1::Welcome& welcome);
   void apply_entry(const es1::WelcomeEntry& entry);
-  void apply_same(Row& row, const StreamView& stream, const es1::WelcomeEntry& entry,
-                  StreamKey key);
+  void apply_same(Row& row, const es1::WelcomeEntry& entry, StreamKey key);
   void rehome_listed_gaps(const es1::WelcomeEntry& entry, StreamKey key);
   void ask_purges();
 
@@ -165,7 +164,7 @@ struct Session::Impl {
   void on_ack(const es1::Ack& ack, bool send_on);
   void on_doubt(const es1::Ack& ack);
   void on_reencode(const es1::Ack& ack);
-  void raise(StreamKey key, Row& row, Seq w);
+  void raise(Row& row, Seq w);
   void single_lost(StreamKey key, Row& row);
   void park_too_large(StreamKey key, Row& row, Seq first);
   void flight_too_large(StreamKey key, Row& row);

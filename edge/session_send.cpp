@@ -196,7 +196,7 @@ void Session::Impl::resend_due() {
   }
 }
 
-void Session::Impl::raise(StreamKey key, Row& row, Seq w) {
+void Session::Impl::raise(Row& row, Seq w) {
   row.cursor = w;
   row.rung = Rung::normal;
   row.too_large_since.reset();
@@ -223,7 +223,7 @@ void Session::Impl::on_ack(const es1::Ack& ack, bool send_on) {
     if (send_on) on_doubt(ack);
     return;
   }
-  raise(key, *row, w);
+  raise(*row, w);
   if (!send_on) return;
   credit = std::min(ack.credit(), kCreditMax);
   if (ack.pause_ms() > 0)

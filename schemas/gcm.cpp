@@ -47,7 +47,7 @@ void AesGcm::encrypt(const Nonce& nonce, Parts additional, ByteView body, char* 
   if (!body.empty())
     ok = ok && EVP_CipherUpdate(ctx_.get(), bytes(out), &n, bytes(body), int(body.size())) == 1;
   ok = ok && EVP_CipherFinal_ex(ctx_.get(), bytes(out) + n, &rest) == 1 &&
-       size_t(n + rest) == body.size() &&
+       size_t(n) + size_t(rest) == body.size() &&
        EVP_CIPHER_CTX_ctrl(ctx_.get(), EVP_CTRL_AEAD_GET_TAG, int(kTagBytes), out + body.size()) ==
            1;
   EGRET_INVARIANT(ok, "AES-256-GCM takes any bytes");

@@ -346,8 +346,8 @@ void RocksKv::reclaim_rests() {
     // All spaces, for the smallest unflushed one keeps the whole log.
     logged_ = 0;
     db_->Flush(rocksdb::FlushOptions(), families_).PermitUncheckedError();
-    for (Space space = 0; space < work.size(); ++space) {
-      if (work[space]) reclaim_rest(space, *work[space]);
+    for (size_t space = 0; space < work.size(); ++space) {
+      if (work[space]) reclaim_rest(static_cast<Space>(space), *work[space]);
     }
   }
 }

@@ -9,6 +9,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <string>
 
@@ -44,6 +45,11 @@ inline bool stderr_is_the_journal() {
   struct stat is {};
   if (stream == nullptr || ::fstat(2, &is) != 0) return false;
   return std::to_string(is.st_dev) + ':' + std::to_string(is.st_ino) == stream;
+}
+
+// What is wrong with a service's configuration: as it is for a person, as an error for the journal.
+inline void complain_on_stderr(const std::string& text) {
+  std::fprintf(stderr, "%s%s\n", stderr_is_the_journal() ? "<3>" : "", text.c_str());
 }
 
 // Sets the program's default logger.

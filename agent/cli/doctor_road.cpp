@@ -162,7 +162,7 @@ class Caller {
   }
   void call() {
     channel_ = open_edge_channel(config_.facility, config_.region_key, site_, entropy_);
-    edge::Link link(link_, [this](std::function<void()> job) { asio::post(io_, std::move(job)); }, [this](edge::Event event) { heard(event); });
+    edge::Link link(link_, [this](std::function<void()> job) { asio::post(io_, std::move(job)); }, [this](const edge::Event& event) { heard(event); });
     sender_ = &link;
     auto guard = asio::make_work_guard(io_);
     link.carry_out(edge::Connect{fmt::format("{}-doctor-{}", config_.facility, ::getpid())});

@@ -9,6 +9,7 @@
 #include "cloud/server.h"
 #include "schemas/durable_file.h"
 #include "schemas/entropy.h"
+#include "schemas/log.h"
 
 namespace egret::cloud::cli {
 namespace {
@@ -87,7 +88,7 @@ void add_serve(CLI::App& app, Chosen& chosen) {
   sub->callback([&chosen, file] {
     chosen = [file] {
       CheckedCloudConfig checked = read_cloud_config(*file);
-      for (const ConfigMistake& m : checked.mistakes) std::fprintf(stderr, "%s\n", text_of(m).c_str());
+      for (const ConfigMistake& m : checked.mistakes) complain_on_stderr(text_of(m));
       if (!checked.mistakes.empty()) return kBadConfig;
       spdlog::set_level(spdlog::level::from_str(checked.config.log_level == "warn" ? "warning" : checked.config.log_level));
       return serve(checked.config);
