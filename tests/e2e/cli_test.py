@@ -175,11 +175,11 @@ class Init(Case):
         return agent("init", "--facility", facility, "--region-key", REGION_KEY, "--broker", "mqtts://broker.example:8883", "--config", self.folder / f"{name}.toml",
                      "--state-dir", self.folder / name, *more)
 
-    def test_it_makes_key_folder_and_configuration_that_nobody_else_can_read(self):
+    def test_it_makes_key_and_folder_for_one_user_and_a_configuration_without_secrets_for_all(self):
         done = self.assert_done(self.init("one"), 0)
         key = re.search(r"^site public key: ([0-9a-f]{64})$", done.out, re.M)[1]
         self.assertTrue(done.out.endswith(f"egret-cloud facility add clinic-1 --key {key}\n"), done)
-        self.assertEqual([(self.folder / f).stat().st_mode & 0o777 for f in ("one", "one/site.key", "one.toml")], [0o700, 0o600, 0o640])
+        self.assertEqual([(self.folder / f).stat().st_mode & 0o777 for f in ("one", "one/site.key", "one.toml")], [0o700, 0o600, 0o644])
 
     def test_again_it_keeps_what_is_there(self):
         first = self.init("two", "--json").json
@@ -197,7 +197,7 @@ class Init(Case):
 
     def test_what_cannot_be_made_is_74(self):
         (self.folder / "file").write_text("")
-        self.assert_done(self.init("file/below"), 74, err="file/below: cannot be made")
+        self.assert_done(self.init("file/below"), 74, err="file: cannot be made")
         self.assert_done(agent("init", "--facility", "a", "--region-key", REGION_KEY, "--broker", "mqtt://b", "--config", self.folder / "file" / "c.toml",
                                "--state-dir", self.folder / "four"), 74, err="cannot be written")
 
