@@ -199,7 +199,7 @@ class Init(Case):
         (self.folder / "file").write_text("")
         self.assert_done(self.init("file/below"), 74, err="file: cannot be made")
         self.assert_done(agent("init", "--facility", "a", "--region-key", REGION_KEY, "--broker", "mqtt://b", "--config", self.folder / "file" / "c.toml",
-                               "--state-dir", self.folder / "four"), 74, err="cannot be written")
+                               "--state-dir", self.folder / "four"), 74, err="file: cannot be made")
 
     def test_a_key_that_others_can_read_is_refused_with_the_command_that_mends_it(self):
         self.init("five")
