@@ -1,8 +1,12 @@
 #include "agent/memory.h"
 
+#include <spdlog/spdlog.h>
+
 #include <fstream>
+#include <sstream>
 
 #include "agent/keys.h"
+#include "schemas/durable_file.h"
 #include "schemas/limits.h"
 
 namespace egret::agent {
@@ -23,15 +27,11 @@ edge::Memory read_memory(const std::filesystem::path& state_dir) {
 }
 
 void write_memory(const std::filesystem::path& state_dir, const edge::Memory& memory) {
-  std::filesystem::path fresh = state_dir / "memory.new";
-  {
-    std::ofstream file(fresh);
-    file << "herd_window_ms " << memory.herd_window_ms << "\nlargest_acked_bytes " << memory.largest_acked_bytes
-         << "\nframe_limit_bytes " << memory.frame_limit_bytes << '\n';
-    if (!memory.next_region_key.empty()) file << "next_region_key " << hex(memory.next_region_key) << '\n';
-  }
-  std::error_code ignored;
-  std::filesystem::rename(fresh, state_dir / "memory", ignored);
+  std::ostringstream text;
+  text << "herd_window_ms " << memory.herd_window_ms << "\nlargest_acked_bytes " << memory.largest_acked_bytes
+       << "\nframe_limit_bytes " << memory.frame_limit_bytes << '\n';
+  if (!memory.next_region_key.empty()) text << "next_region_key " << hex(memory.next_region_key) << '\n';
+  if (Result<void> kept = replace_file(state_dir / "memory", text.str(), 0600); !kept) spdlog::warn("{}", kept.error().text);
 }
 
 }  // namespace egret::agent

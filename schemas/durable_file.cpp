@@ -71,6 +71,25 @@ fs::path folder_of(const fs::path& path) {
   return fs::absolute(path).parent_path();
 }
 
+// Written beside, synced, then renamed by `place`: 0, or errno says why not.
+template <typename Place>
+Result<void> put_file(const fs::path& file, ByteView text, mode_t mode, Place place) {
+  const fs::path fresh = file.string() + ".new";
+  {
+    const Open open(fresh, O_WRONLY | O_CREAT | O_TRUNC, mode);
+    // One that a power cut left may have other permissions.
+    const bool written = open && ::fchmod(open.fd(), mode) == 0 && write_all(open.fd(), text) &&
+                         ::fsync(open.fd()) == 0;
+    if (!written) return failed(file, "cannot be written");
+  }
+  if (place(fresh, file) != 0) {
+    const Error error = failed(file, "cannot be put in place");
+    ::unlink(fresh.c_str());
+    return error;
+  }
+  return sync_folder(folder_of(file));
+}
+
 }  // namespace
 
 Result<void> sync_folder(const fs::path& folder) {
@@ -99,19 +118,13 @@ Result<void> make_folder(const fs::path& folder, mode_t mode) {
 }
 
 Result<void> make_file(const fs::path& file, ByteView text, mode_t mode) {
-  const fs::path fresh = file.string() + ".new";
-  {
-    const Open open(fresh, O_WRONLY | O_CREAT | O_TRUNC, mode);
-    // One that a power cut left may have other permissions.
-    const bool written = open && ::fchmod(open.fd(), mode) == 0 && write_all(open.fd(), text) && ::fsync(open.fd()) == 0;
-    if (!written) return failed(file, "cannot be written");
-  }
-  if (rename_to_new(fresh, file) != 0) {
-    const Error error = failed(file, "cannot be made");
-    ::unlink(fresh.c_str());
-    return error;
-  }
-  return sync_folder(folder_of(file));
+  return put_file(file, text, mode, rename_to_new);
+}
+
+Result<void> replace_file(const fs::path& file, ByteView text, mode_t mode) {
+  return put_file(file, text, mode, [](const fs::path& from, const fs::path& to) {
+    return ::rename(from.c_str(), to.c_str());
+  });
 }
 
 }  // namespace egret

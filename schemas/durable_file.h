@@ -21,5 +21,7 @@ Result<void> sync_tree(const std::filesystem::path& folder);
 Result<void> make_folder(const std::filesystem::path& folder, mode_t mode);
 // Makes a file; `file`.new is in its way for a moment. Errors: conflict (something has that name), disk_full, store_failed.
 Result<void> make_file(const std::filesystem::path& file, ByteView text, mode_t mode);
+// The same for a file that may be there: after a power cut it is the old one or the new one.
+Result<void> replace_file(const std::filesystem::path& file, ByteView text, mode_t mode);
 
 }  // namespace egret

@@ -145,11 +145,11 @@ def cut_where_it_hurts(r, sides, chance, counts):
         side.come_back()
     # A site purges after the HELLO of its next link.
     r.broker.start()
-    road.wait_for("what was confirmed", lambda: linked(r), 60)
+    road.wait_for("what was confirmed", lambda: linked(r), 150)
     time.sleep(1)
     r.broker.kill()
     r.broker.start()
-    road.wait_for("the purge", lambda: min(purged(r)) > 0, 60, 0.2)
+    road.wait_for("the purge", lambda: min(purged(r)) > 0, 150, 0.2)
     counts["met"] += in_flight(r)
     sides[0].cut(chance)
     sides[0].start()

@@ -30,7 +30,9 @@ TEST_CASE("a file is made once, whole, with its own permissions") {
   CHECK(std::distance(fs::directory_iterator(dir.path), {}) == 1);  // nothing is left beside it
 }
 
-TEST_CASE("what a power cut left in the way of a new file does not stop it, nor lends it its permissions") {
+TEST_CASE(
+    "what a power cut left in the way of a new file does not stop it, nor lends it its "
+    "permissions") {
   TempDir dir;
   const fs::path file = dir.path / "key";
   std::ofstream(file.string() + ".new") << "half of something longer";
@@ -40,7 +42,19 @@ TEST_CASE("what a power cut left in the way of a new file does not stop it, nor 
   CHECK(mode_of(file) == fs::perms(0600));
 }
 
-TEST_CASE("a folder is made with all that is missing above it, and keeps its mode when it is there") {
+TEST_CASE("a file is replaced as a whole, or made") {
+  TempDir dir;
+  const fs::path file = dir.path / "memory";
+  REQUIRE(replace_file(file, "a longer first text", 0600).has_value());
+  REQUIRE(replace_file(file, "second", 0640).has_value());
+  CHECK(text_in(file) == "second");
+  CHECK(mode_of(file) == fs::perms(0640));
+  CHECK(std::distance(fs::directory_iterator(dir.path), {}) == 1);
+  CHECK(replace_file(dir.path / "none" / "memory", "text", 0600).error().code == Errc::not_found);
+}
+
+TEST_CASE(
+    "a folder is made with all that is missing above it, and keeps its mode when it is there") {
   TempDir dir;
   const fs::path folder = dir.path / "a" / "b";
   REQUIRE(make_folder(folder, 0700).has_value());
