@@ -18,6 +18,7 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr int64_t kBackoffStartMs = 500;
+constexpr int64_t kRefusedMaxMs = 30'000;  // a wrong password gets no better by asking often
 constexpr int64_t kStableMs = 60'000;
 constexpr uint16_t kReceiveMaximum = 32;
 constexpr size_t kRepliesWaitingMax = 4'096;
@@ -182,7 +183,8 @@ void BrokerImpl::down(Line& line, MqttEnd end) {
   std::lock_guard held(lock);
   auto now = Clock::now();
   if (end.was_up && now - line.up_since >= milliseconds(kStableMs)) line.failures = 0;
-  int64_t ceiling = std::min(config.backoff_max_ms, kBackoffStartMs << std::min(line.failures, 10));
+  int64_t most = end.identity_refused ? kRefusedMaxMs : config.backoff_max_ms;
+  int64_t ceiling = std::min(most, kBackoffStartMs << std::min(line.failures, 10));
   ++line.failures;
   int64_t wait = static_cast<int64_t>(entropy.below(static_cast<uint64_t>(ceiling))) + 1;
   // One line a failure, not one an attempt of a long outage.

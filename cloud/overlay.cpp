@@ -76,8 +76,9 @@ void Overlay::rollback_to_savepoint() {
 
 KvBatch Overlay::take() {
   KvBatch batch;
-  for (Space space = 0; space < tables_.size(); ++space) {
-    Table& table = tables_[space];
+  for (size_t i = 0; i < tables_.size(); ++i) {
+    const auto space = static_cast<Space>(i);
+    Table& table = tables_[i];
     while (!table.empty()) {
       auto node = table.extract(table.begin());
       if (node.mapped()) {

@@ -232,7 +232,7 @@ Result<void> Reconciler::Impl::take_holder(Handling& h, const es1::Hello& hello,
   bool lost_before = session.ticket_lost != 0 && hello.ticket() > session.ticket_lost;
   session.ticket_echoed = std::max(session.ticket_echoed, hello.ticket());
   if (lost_before) {
-    if (Result<void> r = judge_holder(h, hello, facility, session); !r) return r;
+    if (Result<void> r = judge_holder(h, facility, session); !r) return r;
     session.ticket_lost = 0;
   }
   Result<std::vector<Incident>> open = h.txn.incidents(h.in.fac, true);
@@ -263,8 +263,8 @@ Result<void> Reconciler::Impl::drop_unused_sessions(Handling& h) {
 // It had lost the holdership and has it again. If the one that took it was really heard in between
 // (echoed the ticket it was given, which no replay can), two agents run under one identity. Never
 // fence: both hold real patients.
-Result<void> Reconciler::Impl::judge_holder(Handling& h, const es1::Hello& hello,
-                                            FacilityRow& facility, const SessionRow& session) {
+Result<void> Reconciler::Impl::judge_holder(Handling& h, FacilityRow& facility,
+                                            const SessionRow& session) {
   Result<std::vector<std::pair<SessionId, SessionRow>>> all = h.txn.sessions(h.in.fac);
   if (!all) return all.error();
   const SessionId& sid = h.frame.prefix.sid;

@@ -58,8 +58,7 @@ struct Reconciler::Impl {
   Result<void> take_holder(Handling& h, const es1::Hello& hello, FacilityRow& facility,
                            SessionRow& session);
   Result<void> drop_unused_sessions(Handling& h);
-  Result<void> judge_holder(Handling& h, const es1::Hello& hello, FacilityRow& facility,
-                            const SessionRow& session);
+  Result<void> judge_holder(Handling& h, FacilityRow& facility, const SessionRow& session);
   Result<void> judge_tail(Handling& h, const es1::Hello& hello);
   Result<void> judge_held(Handling& h, StreamKey key, const LedgerRow& row, Seq held, ByteView c_held);
   Result<void> judge_orphans(Handling& h, const es1::Hello& hello, bool duplicate_open);

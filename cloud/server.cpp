@@ -76,7 +76,7 @@ StoreThread::Parts Server::parts() {
 }
 
 void Server::facilities_json(HttpAnswer answer) {
-  thread_.post([this, answer](OpenedStore* store) {
+  thread_.post([this, answer = std::move(answer)](OpenedStore* store) {
     if (store == nullptr) return answer(json(503, R"({"error":"the store is being opened again"})"));
     WallTime now = clock_now().wall;
     FacilitiesQuery query{now, config_.safe, config_.safe_age_h * 3600 * 1000};
@@ -114,7 +114,8 @@ void Server::answer_page(const HttpRequest& request, HttpAnswer answer) {
 void Server::answer_control(const HttpRequest& request, HttpAnswer answer) {
   constexpr std::string_view kPrefix = "/control/";
   if (request.method != "POST" || request.path.rfind(kPrefix, 0) != 0) return answer({404, "text/plain; charset=utf-8", "POST /control/NAME\n", {}});
-  thread_.post([this, name = request.path.substr(kPrefix.size()), args = decode_args(request.body), answer](OpenedStore* store) {
+  thread_.post([this, name = request.path.substr(kPrefix.size()), args = decode_args(request.body),
+                answer = std::move(answer)](OpenedStore* store) {
     if (store == nullptr) return answer({503, "text/plain; charset=utf-8", "75\nthe store is being opened again", {}});
     ControlAnswer done = run_control(name, args, *store, store_dir(config_.state_dir), clock_now().wall);
     answer({200, "text/plain; charset=utf-8", std::to_string(done.code) + "\n" + done.text, {}});
