@@ -161,6 +161,7 @@ def main():
         failed = False
         return 130
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is ending: a second Ctrl-C shall not cut that short
         r.stop()
         shutil.rmtree(elsewhere, ignore_errors=True)
         if failed:

@@ -106,8 +106,11 @@ class TheDemo(unittest.TestCase):
         self.assertIsNotNone(demo.read_to("goes away"), "".join(demo.lines))
         self.assertGreater(len(demo.processes()), 5)
         demo.run.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+        demo.run.send_signal(signal.SIGINT)  # impatient
         self.assertEqual(demo.run.wait(10), 130)
         self.assertEqual(demo.processes(), [])
+        self.assertEqual(os.listdir(demo.folder), [])
 
     def test_a_driver_that_is_killed_takes_all_its_processes_with_it(self):
         demo = self.start()
