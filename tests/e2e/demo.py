@@ -36,6 +36,7 @@ def totals(r):
 
 def back_up_and_confirm(r, folder, elsewhere):
     r.cloud_cli("backup", folder / "backup")
+    elsewhere.mkdir(mode=0o700)
     shutil.copytree(folder / "backup", elsewhere / "copy")
     alike = ["--same-filesystem"] if os.stat(elsewhere).st_dev == os.stat(r.dir).st_dev else []
     return json.loads(r.cloud_cli("backup", "confirm", elsewhere / "copy", "--json", *alike).stdout)
@@ -150,7 +151,7 @@ def main():
         signal.signal(end, lambda number, _: sys.exit(128 + number))
     folder = pathlib.Path(tempfile.mkdtemp(prefix="egret-demo-"))
     # /dev/shm is another file system: the copy of the backup that counts lies there.
-    elsewhere = pathlib.Path(tempfile.mkdtemp(prefix="egret-backup-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+    elsewhere = pathlib.Path("/dev/shm" if os.path.isdir("/dev/shm") else folder) / f"{folder.name}-backup"
     r = road.Road(folder, args.bin, SITES)
     failed = True
     try:
