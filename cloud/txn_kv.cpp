@@ -316,7 +316,7 @@ Result<void> KvTxn::erase_entry(const Facility& fac, const Place& place, const H
                       return false;
                     });
   if (!scanned) return scanned;
-  const Error lost{
+  Error lost{
       Errc::corrupt,
       "cloud store: a natural key names a record that is not there; run `egret-cloud verify`"};
   if (!first || *first > place.seq) return lost;

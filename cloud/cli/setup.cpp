@@ -117,7 +117,7 @@ void add_facility(CLI::App& app, Chosen& chosen) {
     std::string fac, key;
     bool json = false;
   };
-  auto add_one = [&](const char* name, const char* help, const char* command, ControlArgs more, const char* done) {
+  auto add_one = [&](const char* name, const char* help, const char* command, const ControlArgs& more, const char* done) {
     auto* one = sub->add_subcommand(name, help);
     auto where = add_where(one);
     auto o = std::make_shared<Options>();
