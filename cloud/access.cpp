@@ -14,7 +14,7 @@ KvOptions options_for(const std::filesystem::path& dir) {
   options.memtables_total_bytes = 128 << 20;
   options.cache_bytes = 64 << 20;
   options.log_bytes_max = 256 << 20;
-  options.bloom_spaces = {kNaturalSpace};
+  options.lookup_spaces = {kNaturalSpace};
   return options;
 }
 

@@ -6,6 +6,8 @@
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
+#include <rocksdb/memtablerep.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_buffer_manager.h>
@@ -118,8 +120,8 @@ rocksdb::DBOptions db_options(const KvOptions& o) {
   db.avoid_flush_during_recovery = o.salvage;
   db.avoid_flush_during_shutdown = o.salvage;
   db.max_open_files = 256;
-  // A log file of RocksDB's own would end the program (an assertion) when the disk is full; what matters
-  // comes back as a Status.
+  // A log file of RocksDB's own would end the program (an assertion) when the disk is full; what
+  // matters comes back as a Status.
   db.info_log = std::make_shared<NoLog>();
   if (o.read_only) {
     db.max_open_files = -1;  // all at once: the owner deletes tables that it compacts
@@ -138,24 +140,44 @@ rocksdb::DBOptions db_options(const KvOptions& o) {
   return db;
 }
 
+// Keys of a look-up space by all but their last 30 bytes: of one that ends in SHA-256, two bytes of
+// the hash are left, which spread over the buckets.
+class HashHead final : public rocksdb::SliceTransform {
+ public:
+  const char* Name() const override { return "egret.HashHead"; }
+  Slice Transform(const Slice& key) const override {
+    return {key.data(), key.size() > kTail ? key.size() - kTail : key.size()};
+  }
+  bool InDomain(const Slice&) const override { return true; }
+
+ private:
+  static constexpr size_t kTail = 30;
+};
+
+// Half of what a commit of new records cost was finding out that they are new, in memory, and where
+// they belong among all others there.
+void hash_memtables(rocksdb::ColumnFamilyOptions& cf) {
+  const size_t buckets = cf.write_buffer_size / 512;  // some entries each when it is full
+  cf.memtable_prefix_bloom_size_ratio = 0.02;
+  cf.memtable_whole_key_filtering = true;
+  cf.prefix_extractor = std::make_shared<HashHead>();
+  cf.memtable_factory.reset(rocksdb::NewHashLinkListRepFactory(buckets, 0, 0, false));
+}
+
 rocksdb::ColumnFamilyOptions family_options(const KvOptions& o,
                                             const std::shared_ptr<rocksdb::Cache>& cache,
-                                            bool bloom) {
+                                            bool lookups) {
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache;
   table.cache_index_and_filter_blocks = true;
   table.block_size = 16 << 10;
   table.format_version = 5;
-  if (bloom) table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  if (lookups) table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
 
   rocksdb::ColumnFamilyOptions cf;
   cf.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   cf.write_buffer_size = o.memtable_bytes;
-  // In memory too: a key that is not there must not cost a walk through each memtable.
-  if (bloom) {
-    cf.memtable_prefix_bloom_size_ratio = 0.02;
-    cf.memtable_whole_key_filtering = true;
-  }
+  if (lookups && !o.salvage) hash_memtables(cf);
   // The default is an eighth of the memtable, taken whole by a space that holds a single key.
   cf.arena_block_size = 64 << 10;
   cf.target_file_size_base = kTableBytes;
@@ -291,6 +313,7 @@ Result<void> RocksKv::iterate(Space space, ByteView first, ByteView end, const V
   rocksdb::ReadOptions options;
   options.iterate_lower_bound = &lower;
   options.iterate_upper_bound = &upper;
+  options.total_order_seek = true;  // in look-up spaces too
   const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options, family(space)));
   for (forward ? it->SeekToFirst() : it->SeekToLast(); it->Valid();
        forward ? it->Next() : it->Prev()) {
@@ -501,8 +524,9 @@ Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& o) {
   const auto cache = rocksdb::NewLRUCache(o.cache_bytes, 0, false, 0.5);
   std::vector<rocksdb::ColumnFamilyDescriptor> wanted;
   for (unsigned space = 0; space < o.spaces; ++space) {
-    const bool bloom = std::count(o.bloom_spaces.begin(), o.bloom_spaces.end(), Space(space)) != 0;
-    wanted.emplace_back(family_name(Space(space)), family_options(o, cache, bloom));
+    const bool lookups =
+        std::count(o.lookup_spaces.begin(), o.lookup_spaces.end(), Space(space)) != 0;
+    wanted.emplace_back(family_name(Space(space)), family_options(o, cache, lookups));
   }
   std::vector<rocksdb::ColumnFamilyHandle*> families;
   rocksdb::DB* opened = nullptr;

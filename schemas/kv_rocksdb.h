@@ -23,7 +23,9 @@ struct KvOptions {
   size_t cache_bytes = 4 << 20;
   size_t log_bytes_max = 16 << 20;  // write-ahead log before the oldest space is flushed
   bool compress = true;             // zstd tables; off where values are compressed already
-  std::vector<Space> bloom_spaces;  // spaces that are asked for keys they mostly do not hold
+  // Spaces whose keys end in a hash and are looked up one by one, mostly in vain. A scan of one
+  // sorts what is in memory first.
+  std::vector<Space> lookup_spaces;
   // Reads what can be read of a damaged store that was set aside; never for a store that goes on
   // living.
   bool salvage = false;

@@ -91,7 +91,7 @@ class Region {
     options_.spaces = kCloudSpaces;
     options_.memtable_bytes = 64 << 10;  // tables, manifests and new logs are written while it runs
     options_.log_bytes_max = 256 << 10;
-    options_.bloom_spaces = {kNaturalSpace};
+    options_.lookup_spaces = {kNaturalSpace};
     options_.env = env_.get();
   }
   ~Region() { close(); }

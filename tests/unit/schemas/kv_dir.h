@@ -30,7 +30,7 @@ inline KvOptions options_in(const fs::path& dir, Space spaces = 3) {
   KvOptions o;
   o.dir = dir;
   o.spaces = spaces;
-  o.bloom_spaces = {1};
+  o.lookup_spaces = {1};
   return o;
 }
 

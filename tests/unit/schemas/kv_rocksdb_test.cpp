@@ -115,6 +115,53 @@ TEST_CASE("scans keep to [first, end), in either direction, and stop when told")
   CHECK(seen == 2);
 }
 
+TEST_CASE("a space for look-ups gives what any other gives: in memory, in tables and in both") {
+  TempDir dir;
+  std::mt19937_64 chance(11);
+  std::vector<Bytes> all;
+  for (int i = 0; i < 4'000; ++i) {
+    Bytes key = i % 3 == 0 ? "clinic-" : "clinic-1/";
+    const size_t size = i % 10 == 0 ? chance() % 20 : 32;
+    while (key.size() < 9 + size) key.push_back(char(chance()));
+    all.push_back(std::move(key));
+  }
+  auto kv = opened(options_in(dir.path));
+  const Bytes last(1, '\xff');
+  const auto same_in_both = [&](ByteView first, ByteView end) {
+    CHECK(keys(*kv, 1, first, end) == keys(*kv, 2, first, end));
+    CHECK(keys(*kv, 1, first, end, true) == keys(*kv, 2, first, end, true));
+  };
+  const auto same = [&] {
+    same_in_both("", last);
+    for (int i = 0; i < 40; ++i) {
+      const Bytes& a = all[chance() % all.size()];
+      const Bytes& b = all[chance() % all.size()];
+      same_in_both(std::min(a, b), std::max(a, b));
+      for (ByteView key : {ByteView(a), ByteView(a).substr(0, a.size() / 2)})
+        CHECK(kv->get(1, key).value() == kv->get(2, key).value());
+    }
+  };
+  for (int round = 0; round < 4; ++round) {
+    KvBatch batch;
+    for (int i = 0; i < 1'000; ++i) {
+      const Bytes& key = all[size_t(round * 700 + i)];
+      for (Space space : {1, 2}) {
+        if (i % 7 == 3) {
+          batch.erase(space, key);
+        } else {
+          batch.put(space, key, std::to_string(round * 10'000 + i));
+        }
+      }
+    }
+    REQUIRE(kv->write(batch, true).has_value());
+    same();
+    if (round % 2 == 0) continue;
+    kv.reset();  // what was in memory is in tables, or in the log
+    kv = opened(options_in(dir.path));
+    same();
+  }
+}
+
 TEST_CASE("a range is erased up to its end and not beyond; an inverted one erases nothing") {
   TempDir dir;
   {
