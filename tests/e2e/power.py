@@ -82,6 +82,7 @@ class Disk:
     def power_on(self):
         """All that is in the folder now is on the disk for good."""
         self.journal.unlink(missing_ok=True)
+        self._now().unlink(missing_ok=True)
         self.read_to = 0
         self.nodes = {}
         self.changes = []  # of names: (position, [(folder, name, node or None)])
@@ -101,6 +102,13 @@ class Disk:
                 node.now[entry.name] = self.nodes[ino]
         node.durable = dict(node.now)
         return node
+
+    def arm(self):
+        """The process dies in the middle of its next sync."""
+        self._now().touch()
+
+    def _now(self):
+        return self.journal.with_name(self.journal.name + ".now")
 
     # ---- what happened ----
 

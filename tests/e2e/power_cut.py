@@ -25,6 +25,13 @@ SITES = ["north", "south"]
 COMES_BACK_S = 20
 
 
+def give_time(what, test, seconds):
+    try:
+        road.wait_for(what, test, seconds, 0.01)
+    except RuntimeError:
+        pass  # a cut meets what it meets
+
+
 class Powered:
     """A process on a disk that can lose power."""
 
@@ -37,7 +44,10 @@ class Powered:
         self.process.env = self.disk.env(self.lies, fuse)
         self.process.start()
 
-    def cut(self, chance, kept=None):
+    def cut(self, chance, kept=None, in_sync=False):
+        if in_sync:
+            self.disk.arm()
+            give_time("a sync", lambda: not self.process.alive(), 1)
         self.process.kill()
         # A disk that lied forgets all that it had not written: what it says is durable is the state it woke up with.
         self.cuts.append(self.disk.cut(chance, "nothing" if self.lies else kept))
@@ -57,9 +67,9 @@ class Loss(Exception):
 
 
 def burn(side, chance, kept=None):
-    """Starts it on a fuse: the power goes at some step on the disk, soon."""
-    side.start(fuse=int(10 ** chance.uniform(0, 3)))
-    end = time.monotonic() + chance.uniform(0.5, 2)
+    """Starts it on a fuse: the power goes soon, at some step on the disk, or where it hurts most: in the middle of a sync."""
+    side.start(fuse=chance.choice([int(10 ** chance.uniform(0, 3)), -int(10 ** chance.uniform(0, 1.9))]))
+    end = time.monotonic() + chance.uniform(1, 3)
     while side.process.alive() and time.monotonic() < end:
         time.sleep(0.02)
     side.cut(chance, kept)
@@ -73,13 +83,6 @@ def in_flight(r):
     """Is something accepted and not acknowledged, at a site that is linked?"""
     statuses = [r.status(fac) for fac in SITES]
     return any(s and s["linked"] and s["waiting"]["records"] > 0 for s in statuses)
-
-
-def give_time_to_link(r, seconds):
-    try:
-        road.wait_for("the link", lambda: linked(r), seconds)
-    except RuntimeError:
-        pass  # a cut meets what it meets
 
 
 def begin(r, folder, sides, seed, chance, producers):
@@ -104,19 +107,21 @@ def cut_power(r, sides, cuts, chance, counts):
     done = 0
     while done < cuts:
         if chance.random() < 0.8:
-            give_time_to_link(r, 3)
+            give_time("the link", lambda: linked(r), 3)
         time.sleep(chance.uniform(0.05, 0.8))
         away = chance.random() < 0.3
         if away:  # what waits at the sites grows, and what was acknowledged is purged when the link is back
             r.broker.kill()
             time.sleep(chance.uniform(0.1, 0.5))
         side = chance.choice(sides)
+        if not away and chance.random() < 0.6:
+            give_time("something in flight", lambda: in_flight(r), 4)
         counts["met"] += in_flight(r)
         if chance.random() < 0.25:  # only the process dies: the next one believes what it reads, and the power goes then
             side.process.kill()
             side.start()
             time.sleep(chance.uniform(0.02, 0.5))
-        side.cut(chance)
+        side.cut(chance, in_sync=chance.random() < 0.5)
         done += 1
         if done < cuts and chance.random() < 0.6:
             burn(side, chance)
@@ -136,11 +141,12 @@ def purged(r):
 
 
 def cut_where_it_hurts(r, sides, chance, counts):
-    """Each site while only its disk has what it accepted, then the cloud when sites have deleted what it confirmed."""
+    """Each site while only its disk has what it accepted, then the cloud when sites have deleted what it confirmed; both in
+    the middle of a sync."""
     r.broker.kill()
     for side in sides[1:]:
         road.wait_for("records that wait", lambda: min(waiting(r)) > 0, 20)
-        side.cut(chance)
+        side.cut(chance, in_sync=True)
         side.start()
         side.come_back()
     # A site purges after the HELLO of its next link.
@@ -151,7 +157,7 @@ def cut_where_it_hurts(r, sides, chance, counts):
     r.broker.start()
     road.wait_for("the purge", lambda: min(purged(r)) > 0, 150, 0.2)
     counts["met"] += in_flight(r)
-    sides[0].cut(chance)
+    sides[0].cut(chance, in_sync=True)
     sides[0].start()
     sides[0].come_back()
 

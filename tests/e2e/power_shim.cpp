@@ -1,12 +1,14 @@
-// power_shim: an LD_PRELOAD library that writes down what a process does to one folder: bytes,
-// names, and what was synced. Promises: an entry is in the journal, and outlives kill -9, before
-// the call it describes returns; a sync covers only what was in the journal when it began. With
-// EGRET_POWER_LIES=1 syncs succeed and are not written down. Leaves to others: what a power cut
-// makes of it (power.py). Not seen: what stdio writes (RocksDB's LOG), and memory maps, which are
-// reported as trouble.
+// power_shim: an LD_PRELOAD library that writes down what a process does to one folder.
+// Promises: bytes, names and syncs are in the journal, and outlive kill -9, before the call that
+// made them returns; a sync covers only what was in the journal when it began. Leaves to others:
+// what a power cut makes of it (power.py). Not seen: what stdio writes (RocksDB's LOG), and memory
+// maps, which are reported as trouble.
 //
-//   EGRET_POWER_ROOT     the folder, absolute        EGRET_POWER_FUSE   n: the power goes at the
-//   n-th step on the disk EGRET_POWER_JOURNAL  where to, outside of it
+// EGRET_POWER_ROOT: the folder, absolute.
+// EGRET_POWER_JOURNAL: where to, outside of it; when a file of that name with .now appears, the
+// power goes in the middle of the next sync. EGRET_POWER_FUSE=n: the power goes at the n-th step on
+// the disk; -n: in the middle of the n-th sync. EGRET_POWER_LIES=1: syncs succeed and are not
+// written down.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -65,13 +67,21 @@ class Shim {
                   const iovec* data = nullptr, int pieces = 0);
   void trouble(std::string_view what);
   uint64_t journal_end() const { return uint64_t(lseek(journal_, 0, SEEK_END)); }
-  void step();  // the fuse
+  // The fuse.
+  void step() { burn(1); }
+  void sync_begins() {
+    if (syscall(SYS_faccessat, AT_FDCWD, now_.c_str(), F_OK) == 0)
+      syscall(SYS_kill, getpid(), SIGKILL);
+    burn(-1);
+  }
 
   // Entries and what they describe are in one order.
   std::mutex mutex;
 
  private:
-  std::string root_;
+  void burn(int64_t ends);
+
+  std::string root_, now_;
   int journal_ = -1;
   bool lies_ = false;
   int64_t fuse_ = 0;
@@ -83,6 +93,7 @@ Shim::Shim() {
   const char *root = getenv("EGRET_POWER_ROOT"), *journal = getenv("EGRET_POWER_JOURNAL");
   if (root == nullptr || journal == nullptr) return;
   root_ = root;
+  now_ = std::string(journal) + ".now";
   lies_ = getenv("EGRET_POWER_LIES") != nullptr;
   if (const char* fuse = getenv("EGRET_POWER_FUSE")) fuse_ = atoll(fuse);
   struct stat facts{};
@@ -133,8 +144,10 @@ Place Shim::place_of(std::string path) {
   return place;
 }
 
-void Shim::step() {
-  if (fuse_ > 0 && --fuse_ == 0) syscall(SYS_kill, getpid(), SIGKILL);
+void Shim::burn(int64_t ends) {
+  if (fuse_ * ends <= 0) return;  // it burns with the other kind
+  fuse_ -= ends;
+  if (fuse_ == 0) syscall(SYS_kill, getpid(), SIGKILL);
 }
 
 void Shim::write_down(Header header, std::string_view first, std::string_view second,
@@ -241,6 +254,7 @@ int sync_file(int fd, long call) {
     ino = s.ours(fd);
     if (ino != 0) {
       s.step();
+      s.sync_begins();
       upto = s.journal_end();
     }
   }

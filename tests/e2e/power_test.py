@@ -122,6 +122,13 @@ open('c', 'wb').write(b'buffered')
             lengths.add(len(self.after().get("a", b"")))
         self.assertGreater(len(lengths), 3)
 
+    def test_a_fuse_can_end_it_in_the_middle_of_a_sync(self):
+        append = "put('a', b''); sync_names()\nfor i in range(9): put('a', b'1', True, os.O_WRONLY | os.O_APPEND)"
+        self.assertEqual(-9, self.do(append, fuse=-4))  # the first is the folder's
+        cut = self.disk.cut(random.Random(1), "nothing")
+        self.assertEqual(1, cut.unsynced_bytes)
+        self.assertEqual(b"11", (self.folder / "a").read_bytes())
+
     def test_what_bypasses_the_shim_is_found(self):
         self.disk.power_on()
         (self.folder / "a").write_bytes(b"1")
