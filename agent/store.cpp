@@ -16,12 +16,16 @@ using std::filesystem::path;
 
 constexpr std::string_view kSetAside = "store.damaged-";  // and the second it happened in
 
-Result<OpenStore> open_in(const path& dir, const Facility& fac, Entropy& entropy) {
+Result<OpenStore> open_in(const path& dir, const Config& config, Entropy& entropy) {
   OpenStore store;
-  Result<std::unique_ptr<Kv>> kv = open_rocksdb(agent_kv_options(dir));
+  KvOptions options = agent_kv_options(dir);
+  // A small budget must not be filled by the log of what is in tables already: the reserve lies above it.
+  size_t budget = static_cast<size_t>(config.buffer.budget_mb) * kMiB;
+  options.log_bytes_max = std::min(options.log_bytes_max, std::max(kReclaimLogBytes, budget / 8));
+  Result<std::unique_ptr<Kv>> kv = open_rocksdb(options);
   if (!kv) return kv.error();
   store.kv = std::move(*kv);
-  Result<std::unique_ptr<edge::Buffer>> buffer = edge::Buffer::open(*store.kv, fac, entropy);
+  Result<std::unique_ptr<edge::Buffer>> buffer = edge::Buffer::open(*store.kv, config.facility, entropy);
   if (!buffer) return buffer.error();
   store.buffer = std::move(*buffer);
   return store;
@@ -39,7 +43,7 @@ KvOptions agent_kv_options(const path& dir) {
 
 Result<OpenStore> open_agent_store(const Config& config, Entropy& entropy, WallTime now) {
   path dir = config.state_dir / "store";
-  Result<OpenStore> store = open_in(dir, config.facility, entropy);
+  Result<OpenStore> store = open_in(dir, config, entropy);
   if (store || store.error().code != Errc::corrupt) return store;
   int64_t second = now.us / 1'000'000;
   auto aside_at = [&] { return config.state_dir / fmt::format("{}{}", kSetAside, second); };
@@ -48,7 +52,7 @@ Result<OpenStore> open_agent_store(const Config& config, Entropy& entropy, WallT
   std::error_code failed;
   std::filesystem::rename(dir, aside, failed);
   if (failed) return Error{Errc::store_failed, fmt::format("{}: cannot be set aside: {}", dir.string(), failed.message())};
-  Result<OpenStore> fresh = open_in(dir, config.facility, entropy);
+  Result<OpenStore> fresh = open_in(dir, config, entropy);
   if (!fresh) return fresh;
   fresh->set_aside = aside;
   fresh->why = store.error().text;

@@ -32,6 +32,8 @@ using rocksdb::Slice;
 using rocksdb::Status;
 
 constexpr std::chrono::seconds kDiskScanEvery{1};
+// Or after so much was written: tables come beside the log that they will replace.
+constexpr uint64_t kDiskScanBytes = 2 * kMiB;
 
 Slice slice(ByteView b) {
   return {b.data(), b.size()};
@@ -326,7 +328,8 @@ Result<void> RocksKv::iterate(Space space, ByteView first, ByteView end, const V
 uint64_t RocksKv::disk_bytes() const {
   const auto now = std::chrono::steady_clock::now();
   std::lock_guard lock(disk_mutex_);
-  if (disk_seen_at_ == decltype(now){} || now - disk_seen_at_ >= kDiskScanEvery) {
+  if (disk_seen_at_ == decltype(now){} || now - disk_seen_at_ >= kDiskScanEvery ||
+      written_since_ >= kDiskScanBytes) {
     written_since_ = 0;
     disk_seen_ = bytes_in(dir_);
     disk_seen_at_ = now;
