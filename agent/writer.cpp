@@ -81,16 +81,15 @@ void Writer::commit(std::deque<Waiting> group) {
   }
   // Each request hears the places of its own records.
   std::vector<std::pair<Done, Result<edge::Places>>> answers;
-  size_t at = 0;
+  auto from = synced ? synced->begin() : edge::Places::iterator();
   for (size_t i = 0; i < group.size(); i++) {
-    size_t count = units[i].records.size();
-    Result<edge::Places> mine = synced;
-    if (synced) {
-      auto first = std::next(synced->begin(), static_cast<std::ptrdiff_t>(at));
-      mine = edge::Places(first, std::next(first, static_cast<std::ptrdiff_t>(count)));
+    if (!synced) {
+      answers.emplace_back(std::move(group[i].done), synced.error());
+      continue;
     }
-    answers.emplace_back(std::move(group[i].done), std::move(mine));
-    at += count;
+    auto to = std::next(from, static_cast<std::ptrdiff_t>(units[i].records.size()));
+    answers.emplace_back(std::move(group[i].done), edge::Places(from, to));
+    from = to;
   }
   // Who has an answer and asks for the status sees in it what was answered.
   post_([answers = std::move(answers), view = buffer_.view(), ok = synced.has_value(), tell = events_.view_changed]() mutable {
