@@ -46,18 +46,18 @@ class Killer:
 
     def wait(self):
         """A random while; after most kills also until batches are on their way again, and then a random moment more."""
-        time.sleep(self.chance.uniform(0.05, 0.8))
+        time.sleep(self.chance.uniform(0.05, 0.7))
         if self.chance.random() < 0.25:
             return
         try:
-            road.wait_for("batches", lambda: any(flights(self.r, fac) for fac in SITES), 6, 0.03)
+            road.wait_for("batches", lambda: any(flights(self.r, fac) for fac in SITES), 4, 0.03)
         except RuntimeError:
             return
         time.sleep(self.chance.uniform(0, 0.1))
 
     def victim(self):
         """Broker, region or a site; of the sites rather one with a batch on its way."""
-        role = self.chance.choices(["broker", "cloud", "agent"], [1, 2, 3])[0]
+        role = self.chance.choices(["broker", "cloud", "agent"], [1, 2, 4])[0]
         if role == "agent":
             busy = [fac for fac in SITES if flights(self.r, fac)]
             return role, self.r.agents[self.chance.choice(busy or SITES)]
@@ -85,7 +85,7 @@ class Killer:
         self.killed[role] += 1
         self.met[role] += bool(hit)
         self.met["fresh"] += bool(fresh)
-        time.sleep(self.chance.uniform(0, 0.3))
+        time.sleep(self.chance.uniform(0, 0.2))
         victim.start()
 
     def told(self):
