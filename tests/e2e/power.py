@@ -69,12 +69,14 @@ class Disk:
         self.folder, self.journal, self.shim = pathlib.Path(folder), pathlib.Path(journal), shim
         self.trouble = []
 
-    def env(self, lies=False, fuse=0):
+    def env(self, lies=False, fuse=0, fail=0):
         env = {"LD_PRELOAD": str(self.shim), "EGRET_POWER_ROOT": str(self.folder), "EGRET_POWER_JOURNAL": str(self.journal)}
         if lies:
             env["EGRET_POWER_LIES"] = "1"
         if fuse:
             env["EGRET_POWER_FUSE"] = str(fuse)
+        if fail:
+            env["EGRET_POWER_FAIL"] = str(fail)
         return env
 
     # ---- power comes ----
@@ -138,6 +140,8 @@ class Disk:
             self._change(a, (position, None, c))
         elif what == "s":
             self._synced(a, c)
+        elif what == "f":
+            self._sync_failed(a, c)
         elif what == "n":
             if c == 1:  # a new file: this number may have been another one's before
                 self.nodes[a] = File()
@@ -194,6 +198,12 @@ class Disk:
                 if others:
                     left.append((position, others))
             self.changes = left
+
+    def _sync_failed(self, ino, upto):
+        """The system has given the pages up and calls them clean: readable until the power goes, and no later sync saves them."""
+        node = self.nodes.get(ino)
+        if isinstance(node, File):
+            node.pending = [change for change in node.pending if change[0] >= upto]
 
     # ---- power goes ----
 

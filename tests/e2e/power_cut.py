@@ -40,8 +40,8 @@ class Powered:
         self.name = process.name
         self.cuts = []
 
-    def start(self, fuse=0):
-        self.process.env = self.disk.env(self.lies, fuse)
+    def start(self, fuse=0, fail=0):
+        self.process.env = self.disk.env(self.lies, fuse, fail)
         self.process.start()
 
     def cut(self, chance, kept=None, in_sync=False):
@@ -67,8 +67,10 @@ class Loss(Exception):
 
 
 def burn(side, chance, kept=None):
-    """Starts it on a fuse: the power goes soon, at some step on the disk, or where it hurts most: in the middle of a sync."""
-    side.start(fuse=chance.choice([int(10 ** chance.uniform(0, 3)), -int(10 ** chance.uniform(0, 1.9))]))
+    """Starts it on a fuse: the power goes soon, at some step on the disk, or where it hurts most: in the middle of a sync, or
+    some time after a sync that failed."""
+    soon = int(10 ** chance.uniform(0, 1.3 if side.name == "cloud" else 1.9))
+    side.start(**chance.choice([{"fuse": int(10 ** chance.uniform(0, 3))}, {"fuse": -soon}, {"fail": soon}]))
     end = time.monotonic() + chance.uniform(1, 3)
     while side.process.alive() and time.monotonic() < end:
         time.sleep(0.02)

@@ -1,14 +1,16 @@
 // power_shim: an LD_PRELOAD library that writes down what a process does to one folder.
-// Promises: bytes, names and syncs are in the journal, and outlive kill -9, before the call that
-// made them returns; a sync covers only what was in the journal when it began. Leaves to others:
-// what a power cut makes of it (power.py). Not seen: what stdio writes (RocksDB's LOG), and memory
-// maps, which are reported as trouble.
+// Promises: bytes, names and syncs are in the journal, and outlive kill -9, before the call
+// returns; a sync covers only what was in the journal when it began. Leaves to others: what a power
+// cut makes of it (power.py). Not seen: what stdio writes (RocksDB's LOG), and memory maps, which
+// are reported as trouble.
 //
-// EGRET_POWER_ROOT: the folder, absolute.
-// EGRET_POWER_JOURNAL: where to, outside of it; when a file of that name with .now appears, the
-// power goes in the middle of the next sync. EGRET_POWER_FUSE=n: the power goes at the n-th step on
-// the disk; -n: in the middle of the n-th sync. EGRET_POWER_LIES=1: syncs succeed and are not
-// written down.
+// - EGRET_POWER_ROOT: the folder, absolute.
+// - EGRET_POWER_JOURNAL: where to, outside of it; when a file of that name with .now appears, the
+//   power goes in the middle of the next sync.
+// - EGRET_POWER_FUSE=n: the power goes at the n-th step on the disk; -n: in the middle of the n-th
+//   sync.
+// - EGRET_POWER_FAIL=n: the n-th sync fails, and no later one saves what it should have saved.
+// - EGRET_POWER_LIES=1: syncs succeed and are not written down.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -69,6 +71,7 @@ class Shim {
   uint64_t journal_end() const { return uint64_t(lseek(journal_, 0, SEEK_END)); }
   // The fuse.
   void step() { burn(1); }
+  bool sync_fails() { return fail_ > 0 && --fail_ == 0; }
   void sync_begins() {
     if (syscall(SYS_faccessat, AT_FDCWD, now_.c_str(), F_OK) == 0)
       syscall(SYS_kill, getpid(), SIGKILL);
@@ -84,7 +87,7 @@ class Shim {
   std::string root_, now_;
   int journal_ = -1;
   bool lies_ = false;
-  int64_t fuse_ = 0;
+  int64_t fuse_ = 0, fail_ = 0;
   uint64_t device_ = 0;
   std::unordered_set<uint64_t> known_;
 };
@@ -96,6 +99,7 @@ Shim::Shim() {
   now_ = std::string(journal) + ".now";
   lies_ = getenv("EGRET_POWER_LIES") != nullptr;
   if (const char* fuse = getenv("EGRET_POWER_FUSE")) fuse_ = atoll(fuse);
+  if (const char* fail = getenv("EGRET_POWER_FAIL")) fail_ = atoll(fail);
   struct stat facts{};
   if (!stat_of(root_, facts)) abort();
   device_ = facts.st_dev;
@@ -256,6 +260,11 @@ int sync_file(int fd, long call) {
       s.step();
       s.sync_begins();
       upto = s.journal_end();
+      if (s.sync_fails()) {
+        s.write_down({.what = 'f', .a = ino, .c = upto});
+        errno = EIO;
+        return -1;
+      }
     }
   }
   const int failed = int(syscall(call, fd));

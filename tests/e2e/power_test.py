@@ -41,10 +41,10 @@ class PowerCut(unittest.TestCase):
     def tearDown(self):
         self.home.cleanup()
 
-    def do(self, code, lies=False, fuse=0):
+    def do(self, code, lies=False, fuse=0, fail=0):
         """The code runs on the disk, from power on; the shim must have seen all of it. Returns its exit code."""
         self.disk.power_on()
-        done = subprocess.run([sys.executable, "-c", HELP + code, str(self.folder)], env={**os.environ, **self.disk.env(lies, fuse)}, capture_output=True)
+        done = subprocess.run([sys.executable, "-c", HELP + code, str(self.folder)], env={**os.environ, **self.disk.env(lies, fuse, fail)}, capture_output=True)
         self.assertIn(done.returncode, (0, -9) if fuse else (0,), done.stderr.decode())
         if done.returncode == 0:
             self.assertEqual([], self.disk.unseen())
@@ -128,6 +128,19 @@ open('c', 'wb').write(b'buffered')
         cut = self.disk.cut(random.Random(1), "nothing")
         self.assertEqual(1, cut.unsynced_bytes)
         self.assertEqual(b"11", (self.folder / "a").read_bytes())
+
+    def test_what_a_sync_failed_to_save_no_later_one_saves(self):
+        self.do("""
+put('a', b'1' * 512, True); sync_names(); fd = os.open('a', os.O_RDWR | os.O_APPEND); os.write(fd, b'2' * 512)
+try:
+    os.fsync(fd)
+    sys.exit('the sync has not failed')
+except OSError:
+    pass
+os.write(fd, b'3' * 512); os.fsync(fd)
+assert os.pread(fd, 512, 512) == b'2' * 512
+""", fail=3)
+        self.assertEqual({"a": b"1" * 512 + bytes(512) + b"3" * 512}, self.after())
 
     def test_what_bypasses_the_shim_is_found(self):
         self.disk.power_on()
