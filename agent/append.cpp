@@ -9,10 +9,12 @@ namespace egret::agent {
 
 namespace asio = boost::asio;
 
-asio::awaitable<Result<edge::Places>> append_synced(asio::io_context& io, Writer& writer, edge::Unit unit) {
+asio::awaitable<Result<edge::Places>> append_synced(asio::io_context& io, Writer& writer,
+                                                    edge::Unit unit) {
   // Outlives the request: the writer may answer after the client has gone.
   struct Answer {
-    explicit Answer(asio::io_context& context) : ready(context, asio::steady_timer::time_point::max()) {}
+    explicit Answer(asio::io_context& context)
+        : ready(context, asio::steady_timer::time_point::max()) {}
     asio::steady_timer ready;
     Result<edge::Places> result;
   };

@@ -26,12 +26,18 @@ constexpr uint64_t kAnswerBytesMax = 64ULL << 20;
 
 Error nobody(const std::string& where, const Ask& ask, const error_code& error) {
   if (error == beast::error::timeout) {
-    return {Errc::link, fmt::format("the agent at {} does not answer within {} s: look into its log (journalctl -u egret-agent)", where, ask.time.count())};
+    return {Errc::link, fmt::format("the agent at {} does not answer within {} s: look into its "
+                                    "log (journalctl -u egret-agent)",
+                                    where, ask.time.count())};
   }
   if (error == asio::error::access_denied) {
-    return {Errc::link, fmt::format("{} may not be opened by this user: run this as root, or as a member of its group (ls -l)", where)};
+    return {Errc::link, fmt::format("{} may not be opened by this user: run this as root, or as a "
+                                    "member of its group (ls -l)",
+                                    where)};
   }
-  return {Errc::link, fmt::format("no agent answers at {} ({}): start it with systemctl start egret-agent, or egret-agent run", where, error.message())};
+  return {Errc::link, fmt::format("no agent answers at {} ({}): start it with systemctl start "
+                                  "egret-agent, or egret-agent run",
+                                  where, error.message())};
 }
 
 template <class Protocol>
@@ -57,7 +63,8 @@ asio::awaitable<Answer> exchange(typename Protocol::endpoint at, const Ask& ask)
 }
 
 template <class Protocol>
-Result<Answer> ask_at(const typename Protocol::endpoint& at, const std::string& where, const Ask& ask) {
+Result<Answer> ask_at(const typename Protocol::endpoint& at, const std::string& where,
+                      const Ask& ask) {
   asio::io_context io;
   Result<Answer> result = Answer{};
   asio::co_spawn(io, exchange<Protocol>(at, ask), [&](std::exception_ptr failed, Answer answer) {
@@ -77,11 +84,13 @@ Result<Answer> ask_at(const typename Protocol::endpoint& at, const std::string& 
 
 Result<Answer> ask_url(const std::string& text, const Ask& ask) {
   auto url = boost::urls::parse_uri(text);
-  if (!url || url->scheme() != "http") return Error{Errc::config, text + ": http://host:port is allowed"};
+  if (!url || url->scheme() != "http")
+    return Error{Errc::config, text + ": http://host:port is allowed"};
   asio::io_context io;
   error_code error;
   asio::ip::tcp::resolver resolver(io);
-  auto found = resolver.resolve(std::string(url->host_address()), url->has_port() ? std::string(url->port()) : "80", error);
+  auto found = resolver.resolve(std::string(url->host_address()),
+                                url->has_port() ? std::string(url->port()) : "80", error);
   if (error) return nobody(text, ask, error);
   return ask_at<asio::ip::tcp>(found.begin()->endpoint(), text, ask);
 }
@@ -98,7 +107,9 @@ Result<Answer> ask_agent(const Where& where, const Ask& ask) {
     if (path.empty()) return ask_url("http://" + checked.config.doors.http, ask);
   }
   using Local = asio::local::stream_protocol;
-  if (path.size() > kUnixPathMax) return Error{Errc::config, fmt::format("{}: a path of at most {} characters is allowed", path, kUnixPathMax)};
+  if (path.size() > kUnixPathMax)
+    return Error{Errc::config,
+                 fmt::format("{}: a path of at most {} characters is allowed", path, kUnixPathMax)};
   return ask_at<Local>(Local::endpoint(path), path, ask);
 }
 
@@ -107,10 +118,14 @@ std::string error_text_of(const Answer& answer) {
   simdjson::dom::element root;
   std::string_view message, todo;
   bool known = parser.parse(simdjson::padded_string(answer.body)).get(root) == simdjson::SUCCESS &&
-               root["error"]["message"].get(message) == simdjson::SUCCESS && root["error"]["todo"].get(todo) == simdjson::SUCCESS;
-  return known ? fmt::format("{} ({})\n  -> {}", message, answer.status, todo) : fmt::format("{}: {}", answer.status, answer.body);
+               root["error"]["message"].get(message) == simdjson::SUCCESS &&
+               root["error"]["todo"].get(todo) == simdjson::SUCCESS;
+  return known ? fmt::format("{} ({})\n  -> {}", message, answer.status, todo)
+               : fmt::format("{}: {}", answer.status, answer.body);
 }
 
-bool try_later(const Answer& answer) { return answer.status == 429 || answer.status == 503 || answer.status == 507; }
+bool try_later(const Answer& answer) {
+  return answer.status == 429 || answer.status == 503 || answer.status == 507;
+}
 
 }  // namespace egret::agent::cli

@@ -1,5 +1,6 @@
 // Client: one HTTP request to a running agent, over its unix socket or loopback port.
-// Promises: blocks at most the time given; an error says what keeps it from asking, and what to do.
+// Promises: blocks at most the time given; an error says what keeps it from asking, and what to
+// do.
 // Leaves to others: what is asked (the commands).
 #pragma once
 
@@ -21,7 +22,8 @@ struct Answer {
   std::string body;
 };
 struct Ask {
-  std::string method = "GET", path = {}, content_type = {}, body = {}, idempotency_key = {}, prefer = {};
+  std::string method = "GET", path = {}, content_type = {}, body = {}, idempotency_key = {},
+              prefer = {};
   std::chrono::seconds time{10};
 };
 // Errors: link (nobody answers, or not in time), config.

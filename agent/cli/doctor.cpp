@@ -48,9 +48,12 @@ int print(const Findings& f, bool json) {
   std::string out = "[";
   for (const Check& c : f.checks) {
     if (!json) {
-      std::printf("%-4s  %-10s %s%s%s\n", c.level, c.name, c.message.c_str(), c.todo.empty() ? "" : "\n                 -> ", c.todo.c_str());
+      std::printf("%-4s  %-10s %s%s%s\n", c.level, c.name, c.message.c_str(),
+                  c.todo.empty() ? "" : "\n                 -> ", c.todo.c_str());
     }
-    out += fmt::format(R"({}{{"check":"{}","level":"{}","message":{},"todo":{}}})", out.size() > 1 ? "," : "", c.name, c.level, quoted(c.message), quoted(c.todo));
+    out +=
+        fmt::format(R"({}{{"check":"{}","level":"{}","message":{},"todo":{}}})",
+                    out.size() > 1 ? "," : "", c.name, c.level, quoted(c.message), quoted(c.todo));
   }
   if (json) std::printf("%s]\n", out.c_str());
   return f.failed() ? kFoundProblem : kOk;
@@ -59,7 +62,10 @@ int print(const Findings& f, bool json) {
 }  // namespace
 
 void add_doctor(CLI::App& app, Chosen& chosen) {
-  auto* sub = app.add_subcommand("doctor", "Looks at everything between this site and the cloud, and says what to do.\nExamples: egret-agent doctor; egret-agent doctor --offline; egret-agent doctor --json");
+  auto* sub = app.add_subcommand(
+      "doctor",
+      "Looks at everything between this site and the cloud, and says what to do.\nExamples: "
+      "egret-agent doctor; egret-agent doctor --offline; egret-agent doctor --json");
   auto file = std::make_shared<std::string>(kConfigDefault);
   auto json = std::make_shared<bool>(false), offline = std::make_shared<bool>(false);
   sub->add_option("--config", *file, "configuration file")->capture_default_str();

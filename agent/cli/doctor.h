@@ -20,9 +20,15 @@ struct Check {
 class Findings {
  public:
   std::vector<Check> checks;
-  void ok(const char* name, std::string message) { checks.push_back({name, "ok", std::move(message), ""}); }
-  void warn(const char* name, std::string message, std::string todo) { checks.push_back({name, "warn", std::move(message), std::move(todo)}); }
-  void fail(const char* name, std::string message, std::string todo) { checks.push_back({name, "fail", std::move(message), std::move(todo)}); }
+  void ok(const char* name, std::string message) {
+    checks.push_back({name, "ok", std::move(message), ""});
+  }
+  void warn(const char* name, std::string message, std::string todo) {
+    checks.push_back({name, "warn", std::move(message), std::move(todo)});
+  }
+  void fail(const char* name, std::string message, std::string todo) {
+    checks.push_back({name, "fail", std::move(message), std::move(todo)});
+  }
   bool failed() const;
 };
 

@@ -57,7 +57,8 @@ class Dialled {
     if (error_ == EINPROGRESS) {
       pollfd wait{fd, POLLOUT, 0};
       socklen_t size = sizeof error_;
-      bool told = ::poll(&wait, 1, kTcpMs) == 1 && ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error_, &size) == 0;
+      bool told = ::poll(&wait, 1, kTcpMs) == 1 &&
+                  ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error_, &size) == 0;
       if (!told) error_ = ETIMEDOUT;
     }
     if (error_ == 0) {
@@ -77,11 +78,15 @@ std::string openssl_error() {
 // Names in the broker's certificate, for whoever wrote another one into broker.uri.
 std::string names_in(X509* certificate) {
   std::string out;
-  auto* names = static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
+  auto* names = static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
   for (int i = 0; names != nullptr && i < sk_GENERAL_NAME_num(names); i++) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names, i);
     const ASN1_STRING* text = name->d.ia5;
-    if (name->type == GEN_DNS) out += (out.empty() ? "" : ", ") + std::string(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)), ASN1_STRING_length(text));
+    if (name->type == GEN_DNS)
+      out += (out.empty() ? "" : ", ") +
+             std::string(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
+                         ASN1_STRING_length(text));
   }
   GENERAL_NAMES_free(names);
   return out.empty() ? "no host name" : out;
@@ -90,7 +95,11 @@ std::string names_in(X509* certificate) {
 // One TLS handshake, judged as the link judges it.
 class Handshake {
  public:
-  Handshake(const Config& config, const MqttUrl& broker) : config_(config), broker_(broker), context_(SSL_CTX_new(TLS_client_method()), SSL_CTX_free), ssl_(nullptr, SSL_free) {}
+  Handshake(const Config& config, const MqttUrl& broker)
+      : config_(config),
+        broker_(broker),
+        context_(SSL_CTX_new(TLS_client_method()), SSL_CTX_free),
+        ssl_(nullptr, SSL_free) {}
 
   void shake(int fd, Findings& f) {
     if (!load_files(f)) return;
@@ -98,7 +107,8 @@ class Handshake {
     timeval time{kTcpMs / 1000, 0};
     ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
     ::fcntl(fd, F_SETFL, 0);
-    SSL_CTX_set_verify(context_.get(), SSL_VERIFY_NONE, nullptr);  // judged below, when the certificate is here
+    SSL_CTX_set_verify(context_.get(), SSL_VERIFY_NONE,
+                       nullptr);  // judged below, when the certificate is here
     ssl_.reset(SSL_new(context_.get()));
     boost::system::error_code no_address;
     asio::ip::make_address(broker_.host, no_address);
@@ -111,7 +121,9 @@ class Handshake {
     SSL_set_fd(ssl_.get(), fd);
     ERR_clear_error();
     if (SSL_connect(ssl_.get()) != 1) {
-      return f.fail("tls", fmt::format("no TLS with {}:{}: {}", broker_.host, broker_.port, openssl_error()), "check that this is the broker's TLS port, and the broker's log");
+      return f.fail(
+          "tls", fmt::format("no TLS with {}:{}: {}", broker_.host, broker_.port, openssl_error()),
+          "check that this is the broker's TLS port, and the broker's log");
     }
     judge(SSL_get_verify_result(ssl_.get()), f);
   }
@@ -119,28 +131,43 @@ class Handshake {
  private:
   bool load_files(Findings& f) {
     const BrokerConfig& b = config_.broker;
-    bool trusts = b.ca_file.empty() ? SSL_CTX_set_default_verify_paths(context_.get()) == 1 : SSL_CTX_load_verify_locations(context_.get(), b.ca_file.c_str(), nullptr) == 1;
+    bool trusts = b.ca_file.empty() ? SSL_CTX_set_default_verify_paths(context_.get()) == 1
+                                    : SSL_CTX_load_verify_locations(
+                                          context_.get(), b.ca_file.c_str(), nullptr) == 1;
     if (!trusts) {
-      f.fail("tls", "broker.ca_file: " + openssl_error(), "put the PEM file of the broker's authority there");
+      f.fail("tls", "broker.ca_file: " + openssl_error(),
+             "put the PEM file of the broker's authority there");
       return false;
     }
     if (b.cert_file.empty()) return true;
-    bool pair = SSL_CTX_use_certificate_chain_file(context_.get(), b.cert_file.c_str()) == 1 && SSL_CTX_use_PrivateKey_file(context_.get(), b.key_file.c_str(), SSL_FILETYPE_PEM) == 1 &&
-                SSL_CTX_check_private_key(context_.get()) == 1;
-    if (!pair) f.fail("tls", "broker.cert_file and broker.key_file: " + openssl_error(), "put this site's certificate and the key that belongs to it there, readable for the agent's user");
+    bool pair =
+        SSL_CTX_use_certificate_chain_file(context_.get(), b.cert_file.c_str()) == 1 &&
+        SSL_CTX_use_PrivateKey_file(context_.get(), b.key_file.c_str(), SSL_FILETYPE_PEM) == 1 &&
+        SSL_CTX_check_private_key(context_.get()) == 1;
+    if (!pair)
+      f.fail("tls", "broker.cert_file and broker.key_file: " + openssl_error(),
+             "put this site's certificate and the key that belongs to it there, readable for the "
+             "agent's user");
     return pair;
   }
 
   void judge(long verdict, Findings& f) {
-    if (verdict == X509_V_OK) return f.ok("tls", fmt::format("{}, the broker's certificate is accepted", SSL_get_version(ssl_.get())));
-    std::string text = fmt::format("the broker's certificate is not accepted: {}", X509_verify_cert_error_string(verdict));
+    if (verdict == X509_V_OK)
+      return f.ok("tls", fmt::format("{}, the broker's certificate is accepted",
+                                     SSL_get_version(ssl_.get())));
+    std::string text = fmt::format("the broker's certificate is not accepted: {}",
+                                   X509_verify_cert_error_string(verdict));
     if (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH) {
-      return f.fail("tls", text, "name the broker in broker.uri as its certificate does: " + names_in(SSL_get0_peer_certificate(ssl_.get())));
+      return f.fail("tls", text,
+                    "name the broker in broker.uri as its certificate does: " +
+                        names_in(SSL_get0_peer_certificate(ssl_.get())));
     }
     if (verdict == X509_V_ERR_CERT_HAS_EXPIRED || verdict == X509_V_ERR_CERT_NOT_YET_VALID) {
-      return f.fail("tls", text, "renew the broker's certificate, or set this server's clock if that is wrong");
+      return f.fail("tls", text,
+                    "renew the broker's certificate, or set this server's clock if that is wrong");
     }
-    f.fail("tls", text, "put the certificate of the authority that signed the broker's into broker.ca_file");
+    f.fail("tls", text,
+           "put the certificate of the authority that signed the broker's into broker.ca_file");
   }
 
   const Config& config_;
@@ -149,10 +176,12 @@ class Handshake {
   std::unique_ptr<SSL, void (*)(SSL*)> ssl_;
 };
 
-// Logs in beside the agent under a name of its own, says HELLO with an empty listing, and waits for the WELCOME.
+// Logs in beside the agent under a name of its own, says HELLO with an empty listing, and waits for
+// the WELCOME.
 class Caller {
  public:
-  Caller(const Config& config, SitePrivateKey site, std::string password, Findings& f) : config_(config), site_(std::move(site)), findings_(f) {
+  Caller(const Config& config, SitePrivateKey site, std::string password, Findings& f)
+      : config_(config), site_(std::move(site)), findings_(f) {
     link_.url = config.broker.uri;
     link_.facility = config.facility;
     link_.password = std::move(password);
@@ -162,18 +191,24 @@ class Caller {
   }
   void call() {
     channel_ = open_edge_channel(config_.facility, config_.region_key, site_, entropy_);
-    edge::Link link(link_, [this](std::function<void()> job) { asio::post(io_, std::move(job)); }, [this](const edge::Event& event) { heard(event); });
+    edge::Link link(
+        link_, [this](std::function<void()> job) { asio::post(io_, std::move(job)); },
+        [this](const edge::Event& event) { heard(event); });
     sender_ = &link;
     auto guard = asio::make_work_guard(io_);
     link.carry_out(edge::Connect{fmt::format("{}-doctor-{}", config_.facility, ::getpid())});
     end_ = now().mono + kConnectTimeoutMs;
     while (!over_ && now().mono < end_) io_.run_one_for(std::chrono::milliseconds(200));
-    if (!over_ && !logged_in_) findings_.fail("login", "the broker did not answer", "check that it is an MQTT broker");
+    if (!over_ && !logged_in_)
+      findings_.fail("login", "the broker did not answer", "check that it is an MQTT broker");
     if (!over_ && logged_in_) {
-      findings_.fail("hello", fmt::format("no answer from the cloud within {} s", kHelloTimeoutMs / 1000),
-                     fmt::format("in the cloud: check that egret-cloud serve runs and is connected, that region_key here is its key, and register this site: "
-                                 "egret-cloud facility add {} --key {}; at the broker: that its access rules let this site read its topic",
-                                 config_.facility, hex(view(site_.public_key().point))));
+      findings_.fail(
+          "hello", fmt::format("no answer from the cloud within {} s", kHelloTimeoutMs / 1000),
+          fmt::format("in the cloud: check that egret-cloud serve runs and is connected, that "
+                      "region_key here is its key, and register this site: "
+                      "egret-cloud facility add {} --key {}; at the broker: that its access rules "
+                      "let this site read its topic",
+                      config_.facility, hex(view(site_.public_key().point))));
     }
     link.carry_out(edge::Disconnect{});
   }
@@ -182,16 +217,22 @@ class Caller {
   void heard(const edge::Event& event) {
     if (const auto* failed = std::get_if<edge::ConnectFailed>(&event)) {
       over_ = true;
-      const char* todo = failed->identity_refused                     ? "check broker.password_file, certificate, and the broker's list of users: the user is the facility"
-                         : link_.url.starts_with("mqtt://") ? "check the broker's log; if its port wants TLS, write mqtts:// in broker.uri"
-                                                            : "check the broker's log";
+      const char* todo =
+          failed->identity_refused ? "check broker.password_file, certificate, and the broker's "
+                                     "list of users: the user is the facility"
+          : link_.url.starts_with("mqtt://")
+              ? "check the broker's log; if its port wants TLS, write mqtts:// in broker.uri"
+              : "check the broker's log";
       findings_.fail("login", failed->why, todo);
     } else if (const auto* lost = std::get_if<edge::Disconnected>(&event)) {
       over_ = true;
-      findings_.fail("hello", "the broker closed the connection: " + lost->why, "check the broker's log");
+      findings_.fail("hello", "the broker closed the connection: " + lost->why,
+                     "check the broker's log");
     } else if (const auto* refused = std::get_if<edge::PublishFailed>(&event)) {
       over_ = true;
-      findings_.fail("hello", "the broker refuses this site's message: " + refused->why, "check the broker's access rules: the user is the facility (packaging/mosquitto/egret.acl)");
+      findings_.fail("hello", "the broker refuses this site's message: " + refused->why,
+                     "check the broker's access rules: the user is the facility "
+                     "(packaging/mosquitto/egret.acl)");
     } else if (std::holds_alternative<edge::Connected>(event)) {
       logged_in_ = true;
       findings_.ok("login", "the broker accepts this site");
@@ -203,11 +244,15 @@ class Caller {
   void take_welcome(const Bytes& frame) {
     Result<Opened> opened = channel_->open(frame);
     es1::Welcome welcome;
-    if (!opened || opened->prefix.type != FrameType::welcome || !welcome.ParseFromString(opened->body)) return;
+    if (!opened || opened->prefix.type != FrameType::welcome ||
+        !welcome.ParseFromString(opened->body))
+      return;
     over_ = true;
     int64_t ms = now().mono - asked_;
-    if (welcome.status() == es1::WELCOME_OK || welcome.status() == es1::WELCOME_RETRY) return findings_.ok("hello", fmt::format("the cloud answered in {} ms", ms));
-    findings_.fail("hello", "the cloud answers, but holds this site back", "ask the cloud's operators (facility blocked, or another protocol version)");
+    if (welcome.status() == es1::WELCOME_OK || welcome.status() == es1::WELCOME_RETRY)
+      return findings_.ok("hello", fmt::format("the cloud answered in {} ms", ms));
+    findings_.fail("hello", "the cloud answers, but holds this site back",
+                   "ask the cloud's operators (facility blocked, or another protocol version)");
   }
   void say_hello() {
     es1::Hello hello;
@@ -222,7 +267,8 @@ class Caller {
     hello.SerializeToString(&body);
     asked_ = now().mono;
     end_ = asked_ + kHelloTimeoutMs;
-    sender_->carry_out(edge::Publish{TopicKind::up_control, 1, channel_->seal(FrameType::hello, body).frame});
+    sender_->carry_out(
+        edge::Publish{TopicKind::up_control, 1, channel_->seal(FrameType::hello, body).frame});
   }
   const Config& config_;
   const SitePrivateKey site_;
@@ -246,13 +292,15 @@ bool reach_broker(const Config& config, Findings& f) {
   }
   Dialled dialled(*broker);
   if (!dialled.unknown().empty()) {
-    f.fail("dns", fmt::format("{}: {}", broker->host, dialled.unknown()), "check broker.uri and the server's name service");
+    f.fail("dns", fmt::format("{}: {}", broker->host, dialled.unknown()),
+           "check broker.uri and the server's name service");
     return false;
   }
   f.ok("dns", broker->host);
   std::string at = fmt::format("{}:{}", broker->host, broker->port);
   if (!dialled.unreachable().empty()) {
-    f.fail("tcp", fmt::format("{}: {}", at, dialled.unreachable()), "check firewall, cable, the port in broker.uri, and that the broker runs");
+    f.fail("tcp", fmt::format("{}: {}", at, dialled.unreachable()),
+           "check firewall, cable, the port in broker.uri, and that the broker runs");
     return false;
   }
   f.ok("tcp", at);
@@ -271,8 +319,11 @@ bool agree_on_tls(const Config& config, Findings& f) {
 
 void call_the_cloud(const Config& config, Findings& f) {
   Result<SitePrivateKey> site = read_site_key(config.site_key_file);
-  Result<std::string> password = config.broker.password_file.empty() ? Result<std::string>(std::string()) : read_password(config.broker.password_file);
-  if (!password) f.fail("login", password.error().text, "put the password there, readable for the agent's user");
+  Result<std::string> password = config.broker.password_file.empty()
+                                     ? Result<std::string>(std::string())
+                                     : read_password(config.broker.password_file);
+  if (!password)
+    f.fail("login", password.error().text, "put the password there, readable for the agent's user");
   if (!site || !password) return;
   Caller(config, std::move(*site), std::move(*password), f).call();
 }

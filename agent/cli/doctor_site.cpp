@@ -36,16 +36,20 @@ std::string unwritable(const std::filesystem::path& dir) {
 std::optional<int64_t> days_left(const std::filesystem::path& file) {
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> in(std::fopen(file.c_str(), "r"), std::fclose);
   if (!in) return std::nullopt;
-  std::unique_ptr<X509, void (*)(X509*)> certificate(PEM_read_X509(in.get(), nullptr, nullptr, nullptr), X509_free);
+  std::unique_ptr<X509, void (*)(X509*)> certificate(
+      PEM_read_X509(in.get(), nullptr, nullptr, nullptr), X509_free);
   int days = 0, seconds = 0;
-  if (!certificate || ASN1_TIME_diff(&days, &seconds, nullptr, X509_get0_notAfter(certificate.get())) != 1) return std::nullopt;
+  if (!certificate ||
+      ASN1_TIME_diff(&days, &seconds, nullptr, X509_get0_notAfter(certificate.get())) != 1)
+    return std::nullopt;
   return seconds < 0 ? days - 1 : days;
 }
 
 void look_at_site_key(const Config& config, Findings& f) {
   Result<SitePrivateKey> key = read_site_key(config.site_key_file);
   if (key) return f.ok("site_key", "public key " + hex(view(key->public_key().point)));
-  f.fail("site_key", key.error().text, "run egret-agent init for a new one, or put the key back with mode 600");
+  f.fail("site_key", key.error().text,
+         "run egret-agent init for a new one, or put the key back with mode 600");
 }
 
 }  // namespace
@@ -59,14 +63,17 @@ bool Findings::failed() const {
 
 void look_at_state(const Config& config, Findings& f) {
   std::string dir = config.state_dir.string();
-  struct stat st {};
+  struct stat st{};
   if (::stat(dir.c_str(), &st) != 0) {
-    f.fail("state_dir", fmt::format("{}: {}", dir, std::strerror(errno)), "run egret-agent init, or name another folder in state_dir");
+    f.fail("state_dir", fmt::format("{}: {}", dir, std::strerror(errno)),
+           "run egret-agent init, or name another folder in state_dir");
   } else if (!S_ISDIR(st.st_mode)) {
     f.fail("state_dir", dir + ": is not a folder", "name a folder in state_dir");
   } else if (std::string why = unwritable(config.state_dir); !why.empty()) {
     f.fail("state_dir", fmt::format("{}: cannot be written to: {}", dir, why),
-           fmt::format("run this as the agent's user; chown it to that user; or make its file system writable (now owner {}, mode {:o})", st.st_uid, st.st_mode & 07777));
+           fmt::format("run this as the agent's user; chown it to that user; or make its file "
+                       "system writable (now owner {}, mode {:o})",
+                       st.st_uid, st.st_mode & 07777));
   } else if ((st.st_mode & 0077) != 0) {
     f.warn("state_dir", dir + ": others may look into it", "chmod 700 " + dir);
   } else {
@@ -79,9 +86,11 @@ void look_at_disk(const Config& config, Findings& f) {
   std::error_code failed;
   std::filesystem::space_info space = std::filesystem::space(config.state_dir, failed);
   uint64_t budget = static_cast<uint64_t>(config.buffer.budget_mb) * kMiB;
-  std::string text = fmt::format("{} MiB free, the budget is {} MiB", space.available / kMiB, config.buffer.budget_mb);
+  std::string text = fmt::format("{} MiB free, the budget is {} MiB", space.available / kMiB,
+                                 config.buffer.budget_mb);
   if (failed) {
-    f.fail("disk", "free space of the state folder is not known: " + failed.message(), "check that the folder is there");
+    f.fail("disk", "free space of the state folder is not known: " + failed.message(),
+           "check that the folder is there");
   } else if (space.available < kReserveBytes) {
     f.fail("disk", text, "make room on this file system");
   } else if (space.available < budget) {
@@ -92,7 +101,8 @@ void look_at_disk(const Config& config, Findings& f) {
 }
 
 void look_at_clock(Findings& f) {
-  constexpr const char* kAdvice = "enable systemd-timesyncd or chrony; times are repaired later, nothing is lost";
+  constexpr const char* kAdvice =
+      "enable systemd-timesyncd or chrony; times are repaired later, nothing is lost";
   ClockTrust clock = clock_trust();
   if (!clock.synced) return f.warn("clock", "not synchronised", kAdvice);
   std::string text = fmt::format("synchronised, off by at most {} ms", clock.error_ms);
@@ -101,14 +111,17 @@ void look_at_clock(Findings& f) {
 
 bool look_at_certificates(const Config& config, Findings& f) {
   bool usable = true;
-  for (const auto& [name, file] : {std::pair{"broker.ca_file", config.broker.ca_file}, std::pair{"broker.cert_file", config.broker.cert_file}}) {
+  for (const auto& [name, file] : {std::pair{"broker.ca_file", config.broker.ca_file},
+                                   std::pair{"broker.cert_file", config.broker.cert_file}}) {
     if (file.empty()) continue;
     std::optional<int64_t> days = days_left(file);
     usable = usable && days && *days >= 0;
     if (!days) {
-      f.fail("tls", fmt::format("{}: {}: no certificate can be read there", name, file.string()), "put the PEM file there, readable for the agent's user");
+      f.fail("tls", fmt::format("{}: {}: no certificate can be read there", name, file.string()),
+             "put the PEM file there, readable for the agent's user");
     } else if (*days < 0) {
-      f.fail("tls", fmt::format("{}: has ended", name), "renew it, or set this server's clock if that is wrong");
+      f.fail("tls", fmt::format("{}: has ended", name),
+             "renew it, or set this server's clock if that is wrong");
     } else if (*days < kCertificateDaysMin) {
       f.warn("tls", fmt::format("{}: ends in {} days", name, *days), "renew it");
     } else {

@@ -14,10 +14,12 @@ namespace asio = boost::asio;
 constexpr size_t kKeptMax = 1'024;
 constexpr size_t kKeptBytesMax = 4 << 20;
 
-// The request by its content: another body under the same key is another request, and nothing of it is lost.
+// The request by its content: another body under the same key is another request, and nothing of it
+// is lost.
 Hash name_of(const HttpRequest& request) {
   std::string all;
-  for (const std::string* part : {&request.path, &request.query, &request.media_type, &request.prefer, &request.idempotency_key}) {
+  for (const std::string* part : {&request.path, &request.query, &request.media_type,
+                                  &request.prefer, &request.idempotency_key}) {
     all += *part + '\n';
   }
   return sha256(all + std::string(view(sha256(request.body))));
@@ -40,7 +42,8 @@ asio::awaitable<HttpResponse> Answers::once(HttpRequest request, HttpHandler mak
   if (auto known = entries_.find(name); known != entries_.end()) {
     std::shared_ptr<Entry> first = known->second;
     boost::system::error_code woken;
-    while (!first->answer) co_await first->ready.async_wait(asio::redirect_error(asio::use_awaitable, woken));
+    while (!first->answer)
+      co_await first->ready.async_wait(asio::redirect_error(asio::use_awaitable, woken));
     co_return *first->answer;
   }
   auto entry = std::make_shared<Entry>(io_);
@@ -48,7 +51,8 @@ asio::awaitable<HttpResponse> Answers::once(HttpRequest request, HttpHandler mak
   try {
     entry->answer = co_await make(std::move(request));
   } catch (...) {
-    entry->answer = http_error(503, "store_failed", "the same request, sent before, failed", "send it again in a moment");
+    entry->answer = http_error(503, "store_failed", "the same request, sent before, failed",
+                               "send it again in a moment");
     entry->ready.cancel();
     entries_.erase(name);
     throw;

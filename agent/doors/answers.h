@@ -1,9 +1,10 @@
-// Answers: what was answered lately to requests with an Idempotency-Key, so that a repeat is told the same and takes
-// nothing in a second time.
-// Promises: a repeat (same path, type, key and body) that comes while the first is in hand waits for it; only settled
-// answers are kept (HttpResponse::settled), the latest few, in bounded memory.
-// Leaves to others: repeats that come later or after a restart: they are taken in again, and the region keeps one
-// (natural key, es1 section 2).
+// Answers: what was answered lately to requests with an Idempotency-Key, so that a repeat is told
+// the same and takes nothing in a second time.
+// Promises: a repeat (same path, type, key and body) that comes while the first is in hand waits
+// for it; only settled answers are kept (HttpResponse::settled), the latest few, in bounded
+// memory.
+// Leaves to others: repeats that come later or after a restart: they are taken in again, and the
+// region keeps one (natural key, es1 section 2).
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -19,7 +20,8 @@ namespace egret::agent {
 class Answers {
  public:
   explicit Answers(boost::asio::io_context& io) : io_(io) {}
-  // Made once, whatever `make` is asked for the same request; a request without a key is always made.
+  // Made once, whatever `make` is asked for the same request; a request without a key is always
+  // made.
   boost::asio::awaitable<HttpResponse> once(HttpRequest request, HttpHandler make);
 
  private:

@@ -35,17 +35,28 @@ struct Shown {
 };
 Shown shown(Errc code) {
   switch (code) {
-    case Errc::too_large: return {"too_large", 413, "send what is large as a document (POST /v1/documents), or less in one request"};
-    case Errc::lane_full: return {"lane_full", 429, "the disk is nearly full of waiting data: send telemetry again later"};
-    case Errc::disk_full: return {"disk_full", 507, "the buffer is full: see egret-agent status, and send again later"};
-    case Errc::store_failed: return {"store_failed", 503, "send the same again in a moment; what comes twice counts once"};
-    case Errc::unknown_kind: return {"unknown_kind", 400, "see schemas/record.schema.json for the kinds"};
-    default: return {"bad_input", 400, "see schemas/record.schema.json"};
+    case Errc::too_large:
+      return {"too_large", 413,
+              "send what is large as a document (POST /v1/documents), or less in one request"};
+    case Errc::lane_full:
+      return {"lane_full", 429,
+              "the disk is nearly full of waiting data: send telemetry again later"};
+    case Errc::disk_full:
+      return {"disk_full", 507, "the buffer is full: see egret-agent status, and send again later"};
+    case Errc::store_failed:
+      return {"store_failed", 503, "send the same again in a moment; what comes twice counts once"};
+    case Errc::unknown_kind:
+      return {"unknown_kind", 400, "see schemas/record.schema.json for the kinds"};
+    default:
+      return {"bad_input", 400, "see schemas/record.schema.json"};
   }
 }
-bool not_its_fault(unsigned status) { return status == 429 || status == 503 || status == 507; }
+bool not_its_fault(unsigned status) {
+  return status == 429 || status == 503 || status == 507;
+}
 
-// "line 17: ai_result.prob: allowed 0 to 1" -> "ai_result.prob"; empty when the error is of the whole.
+// "line 17: ai_result.prob: allowed 0 to 1" -> "ai_result.prob"; empty when the error is of the
+// whole.
 std::string field_of(std::string text) {
   for (const char* place : {"line ", "record "}) {
     size_t end = text.find(": ");
@@ -64,8 +75,10 @@ HttpResponse refused(const Error& error) {
 }
 
 std::string place_text(const NewBody& body, const edge::Place& place) {
-  return fmt::format(R"("kind":"{}","epoch":"{:016x}","stream":"{}","seq":{},"content_sha256":"{}")", name_of(body.key.kind),
-                     place.epoch.value, name_of(body.lane), place.seq.value, hex(view(body.key.content)));
+  return fmt::format(
+      R"("kind":"{}","epoch":"{:016x}","stream":"{}","seq":{},"content_sha256":"{}")",
+      name_of(body.key.kind), place.epoch.value, name_of(body.lane), place.seq.value,
+      hex(view(body.key.content)));
 }
 
 std::string error_text(const Error& error) {
@@ -76,17 +89,20 @@ std::string error_text(const Error& error) {
   return out + "}";
 }
 
-// The status of a request by what became of its records: 201 all, 207 some, else why none was accepted.
+// The status of a request by what became of its records: 201 all, 207 some, else why none was
+// accepted.
 unsigned status_of(size_t accepted, const std::vector<unsigned>& refusals) {
   if (refusals.empty()) return 201;
   if (accepted > 0) return 207;
-  bool alike = std::all_of(refusals.begin(), refusals.end(), [&](unsigned s) { return s == refusals.front(); });
+  bool alike = std::all_of(refusals.begin(), refusals.end(),
+                           [&](unsigned s) { return s == refusals.front(); });
   unsigned highest = *std::max_element(refusals.begin(), refusals.end());
   return alike || not_its_fault(highest) ? highest : 400;
 }
 
 bool key_fits(const std::string& key) {
-  return key.size() <= kIdempotencyKeyCharsMax && std::all_of(key.begin(), key.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+  return key.size() <= kIdempotencyKeyCharsMax &&
+         std::all_of(key.begin(), key.end(), [](char c) { return c > 0x20 && c < 0x7f; });
 }
 
 // The value of `name` in a query, empty when it is not there. nullopt: the query cannot be read.
@@ -101,31 +117,45 @@ std::optional<std::string> query_value(const std::string& query, std::string_vie
 }
 
 HttpResponse unsupported_type(const char* allowed) {
-  return http_error(415, "unsupported", fmt::format("Content-Type: {} is allowed", allowed), "name the type", "Content-Type");
+  return http_error(415, "unsupported", fmt::format("Content-Type: {} is allowed", allowed),
+                    "name the type", "Content-Type");
 }
 
 }  // namespace
 
 asio::awaitable<HttpResponse> Api::answer(HttpRequest request) {
   if (request.path == "/v1/status" || request.path == "/healthz") co_return look(request);
-  bool known = request.path == "/v1/records" || request.path == "/v1/telemetry" || request.path == "/v1/documents" || request.path == "/v1/queue/unpark";
-  if (!known) co_return http_error(404, "not_found", "no such path", "known: /v1/records /v1/telemetry /v1/documents /v1/status /healthz");
-  if (request.method != "POST") co_return http_error(405, "method_not_allowed", "only POST is answered here", "see agent/doors/README.md");
+  bool known = request.path == "/v1/records" || request.path == "/v1/telemetry" ||
+               request.path == "/v1/documents" || request.path == "/v1/queue/unpark";
+  if (!known)
+    co_return http_error(404, "not_found", "no such path",
+                         "known: /v1/records /v1/telemetry /v1/documents /v1/status /healthz");
+  if (request.method != "POST")
+    co_return http_error(405, "method_not_allowed", "only POST is answered here",
+                         "see agent/doors/README.md");
   if (!key_fits(request.idempotency_key)) {
-    co_return http_error(400, "bad_input", fmt::format("Idempotency-Key: at most {} printable characters without blanks are allowed", kIdempotencyKeyCharsMax),
-                         "send a shorter key", "Idempotency-Key");
+    co_return http_error(
+        400, "bad_input",
+        fmt::format("Idempotency-Key: at most {} printable characters without blanks are allowed",
+                    kIdempotencyKeyCharsMax),
+        "send a shorter key", "Idempotency-Key");
   }
   if (!request.content_encoding.empty() && request.content_encoding != "identity") {
-    co_return http_error(415, "unsupported", "Content-Encoding: only identity is allowed", "send the body as it is", "Content-Encoding");
+    co_return http_error(415, "unsupported", "Content-Encoding: only identity is allowed",
+                         "send the body as it is", "Content-Encoding");
   }
-  HttpResponse response = co_await answers_.once(std::move(request), [this](HttpRequest r) { return post(std::move(r)); });
+  HttpResponse response = co_await answers_.once(
+      std::move(request), [this](HttpRequest r) { return post(std::move(r)); });
   co_return response;
 }
 
 HttpResponse Api::look(const HttpRequest& request) const {
-  if (request.method != "GET") return http_error(405, "method_not_allowed", "only GET is answered here", "see agent/doors/README.md");
+  if (request.method != "GET")
+    return http_error(405, "method_not_allowed", "only GET is answered here",
+                      "see agent/doors/README.md");
   if (request.path == "/v1/status") return {200, host_.status()};
-  return host_.healthy() ? HttpResponse{200, R"({"status":"ok"})"} : HttpResponse{503, R"({"status":"store closed"})", kLaterS};
+  return host_.healthy() ? HttpResponse{200, R"({"status":"ok"})"}
+                         : HttpResponse{503, R"({"status":"store closed"})", kLaterS};
 }
 
 asio::awaitable<HttpResponse> Api::post(HttpRequest request) {
@@ -161,7 +191,8 @@ void Api::admit_by_lane(std::vector<Entry>& entries) {
   }
 }
 
-asio::awaitable<Result<void>> Api::take_in(std::vector<Entry>& entries, const std::string& idempotency_key) {
+asio::awaitable<Result<void>> Api::take_in(std::vector<Entry>& entries,
+                                           const std::string& idempotency_key) {
   admit_by_lane(entries);
   Bytes arrival = host_.arrival(idempotency_key);
   edge::Unit unit;
@@ -186,16 +217,20 @@ asio::awaitable<Result<void>> Api::take_in(std::vector<Entry>& entries, const st
 }
 
 asio::awaitable<HttpResponse> Api::records(HttpRequest request) {
-  bool lines = request.content_type == "application/x-ndjson" || request.content_type == "application/ndjson";
-  if (!lines && request.content_type != "application/json") co_return unsupported_type("application/json or application/x-ndjson");
+  bool lines = request.content_type == "application/x-ndjson" ||
+               request.content_type == "application/ndjson";
+  if (!lines && request.content_type != "application/json")
+    co_return unsupported_type("application/json or application/x-ndjson");
   std::vector<Entry> entries;
-  Result<void> read = records_from_json(request.body, lines ? JsonForm::lines : JsonForm::document, host_.facility,
-                                        [&](JsonOutcome o) { entries.push_back({o.number, std::move(o.result), {}}); });
+  Result<void> read = records_from_json(
+      request.body, lines ? JsonForm::lines : JsonForm::document, host_.facility,
+      [&](JsonOutcome o) { entries.push_back({o.number, std::move(o.result), {}}); });
   request.body = {};
   if (!read) co_return refuse_whole(read.error());
   Result<void> synced = co_await take_in(entries, request.idempotency_key);
   if (!synced) co_return refused(synced.error());
-  HttpResponse response = outcomes(entries, lines, request.prefer.find("return=minimal") != std::string::npos);
+  HttpResponse response =
+      outcomes(entries, lines, request.prefer.find("return=minimal") != std::string::npos);
   co_return response;
 }
 
@@ -221,7 +256,8 @@ asio::awaitable<HttpResponse> Api::document(HttpRequest request) {
   facts.purpose = {v1::PURPOSE_CARE};
   Result<std::vector<NewBody>> bodies = split_document(request.body, facts, host_.facility);
   if (!bodies) co_return refuse_whole(bodies.error());
-  std::string facts_text = fmt::format(R"("sha256":"{}","size_bytes":{},"media_type":)", hex(view(sha256(request.body))), request.body.size());
+  std::string facts_text = fmt::format(R"("sha256":"{}","size_bytes":{},"media_type":)",
+                                       hex(view(sha256(request.body))), request.body.size());
   append_json_string(facts_text, facts.media_type);
   request.body = {};
   std::vector<Entry> entries;
@@ -230,9 +266,11 @@ asio::awaitable<HttpResponse> Api::document(HttpRequest request) {
   if (!synced) co_return refused(synced.error());
   // One lane, one batch: all of it was taken in, or nothing.
   if (!entries.front().body) co_return refused(entries.front().body.error());
-  HttpResponse response{201, fmt::format(R"({{{},"parts":{},"records":[)", facts_text, entries.size() - 1)};
+  HttpResponse response{
+      201, fmt::format(R"({{{},"parts":{},"records":[)", facts_text, entries.size() - 1)};
   for (const Entry& e : entries) {
-    response.body += fmt::format("{}{{{}}}", &e == &entries.front() ? "" : ",", place_text(*e.body, e.place));
+    response.body +=
+        fmt::format("{}{{{}}}", &e == &entries.front() ? "" : ",", place_text(*e.body, e.place));
   }
   response.body += "]}";
   response.settled = true;
@@ -250,8 +288,10 @@ HttpResponse Api::outcomes(const std::vector<Entry>& entries, bool by_line, bool
     if (by_line) results += fmt::format("\"line\":{},", e.number);
     if (e.body) {
       results += "\"outcome\":\"accepted\"," + place_text(*e.body, e.place);
-      if (e.body->logical_id) results += fmt::format(",\"logical_id\":\"{}\"", egret::text_of(*e.body->logical_id));
-      if (e.body->model_ref) results += fmt::format(",\"model_ref\":\"{}\"", hex(view(*e.body->model_ref)));
+      if (e.body->logical_id)
+        results += fmt::format(",\"logical_id\":\"{}\"", egret::text_of(*e.body->logical_id));
+      if (e.body->model_ref)
+        results += fmt::format(",\"model_ref\":\"{}\"", hex(view(*e.body->model_ref)));
     } else {
       results += "\"outcome\":\"rejected\",\"error\":" + error_text(e.body.error());
     }
@@ -259,7 +299,8 @@ HttpResponse Api::outcomes(const std::vector<Entry>& entries, bool by_line, bool
   }
   size_t accepted = entries.size() - refusals.size();
   HttpResponse response{status_of(accepted, refusals),
-                        fmt::format(R"({{"accepted":{},"rejected":{},"results":[{}]}})", accepted, refusals.size(), results)};
+                        fmt::format(R"({{"accepted":{},"rejected":{},"results":[{}]}})", accepted,
+                                    refusals.size(), results)};
   bool later = std::any_of(refusals.begin(), refusals.end(), not_its_fault);
   if (later) response.retry_after_s = kLaterS;
   response.settled = accepted > 0 && !later;

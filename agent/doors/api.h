@@ -1,8 +1,9 @@
-// Api: what the HTTP door answers: records, telemetry and documents in, status out (README.md beside this).
-// Promises: an outcome per record, with the place an accepted one was given; 2xx only after the sync; an error names
-// code, field, limit and what to do, and never holds a value of a patient.
-// Leaves to others: bytes on the socket (http.h), repeats (answers.h), what a record may hold (schemas/record),
-// durability (Writer).
+// Api: what the HTTP door answers: records, telemetry and documents in, status out (README.md
+// beside this).
+// Promises: an outcome per record, with the place an accepted one was given; 2xx only after the
+// sync; an error names code, field, limit and what to do, and never holds a value of a patient.
+// Leaves to others: bytes on the socket (http.h), repeats (answers.h), what a record may hold
+// (schemas/record), durability (Writer).
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -24,7 +25,7 @@ struct ApiHost {
   // A place for each record, when all are synced. Errors: store_failed, disk_full.
   std::function<boost::asio::awaitable<Result<edge::Places>>(edge::Unit)> append;
   std::function<void(uint64_t records)> count_refused;
-  std::function<std::string()> status;   // JSON
+  std::function<std::string()> status;  // JSON
   std::function<bool()> healthy;
   std::function<boost::asio::awaitable<Result<uint64_t>>()> unpark;
 };
@@ -42,8 +43,10 @@ class Api {
   boost::asio::awaitable<HttpResponse> document(HttpRequest request);
   boost::asio::awaitable<HttpResponse> unpark();
   HttpResponse look(const HttpRequest& request) const;
-  // Takes in what is good of `entries`, all of it durable together. Each entry has a place afterwards, or its error.
-  boost::asio::awaitable<Result<void>> take_in(std::vector<Entry>& entries, const std::string& idempotency_key);
+  // Takes in what is good of `entries`, all of it durable together. Each entry has a place
+  // afterwards, or its error.
+  boost::asio::awaitable<Result<void>> take_in(std::vector<Entry>& entries,
+                                               const std::string& idempotency_key);
   void admit_by_lane(std::vector<Entry>& entries);
   static HttpResponse outcomes(const std::vector<Entry>& entries, bool by_line, bool minimal);
   HttpResponse refuse_whole(const Error& error);

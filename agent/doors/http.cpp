@@ -31,7 +31,8 @@ using asio::awaitable;
 using asio::use_awaitable;
 using boost::system::error_code;
 
-// After a refusal: what the client still sends is read and dropped, for closing on it would lose the answer.
+// After a refusal: what the client still sends is read and dropped, for closing on it would lose
+// the answer.
 constexpr auto kLingerTime = std::chrono::seconds(5);
 constexpr size_t kLingerBytesMax = 8 * kRequestBytesMax;
 constexpr size_t kTurnedAwayMax = 64;
@@ -41,12 +42,15 @@ using Parser = http::request_parser<http::string_body>;
 
 std::string lower(std::string_view text) {
   std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
   return out;
 }
 
 bool loopback_host(std::string_view host) {
-  std::string_view name = host.substr(0, host.rfind(':') == std::string_view::npos || host.back() == ']' ? host.size() : host.rfind(':'));
+  std::string_view name = host.substr(
+      0, host.rfind(':') == std::string_view::npos || host.back() == ']' ? host.size()
+                                                                         : host.rfind(':'));
   return host.empty() || name == "localhost" || name == "127.0.0.1" || name == "[::1]";
 }
 
@@ -63,7 +67,8 @@ HttpRequest taken(Parser::value_type&& request) {
   std::string_view target = request.target();
   out.method = std::string(request.method_string());
   out.path = std::string(target.substr(0, target.find('?')));
-  if (target.find('?') != std::string_view::npos) out.query = std::string(target.substr(target.find('?') + 1));
+  if (target.find('?') != std::string_view::npos)
+    out.query = std::string(target.substr(target.find('?') + 1));
   out.media_type = std::string(std::string_view(request[http::field::content_type]));
   out.content_type = lower(std::string_view(out.media_type).substr(0, out.media_type.find(';')));
   while (!out.content_type.empty() && out.content_type.back() == ' ') out.content_type.pop_back();
@@ -74,30 +79,40 @@ HttpRequest taken(Parser::value_type&& request) {
   return out;
 }
 
-bool is_http_error(const error_code& error) { return error.category() == http::make_error_code(http::error::bad_method).category(); }
+bool is_http_error(const error_code& error) {
+  return error.category() == http::make_error_code(http::error::bad_method).category();
+}
 
 HttpResponse unreadable(const HttpBounds& bounds, const error_code& error) {
   if (error == http::error::body_limit) {
-    return http_error(413, "too_large", fmt::format("body: more than {} bytes", bounds.body_bytes_max), "send less in one request");
+    return http_error(413, "too_large",
+                      fmt::format("body: more than {} bytes", bounds.body_bytes_max),
+                      "send less in one request");
   }
   if (error == http::error::header_limit) {
-    return http_error(431, "too_large", fmt::format("header: more than {} bytes", bounds.header_bytes_max), "send fewer or shorter headers");
+    return http_error(431, "too_large",
+                      fmt::format("header: more than {} bytes", bounds.header_bytes_max),
+                      "send fewer or shorter headers");
   }
   if (error == http::error::partial_message || error == http::error::end_of_stream) {
-    return http_error(400, "bad_request", "the request ends before it is complete", "send what Content-Length or the chunks announce");
+    return http_error(400, "bad_request", "the request ends before it is complete",
+                      "send what Content-Length or the chunks announce");
   }
-  return http_error(400, "bad_request", "not an HTTP/1.1 request: " + error.message(), "check the client");
+  return http_error(400, "bad_request", "not an HTTP/1.1 request: " + error.message(),
+                    "check the client");
 }
 
 HttpResponse too_slow(const char* part, std::chrono::milliseconds time) {
-  return http_error(408, "timeout", fmt::format("{}: not complete after {} ms", part, time.count()), "send a request in one go");
+  return http_error(408, "timeout", fmt::format("{}: not complete after {} ms", part, time.count()),
+                    "send a request in one go");
 }
 
 // Cancels what a stream waits for when the time is over. The stream can still be written to.
 template <class Stream>
 class Deadline {
  public:
-  Deadline(Stream& stream, std::chrono::milliseconds time) : state_(std::make_shared<State>()), timer_(stream.get_executor(), time) {
+  Deadline(Stream& stream, std::chrono::milliseconds time)
+      : state_(std::make_shared<State>()), timer_(stream.get_executor(), time) {
     timer_.async_wait([state = state_, &stream](error_code error) {
       if (error || !state->armed) return;
       state->over = true;
@@ -136,8 +151,8 @@ class Share {
 
 }  // namespace
 
-HttpResponse http_error(unsigned status, const char* code, const std::string& message, const std::string& todo,
-                        const std::string& field) {
+HttpResponse http_error(unsigned status, const char* code, const std::string& message,
+                        const std::string& todo, const std::string& field) {
   HttpResponse response;
   response.status = status;
   response.body = "{\"error\":{\"code\":";
@@ -160,19 +175,21 @@ struct HttpDoor::Impl : std::enable_shared_from_this<HttpDoor::Impl> {
   size_t bodies_bytes = 0;
   uint64_t requests = 0;
   bool stopping = false;
-  std::vector<std::function<void()>> closers;  // of acceptors
+  std::vector<std::function<void()>> closers;      // of acceptors
   std::map<uint64_t, std::function<void()>> idle;  // connections between two requests
   uint64_t next_id = 0;
   std::filesystem::path socket_path;
 
-  Impl(asio::io_context& i, HttpBounds b, HttpHandler h) : io(i), bounds(b), handler(std::move(h)) {}
+  Impl(asio::io_context& i, HttpBounds b, HttpHandler h)
+      : io(i), bounds(b), handler(std::move(h)) {}
 
   template <class Stream>
   awaitable<bool> send(Stream& stream, const HttpResponse& answer, unsigned version, bool keep) {
     http::response<http::string_body> response(static_cast<http::status>(answer.status), version);
     response.set(http::field::content_type, "application/json");
     response.set(http::field::cache_control, "no-store");
-    if (answer.retry_after_s > 0) response.set(http::field::retry_after, std::to_string(answer.retry_after_s));
+    if (answer.retry_after_s > 0)
+      response.set(http::field::retry_after, std::to_string(answer.retry_after_s));
     response.keep_alive(keep);
     response.body() = answer.body;
     response.body() += '\n';
@@ -194,7 +211,8 @@ struct HttpDoor::Impl : std::enable_shared_from_this<HttpDoor::Impl> {
     size_t read = 0;
     stream.expires_after(kLingerTime);
     while (!error && read < kLingerBytesMax) {
-      read += co_await stream.async_read_some(asio::buffer(dropped), asio::redirect_error(use_awaitable, error));
+      read += co_await stream.async_read_some(asio::buffer(dropped),
+                                              asio::redirect_error(use_awaitable, error));
     }
     co_return false;
   }
@@ -206,21 +224,59 @@ struct HttpDoor::Impl : std::enable_shared_from_this<HttpDoor::Impl> {
     error_code error;
     Deadline deadline(stream, bounds.idle);
     idle[id] = [&stream] { stream.cancel(); };
-    size_t read = co_await stream.async_read_some(buffer.prepare(4 * kKiB), asio::redirect_error(use_awaitable, error));
+    size_t read = co_await stream.async_read_some(buffer.prepare(4 * kKiB),
+                                                  asio::redirect_error(use_awaitable, error));
     idle.erase(id);
     buffer.commit(read);
     co_return !error;
   }
 
+  // What is said about a request that did not come whole; silence to a client that is gone.
   template <class Stream>
-  awaitable<error_code> read_body(Stream& stream, beast::flat_buffer& buffer, Parser& parser, Share& share) {
+  awaitable<bool> reject(Stream& stream, error_code error, const char* part,
+                         std::chrono::milliseconds time) {
+    if (error == beast::error::timeout) co_return co_await refuse(stream, too_slow(part, time));
+    if (error == asio::error::no_buffer_space) {
+      HttpResponse busy =
+          http_error(503, "busy", "the requests in hand hold all the memory that is given to them",
+                     "send the same again in a moment");
+      busy.retry_after_s = 1;
+      co_return co_await refuse(stream, busy);
+    }
+    if (!is_http_error(error)) co_return false;
+    co_return co_await refuse(stream, unreadable(bounds, error));
+  }
+
+  template <class Stream>
+  awaitable<error_code> read_header(Stream& stream, beast::flat_buffer& buffer, Parser& parser) {
     error_code error;
+    Deadline deadline(stream, bounds.header);
+    co_await http::async_read_header(stream, buffer, parser,
+                                     asio::redirect_error(use_awaitable, error));
+    if (deadline.over()) error = beast::error::timeout;
+    co_return error;
+  }
+
+  template <class Stream>
+  awaitable<error_code> read_body(Stream& stream, beast::flat_buffer& buffer, Parser& parser,
+                                  Share& share) {
+    error_code error;
+    if (beast::iequals(parser.get()[http::field::expect], "100-continue") && !parser.is_done()) {
+      http::response<http::empty_body> go_on(http::status::continue_, 11);
+      co_await http::async_write(stream, go_on, asio::redirect_error(use_awaitable, error));
+    }
+    Deadline deadline(stream, bounds.body);
     parser.eager(true);
     while (!error && !parser.is_done()) {
-      co_await http::async_read_some(stream, buffer, parser, asio::redirect_error(use_awaitable, error));
+      co_await http::async_read_some(stream, buffer, parser,
+                                     asio::redirect_error(use_awaitable, error));
       share.set(parser.get().body().size());
       if (!error && bodies_bytes > bounds.bodies_bytes_max) error = asio::error::no_buffer_space;
     }
+    if (!error) co_return error;
+    if (deadline.over()) error = beast::error::timeout;
+    std::string().swap(parser.get().body());  // nothing of it is needed any more
+    share.set(0);
     co_return error;
   }
 
@@ -230,43 +286,18 @@ struct HttpDoor::Impl : std::enable_shared_from_this<HttpDoor::Impl> {
     Parser parser;
     parser.header_limit(static_cast<uint32_t>(bounds.header_bytes_max));
     parser.body_limit(bounds.body_bytes_max);
-    error_code error;
     bool begun = co_await begins(stream, buffer, id);
     if (!begun) co_return false;
-    {
-      Deadline deadline(stream, bounds.header);
-      co_await http::async_read_header(stream, buffer, parser, asio::redirect_error(use_awaitable, error));
-      if (deadline.over()) error = beast::error::timeout;
-    }
-    if (error == beast::error::timeout) co_return co_await refuse(stream, too_slow("header", bounds.header));
-    if (error && !is_http_error(error)) co_return false;
-    if (error) co_return co_await refuse(stream, unreadable(bounds, error));
+    error_code error = co_await read_header(stream, buffer, parser);
+    if (error) co_return co_await reject(stream, error, "header", bounds.header);
     if (from_web_page(parser.get(), tcp)) {
-      co_return co_await refuse(stream, http_error(403, "forbidden", "requests of web pages are not taken", "post from a program on this server"));
-    }
-    if (beast::iequals(parser.get()[http::field::expect], "100-continue") && !parser.is_done()) {
-      http::response<http::empty_body> go_on(http::status::continue_, 11);
-      co_await http::async_write(stream, go_on, asio::redirect_error(use_awaitable, error));
-      if (error) co_return false;
+      co_return co_await refuse(stream,
+                                http_error(403, "forbidden", "requests of web pages are not taken",
+                                           "post from a program on this server"));
     }
     Share share(bodies_bytes);
-    {
-      Deadline deadline(stream, bounds.body);
-      error = co_await read_body(stream, buffer, parser, share);
-      if (deadline.over() && error) error = beast::error::timeout;
-    }
-    if (error) {  // nothing of it is needed any more
-      std::string().swap(parser.get().body());
-      share.set(0);
-    }
-    if (error == beast::error::timeout) co_return co_await refuse(stream, too_slow("body", bounds.body));
-    if (error == asio::error::no_buffer_space) {
-      HttpResponse busy = http_error(503, "busy", "the requests in hand hold all the memory that is given to them", "send the same again in a moment");
-      busy.retry_after_s = 1;
-      co_return co_await refuse(stream, busy);
-    }
-    if (error && !is_http_error(error)) co_return false;
-    if (error) co_return co_await refuse(stream, unreadable(bounds, error));
+    error = co_await read_body(stream, buffer, parser, share);
+    if (error) co_return co_await reject(stream, error, "body", bounds.body);
     unsigned version = parser.get().version();
     bool keep = parser.get().keep_alive() && !stopping && parser.get().method() != http::verb::head;
     requests++;
@@ -284,7 +315,8 @@ struct HttpDoor::Impl : std::enable_shared_from_this<HttpDoor::Impl> {
       why = typeid(e).name();  // its text may hold what was posted
     }
     spdlog::error("a request could not be answered: {}", why);
-    co_return http_error(500, "internal", "this request could not be answered", "tell the agent's makers; the log names the error");
+    co_return http_error(500, "internal", "this request could not be answered",
+                         "tell the agent's makers; the log names the error");
   }
 
   template <class Socket>
@@ -309,8 +341,9 @@ struct HttpDoor::Impl : std::enable_shared_from_this<HttpDoor::Impl> {
     auto self = shared_from_this();
     beast::basic_stream<typename Socket::protocol_type> stream(std::move(socket));
     turned_away++;
-    HttpResponse full = http_error(503, "busy", fmt::format("all {} connections are in use", bounds.connections_max),
-                                   "close connections that are done, or raise doors.connections_max");
+    HttpResponse full = http_error(
+        503, "busy", fmt::format("all {} connections are in use", bounds.connections_max),
+        "close connections that are done, or raise doors.connections_max");
     full.retry_after_s = 1;
     co_await refuse(stream, full);
     turned_away--;
@@ -335,7 +368,8 @@ struct HttpDoor::Impl : std::enable_shared_from_this<HttpDoor::Impl> {
   }
 
   template <class Protocol>
-  Result<std::shared_ptr<typename Protocol::acceptor>> listen(const typename Protocol::endpoint& at, const std::string& name) {
+  Result<std::shared_ptr<typename Protocol::acceptor>> listen(const typename Protocol::endpoint& at,
+                                                              const std::string& name) {
     auto acceptor = std::make_shared<typename Protocol::acceptor>(io);
     error_code error;
     acceptor->open(at.protocol(), error);
@@ -344,7 +378,8 @@ struct HttpDoor::Impl : std::enable_shared_from_this<HttpDoor::Impl> {
     }
     if (!error) acceptor->bind(at, error);
     if (!error) acceptor->listen(asio::socket_base::max_listen_connections, error);
-    if (error) return Error{Errc::config, fmt::format("{}: cannot listen: {}", name, error.message())};
+    if (error)
+      return Error{Errc::config, fmt::format("{}: cannot listen: {}", name, error.message())};
     closers.push_back([acceptor] {
       error_code ignored;
       acceptor->close(ignored);
@@ -355,7 +390,9 @@ struct HttpDoor::Impl : std::enable_shared_from_this<HttpDoor::Impl> {
 
 HttpDoor::HttpDoor(asio::io_context& io, HttpBounds bounds, HttpHandler handler)
     : impl_(std::make_shared<Impl>(io, bounds, std::move(handler))) {}
-HttpDoor::~HttpDoor() { stop(); }
+HttpDoor::~HttpDoor() {
+  stop();
+}
 
 Result<void> HttpDoor::listen_unix(const std::filesystem::path& path) {
   using Local = asio::local::stream_protocol;
@@ -367,7 +404,8 @@ Result<void> HttpDoor::listen_unix(const std::filesystem::path& path) {
   std::error_code ignored;
   std::filesystem::file_status there = std::filesystem::symlink_status(path, ignored);
   if (std::filesystem::exists(there) && !std::filesystem::is_socket(there)) {
-    return Error{Errc::config, path.string() + ": cannot listen: a file that is no socket is there"};
+    return Error{Errc::config,
+                 path.string() + ": cannot listen: a file that is no socket is there"};
   }
   std::filesystem::remove(path, ignored);
   auto acceptor = impl_->listen<Local>(Local::endpoint(path.string()), path.string());
@@ -381,9 +419,11 @@ Result<void> HttpDoor::listen_unix(const std::filesystem::path& path) {
 Result<uint16_t> HttpDoor::listen_tcp(const Loopback& address) {
   using Tcp = asio::ip::tcp;
   error_code error;
-  asio::ip::address host = asio::ip::make_address(address.host == "localhost" ? "127.0.0.1" : address.host, error);
+  asio::ip::address host =
+      asio::ip::make_address(address.host == "localhost" ? "127.0.0.1" : address.host, error);
   if (error) return Error{Errc::config, address.host + ": no address to listen on"};
-  auto acceptor = impl_->listen<Tcp>(Tcp::endpoint(host, address.port), fmt::format("{}:{}", address.host, address.port));
+  auto acceptor = impl_->listen<Tcp>(Tcp::endpoint(host, address.port),
+                                     fmt::format("{}:{}", address.host, address.port));
   if (!acceptor) return acceptor.error();
   uint16_t port = (*acceptor)->local_endpoint().port();
   asio::co_spawn(impl_->io, impl_->accept(*acceptor, true), asio::detached);
@@ -401,7 +441,11 @@ void HttpDoor::stop() {
   if (!impl_->socket_path.empty()) std::filesystem::remove(impl_->socket_path, ignored);
 }
 
-size_t HttpDoor::connections() const { return impl_->connections; }
-uint64_t HttpDoor::requests() const { return impl_->requests; }
+size_t HttpDoor::connections() const {
+  return impl_->connections;
+}
+uint64_t HttpDoor::requests() const {
+  return impl_->requests;
+}
 
 }  // namespace egret::agent

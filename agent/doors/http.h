@@ -1,6 +1,8 @@
-// Http door: HTTP/1.1 on a unix socket and a loopback port (Beast), for producers on the clinic's server.
-// Promises: header, bodies, connections and times are bounded, and what goes over a bound is told which; a slow client
-// costs a connection, never a thread; a web page in a browser cannot post here.
+// Http door: HTTP/1.1 on a unix socket and a loopback port (Beast), for producers on the clinic's
+// server.
+// Promises: header, bodies, connections and times are bounded, and what goes over a bound is told
+// which; a slow client costs a connection, never a thread; a web page in a browser cannot post
+// here.
 // Leaves to others: what is answered (api.h).
 #pragma once
 
@@ -49,8 +51,8 @@ class HttpDoor {
  public:
   HttpDoor(boost::asio::io_context& io, HttpBounds bounds, HttpHandler handler);
   ~HttpDoor();
-  // Errors: config (the address is taken, or a file is in the way), locked (somebody listens on the socket). The unix
-  // socket gets mode 0660.
+  // Errors: config (the address is taken, or a file is in the way), locked (somebody listens on the
+  // socket). The unix socket gets mode 0660.
   Result<void> listen_unix(const std::filesystem::path& path);
   Result<uint16_t> listen_tcp(const Loopback& address);
   // Takes no more requests and closes what is idle.
@@ -64,7 +66,7 @@ class HttpDoor {
 };
 
 // {"error":{"code","field","message","todo"}}
-HttpResponse http_error(unsigned status, const char* code, const std::string& message, const std::string& todo,
-                        const std::string& field = "");
+HttpResponse http_error(unsigned status, const char* code, const std::string& message,
+                        const std::string& todo, const std::string& field = "");
 
 }  // namespace egret::agent

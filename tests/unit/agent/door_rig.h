@@ -1,13 +1,15 @@
-// The door over a real socket with everything behind it: Api, Writer, Buffer, and a Kv in memory whose syncs can be held.
-// Promises: the daemon's threads (one for doors, the writer's own); all are gone when the object goes.
+// The door over a real socket with everything behind it: Api, Writer, Buffer, and a Kv in memory
+// whose syncs can be held.
+// Promises: the daemon's threads (one for doors, the writer's own); all are gone when the object
+// goes.
 // Leaves to others: what is asked.
 #pragma once
 
-#include <catch2/catch.hpp>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <catch2/catch.hpp>
 
 #include <boost/asio/post.hpp>
 #include <condition_variable>
@@ -50,11 +52,14 @@ class HeldKv final : public Kv {
     --waiting_;
     return memory.write(batch, sync);
   }
-  Result<std::optional<Bytes>> get(Space space, ByteView key) const override { return memory.get(space, key); }
+  Result<std::optional<Bytes>> get(Space space, ByteView key) const override {
+    return memory.get(space, key);
+  }
   Result<void> scan(Space space, ByteView first, ByteView end, const Visit& visit) const override {
     return memory.scan(space, first, end, visit);
   }
-  Result<void> scan_back(Space space, ByteView first, ByteView end, const Visit& visit) const override {
+  Result<void> scan_back(Space space, ByteView first, ByteView end,
+                         const Visit& visit) const override {
     return memory.scan_back(space, first, end, visit);
   }
   uint64_t disk_bytes() const override { return memory.disk_bytes(); }
@@ -70,7 +75,8 @@ class HeldKv final : public Kv {
 // A connection of a producer that says what it likes.
 class Client {
  public:
-  explicit Client(const std::filesystem::path& path) : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit Client(const std::filesystem::path& path)
+      : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_un at{};
     at.sun_family = AF_UNIX;
     path.string().copy(at.sun_path, sizeof at.sun_path - 1);
@@ -107,9 +113,11 @@ class Client {
   int fd_;
 };
 
-inline std::string http_post(const std::string& path, const std::string& type, const std::string& body, const std::string& more = "") {
-  return "POST " + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: " + type + "\r\n" + more +
-         "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+inline std::string http_post(const std::string& path, const std::string& type,
+                             const std::string& body, const std::string& more = "") {
+  return "POST " + path +
+         " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: " + type + "\r\n" +
+         more + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
 class DoorRig {
@@ -119,9 +127,11 @@ class DoorRig {
     REQUIRE(opened.has_value());
     buffer = std::move(*opened);
     auto post = [this](std::function<void()> job) { boost::asio::post(io_, std::move(job)); };
-    writer_ = std::make_unique<Writer>(*buffer, [] { return now(); }, post, Writer::Events{[](edge::View) {}, [](Error) {}});
+    writer_ = std::make_unique<Writer>(
+        *buffer, [] { return now(); }, post, Writer::Events{[](edge::View) {}, [](Error) {}});
     api_ = std::make_unique<Api>(io_, host());
-    door_ = std::make_unique<HttpDoor>(io_, bounds, [this](HttpRequest r) { return api_->answer(std::move(r)); });
+    door_ = std::make_unique<HttpDoor>(
+        io_, bounds, [this](HttpRequest r) { return api_->answer(std::move(r)); });
     REQUIRE(door_->listen_unix(socket()).has_value());
     thread_ = std::thread([this] {
       auto guard = boost::asio::make_work_guard(io_);
@@ -160,7 +170,9 @@ class DoorRig {
     host.count_refused = [](uint64_t) {};
     host.status = [] { return std::string("{}"); };
     host.healthy = [] { return true; };
-    host.unpark = []() -> boost::asio::awaitable<Result<uint64_t>> { co_return Result<uint64_t>(0); };
+    host.unpark = []() -> boost::asio::awaitable<Result<uint64_t>> {
+      co_return Result<uint64_t>(0);
+    };
     return host;
   }
 

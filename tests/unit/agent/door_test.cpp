@@ -12,17 +12,23 @@ using std::chrono::milliseconds;
 const std::string kTelemetry =
     R"({"time_unit":"s","resource":{"host":"h"},"series":[{"name":"load","unit":"1","kind":"gauge","points":[[1800000000,1]]}]})";
 
-bool begins(const std::string& text, const std::string& with) { return text.rfind(with, 0) == 0; }
-bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool begins(const std::string& text, const std::string& with) {
+  return text.rfind(with, 0) == 0;
+}
+bool holds(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 }  // namespace
 
 TEST_CASE("no answer leaves before the sync, through whichever door", "[door]") {
   DoorRig rig;
-  for (const auto& [path, type, body] : {std::tuple{"/v1/records", "application/json", minimal_result()},
-                                        std::tuple{"/v1/records", "application/x-ndjson", minimal_result() + "\n{\n" + minimal_result()},
-                                        std::tuple{"/v1/telemetry", "application/json", kTelemetry},
-                                        std::tuple{"/v1/documents", "text/plain", std::string("a letter")}}) {
+  for (const auto& [path, type, body] :
+       {std::tuple{"/v1/records", "application/json", minimal_result()},
+        std::tuple{"/v1/records", "application/x-ndjson",
+                   minimal_result() + "\n{\n" + minimal_result()},
+        std::tuple{"/v1/telemetry", "application/json", kTelemetry},
+        std::tuple{"/v1/documents", "text/plain", std::string("a letter")}}) {
     INFO(path << " " << type);
     rig.kv.hold();
     uint64_t accepted = rig.buffer->view().counters.accepted;
@@ -43,8 +49,10 @@ TEST_CASE("a sync that fails is never a 201, not even when the disk took the byt
   for (auto how : {KvMemory::Failure::lost, KvMemory::Failure::applied}) {
     DoorRig rig;
     rig.kv.memory.fail_write(1, how);
-    for (int again = 0; again < 2; ++again) {  // nothing is accepted any more until the store was opened again
-      std::string answer = rig.ask(http_post("/v1/records", "application/json", minimal_result(), "Idempotency-Key: k\r\n"));
+    for (int again = 0; again < 2;
+         ++again) {  // nothing is accepted any more until the store was opened again
+      std::string answer = rig.ask(
+          http_post("/v1/records", "application/json", minimal_result(), "Idempotency-Key: k\r\n"));
       CHECK(begins(answer, "HTTP/1.1 503 "));
       CHECK(holds(answer, "Retry-After: "));
       CHECK(holds(answer, R"("code":"store_failed")"));
@@ -55,10 +63,12 @@ TEST_CASE("a sync that fails is never a 201, not even when the disk took the byt
 TEST_CASE("a full disk is 507", "[door]") {
   DoorRig rig;
   rig.kv.memory.set_capacity(1);
-  CHECK(begins(rig.ask(http_post("/v1/records", "application/json", minimal_result())), "HTTP/1.1 507 "));
+  CHECK(begins(rig.ask(http_post("/v1/records", "application/json", minimal_result())),
+               "HTTP/1.1 507 "));
 }
 
-TEST_CASE("what does not fit into the writer's queue is 503 at once, and what waits in it is kept", "[door]") {
+TEST_CASE("what does not fit into the writer's queue is 503 at once, and what waits in it is kept",
+          "[door]") {
   DoorRig rig;
   rig.kv.hold();
   Client first = rig.client();
@@ -67,7 +77,8 @@ TEST_CASE("what does not fit into the writer's queue is 503 at once, and what wa
   Client queued = rig.client();
   queued.say(http_post("/v1/documents", "x/y", std::string(kDocumentBytesMax, 'q')));
   CHECK_FALSE(queued.answered_within(300));
-  std::string refused = rig.ask(http_post("/v1/documents", "x/y", std::string(kDocumentBytesMax, 'r')));
+  std::string refused =
+      rig.ask(http_post("/v1/documents", "x/y", std::string(kDocumentBytesMax, 'r')));
   CHECK(begins(refused, "HTTP/1.1 503 "));
   CHECK(holds(refused, "too much is waiting to be written"));
   CHECK(holds(refused, "Retry-After: "));
@@ -84,7 +95,8 @@ TEST_CASE("requests of one group hear the places of their own records", "[door]"
   first.say(http_post("/v1/records", "application/json", minimal_result()));
   rig.kv.wait_for_write();
   Client two = rig.client(), three = rig.client();
-  two.say(http_post("/v1/records", "application/x-ndjson", minimal_result() + "\n" + minimal_result()));
+  two.say(
+      http_post("/v1/records", "application/x-ndjson", minimal_result() + "\n" + minimal_result()));
   CHECK_FALSE(two.answered_within(100));
   three.say(http_post("/v1/documents", "text/plain", "a letter"));
   CHECK_FALSE(three.answered_within(100));
@@ -99,9 +111,11 @@ TEST_CASE("requests of one group hear the places of their own records", "[door]"
   CHECK(holds(third, R"("stream":"result","seq":5,)"));
 }
 
-TEST_CASE("a repeat that comes during the sync waits for the first, and both hear the same", "[door]") {
+TEST_CASE("a repeat that comes during the sync waits for the first, and both hear the same",
+          "[door]") {
   DoorRig rig;
-  std::string request = http_post("/v1/records", "application/json", minimal_result(), "Idempotency-Key: order-1\r\n");
+  std::string request = http_post("/v1/records", "application/json", minimal_result(),
+                                  "Idempotency-Key: order-1\r\n");
   rig.kv.hold();
   Client first = rig.client();
   first.say(request);
@@ -148,16 +162,20 @@ TEST_CASE("bodies in hand share a bound; who goes over it is asked to come again
   CHECK(begins(rig.ask(http_post("/v1/documents", "x/y", body)), "HTTP/1.1 201 "));
 }
 
-TEST_CASE("memory of answers is bounded: an old repeat is taken in again, under the same natural key", "[door]") {
+TEST_CASE(
+    "memory of answers is bounded: an old repeat is taken in again, under the same natural key",
+    "[door]") {
   DoorRig rig;
   auto request = [](int n) {
-    return http_post("/v1/documents", "text/plain", "letter " + std::to_string(n), "Idempotency-Key: k\r\n");
+    return http_post("/v1/documents", "text/plain", "letter " + std::to_string(n),
+                     "Idempotency-Key: k\r\n");
   };
   std::string first = rig.ask(request(0));
   for (int n = 1; n <= 1'024; ++n) rig.ask(request(n));
   std::string again = rig.ask(request(0));
   CHECK(again != first);
-  CHECK(first.substr(first.find("content_sha256"), 80) == again.substr(again.find("content_sha256"), 80));
+  CHECK(first.substr(first.find("content_sha256"), 80) ==
+        again.substr(again.find("content_sha256"), 80));
   CHECK(rig.ask(request(1'024)) != again);
   uint64_t accepted = rig.buffer->view().counters.accepted;
   rig.ask(request(1'024));

@@ -1,7 +1,7 @@
 #include "agent/status.h"
 
-#include <catch2/catch.hpp>
 #include <simdjson.h>
+#include <catch2/catch.hpp>
 
 namespace egret::agent {
 namespace {
@@ -16,7 +16,9 @@ StatusFacts well() {
   f.disk_budget_bytes = uint64_t{4} << 30;
   return f;
 }
-std::string words(const StatusFacts& f) { return status_text(status_json(f)).value(); }
+std::string words(const StatusFacts& f) {
+  return status_text(status_json(f)).value();
+}
 bool says(const StatusFacts& f, const std::string& text) {
   UNSCOPED_INFO(words(f));
   return words(f).find(text) != std::string::npos;
@@ -82,7 +84,8 @@ TEST_CASE("a link that was lost a moment ago needs nobody yet", "[status]") {
   CHECK(says(f, "NOT linked for 1 min"));
 }
 
-TEST_CASE("text that is no status, or of another program, is told so and not guessed at", "[status]") {
+TEST_CASE("text that is no status, or of another program, is told so and not guessed at",
+          "[status]") {
   CHECK(status_text("{").error().code == Errc::bad_input);
   CHECK(status_text("{}").error().text.find("--json") != std::string::npos);
   CHECK(status_text(R"({"facility":7})").has_error());
