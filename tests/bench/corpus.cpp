@@ -93,7 +93,9 @@ Bytes arrival(uint64_t n) {
 }  // namespace
 
 Corpus::Corpus(Facility fac, size_t record_bytes)
-    : fac_(std::move(fac)), record_bytes_(record_bytes - kLengthPrefixBytes), text_(observations()) {}
+    : fac_(std::move(fac)),
+      record_bytes_(record_bytes - kLengthPrefixBytes),
+      text_(observations()) {}
 
 Bytes Corpus::make(uint64_t n, size_t text_bytes) const {
   v1::Body body;

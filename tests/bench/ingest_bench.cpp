@@ -1,6 +1,6 @@
-// What durable ingest costs beside the least that a durable append can cost: agent/writer over the buffer on RocksDB
-// against append + fdatasync of the same raw bytes in the same groups. Rounds of both take turns, so that a disk that is
-// slower for a while is slower for both. Prints JSON.
+// What durable ingest costs beside the least that a durable append can cost: agent/writer over the
+// buffer on RocksDB against append + fdatasync of the same raw bytes in the same groups. Rounds of
+// both take turns, so that a disk that is slower for a while is slower for both. Prints JSON.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -31,7 +31,9 @@ constexpr const char* kFac = "clinic-1";
   std::exit(74);
 }
 
-double seconds_since(Clock::time_point from) { return std::chrono::duration<double>(Clock::now() - from).count(); }
+double seconds_since(Clock::time_point from) {
+  return std::chrono::duration<double>(Clock::now() - from).count();
+}
 
 double quantile(std::vector<double> values, double q) {
   std::sort(values.begin(), values.end());
@@ -44,10 +46,12 @@ struct Round {
   std::vector<double> latencies;  // seconds, one a record or group
 };
 
-// Producers that each hand in their next record when the last one is durable, on one thread, like the agent's doors.
+// Producers that each hand in their next record when the last one is durable, on one thread, like
+// the agent's doors.
 class Producers {
  public:
-  Producers(edge::Buffer& buffer, const std::vector<Bytes>& records, size_t count) : records_(records) {
+  Producers(edge::Buffer& buffer, const std::vector<Bytes>& records, size_t count)
+      : records_(records) {
     auto post = [this](std::function<void()> job) {
       boost::asio::post(io_, [this, job = std::move(job)] {
         answered_ = 0;
@@ -72,13 +76,14 @@ class Producers {
   void next() {
     if (next_ == records_.size()) return;
     const auto begun = Clock::now();
-    const bool taken = writer_->append({{{StreamId::result, records_[next_++]}}}, [this, begun](const auto& done) {
-      if (!done) fail(done.error().text);
-      round_.latencies.push_back(seconds_since(begun));
-      ++answered_;
-      --left_;
-      next();
-    });
+    const bool taken =
+        writer_->append({{{StreamId::result, records_[next_++]}}}, [this, begun](const auto& done) {
+          if (!done) fail(done.error().text);
+          round_.latencies.push_back(seconds_since(begun));
+          ++answered_;
+          --left_;
+          next();
+        });
     if (!taken) fail("the writer's queue is full");
   }
 
@@ -90,7 +95,8 @@ class Producers {
 };
 
 // The same records in the same groups, raw.
-Round append_plain(const fs::path& file, const std::vector<Bytes>& records, const std::vector<size_t>& groups) {
+Round append_plain(const fs::path& file, const std::vector<Bytes>& records,
+                   const std::vector<size_t>& groups) {
   const int fd = ::open(file.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
   if (fd < 0) fail(file.string() + ": cannot be made");
   Round round;
@@ -101,7 +107,9 @@ Round append_plain(const fs::path& file, const std::vector<Bytes>& records, cons
     const auto group_begun = Clock::now();
     Bytes raw;
     for (size_t i = 0; i < group; ++i) append_record(raw, records[at++]);
-    if (::write(fd, raw.data(), raw.size()) != static_cast<ssize_t>(raw.size()) || ::fdatasync(fd) != 0) fail("append");
+    if (::write(fd, raw.data(), raw.size()) != static_cast<ssize_t>(raw.size()) ||
+        ::fdatasync(fd) != 0)
+      fail("append");
     round.latencies.push_back(seconds_since(group_begun));
   }
   round.seconds = seconds_since(begun);
@@ -110,13 +118,14 @@ Round append_plain(const fs::path& file, const std::vector<Bytes>& records, cons
 }
 
 struct Series {
-  std::vector<double> ours, plain;        // records a second
-  std::vector<double> ratios;             // ours / plain
+  std::vector<double> ours, plain;  // records a second
+  std::vector<double> ratios;       // ours / plain
   std::vector<double> p50_ours, p50_plain, p50_ratios;
-  double group = 0;                       // records, mean
+  double group = 0;  // records, mean
 };
 
-Series measure(edge::Buffer& buffer, bench::Corpus& corpus, const fs::path& file, size_t producers, size_t records, size_t rounds, uint64_t& n) {
+Series measure(edge::Buffer& buffer, bench::Corpus& corpus, const fs::path& file, size_t producers,
+               size_t records, size_t rounds, uint64_t& n) {
   Series out;
   for (size_t r = 0; r <= rounds; ++r) {
     std::vector<Bytes> set;
@@ -140,10 +149,14 @@ void print(const char* name, const Series& s, const char* end) {
   auto mid = [](const std::vector<double>& v) { return quantile(v, 0.5); };
   auto least = [](const std::vector<double>& v) { return quantile(v, 0); };
   auto most = [](const std::vector<double>& v) { return quantile(v, 1); };
-  std::printf("\"%s\":{\"records_s\":%.0f,\"append_records_s\":%.0f,\"group\":%.1f,\"ratio\":%.3f,\"ratio_min\":%.3f,\"ratio_max\":%.3f,"
-              "\"p50_ms\":%.3f,\"fdatasync_p50_ms\":%.3f,\"p50_ratio\":%.3f,\"p50_ratio_min\":%.3f,\"p50_ratio_max\":%.3f}%s",
-              name, mid(s.ours), mid(s.plain), s.group, mid(s.ratios), least(s.ratios), most(s.ratios), 1e3 * mid(s.p50_ours),
-              1e3 * mid(s.p50_plain), mid(s.p50_ratios), least(s.p50_ratios), most(s.p50_ratios), end);
+  std::printf(
+      "\"%s\":{\"records_s\":%.0f,\"append_records_s\":%.0f,\"group\":%.1f,\"ratio\":%.3f,\"ratio_"
+      "min\":%.3f,\"ratio_max\":%.3f,"
+      "\"p50_ms\":%.3f,\"fdatasync_p50_ms\":%.3f,\"p50_ratio\":%.3f,\"p50_ratio_min\":%.3f,\"p50_"
+      "ratio_max\":%.3f}%s",
+      name, mid(s.ours), mid(s.plain), s.group, mid(s.ratios), least(s.ratios), most(s.ratios),
+      1e3 * mid(s.p50_ours), 1e3 * mid(s.p50_plain), mid(s.p50_ratios), least(s.p50_ratios),
+      most(s.p50_ratios), end);
 }
 
 }  // namespace
@@ -166,8 +179,8 @@ int main(int argc, char** argv) {
   bench::Corpus corpus(kFac, bytes);
   uint64_t n = 0;
   const fs::path plain = config.state_dir / "plain";
-  const Series many = measure(*store->buffer, corpus, plain, producers, 50'000, rounds, n);
-  const Series one = measure(*store->buffer, corpus, plain, 1, 2'000, rounds, n);
+  const Series many = measure(*store->buffer, corpus, plain, producers, 30'000, rounds, n);
+  const Series one = measure(*store->buffer, corpus, plain, 1, 120, 5 * rounds, n);
   std::printf("{\"rounds\":%zu,\"bytes\":%zu,\"producers\":%zu,", rounds, bytes, producers);
   print("many", many, ",");
   print("one", one, "}\n");

@@ -1,5 +1,5 @@
-// The ceiling that a drain is held against: file -> zstd -> TCP on loopback -> decompress -> append + fdatasync
-// each MiB raw. Nothing of Egret runs here; it prints the seconds it took as JSON.
+// The ceiling that a drain is held against: file -> zstd -> TCP on loopback -> decompress -> append
+// + fdatasync each MiB raw. Nothing of Egret runs here; it prints the seconds it took as JSON.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -43,8 +43,8 @@ void compress_file_to(const std::string& path, int socket, int level) {
     must(n >= 0, "read");
     uint32_t size = 0;
     if (n > 0) {
-      size = static_cast<uint32_t>(
-          ZSTD_compressCCtx(context, packed.data(), packed.size(), raw.data(), static_cast<size_t>(n), level));
+      size = static_cast<uint32_t>(ZSTD_compressCCtx(context, packed.data(), packed.size(),
+                                                     raw.data(), static_cast<size_t>(n), level));
     }
     send_all(socket, reinterpret_cast<const char*>(&size), sizeof size);
     if (n == 0) break;
