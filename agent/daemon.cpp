@@ -20,12 +20,12 @@
 #include "agent/host.h"
 #include "agent/keys.h"
 #include "agent/memory.h"
+#include "agent/rescue.h"
 #include "agent/status.h"
 #include "agent/store.h"
 #include "agent/writer.h"
 #include "edge/budget.h"
 #include "edge/link.h"
-#include "edge/salvage.h"
 #include "edge/witness.h"
 #include "schemas/limits.h"
 #include "schemas/record.h"
@@ -41,6 +41,7 @@ constexpr int64_t kTickMs = 1'000;
 constexpr int64_t kStopMs = 1'000;  // for answers that are on their way
 constexpr size_t kNoticesKept = 20;
 constexpr size_t kShedBlocksPerTick = 256;
+constexpr int kCorruptReopensMax = 3;
 
 int exit_code_of(const Error& error) {
   switch (error.code) {
@@ -73,7 +74,6 @@ class Daemon {
   void close();
   void begin_session();
   void reopen(const Error& why);
-  void salvage(const std::filesystem::path& set_aside);
   Result<void> open_doors();
   void check_witness();
 
@@ -110,6 +110,7 @@ class Daemon {
   std::unique_ptr<edge::Session> session_;
   std::unique_ptr<edge::Link> link_;
   std::unique_ptr<Writer> writer_;
+  std::shared_ptr<Rescue> rescue_;
   std::unique_ptr<HttpDoor> door_;
   std::optional<Api> api_;
   std::optional<edge::Witness> witness_;
@@ -119,6 +120,7 @@ class Daemon {
   uint64_t in_flight_bytes_ = 0;  // handed to the writer, not answered yet
   uint64_t refused_ = 0;  // to be counted by the writer
   uint64_t reopens_ = 0;
+  int corrupt_reopens_ = 0;  // of the store that is open now
   MonoTime reopen_at_, stop_at_;
   std::string lost_tail_;
   std::deque<NoticeLine> notices_;
@@ -126,8 +128,10 @@ class Daemon {
 };
 
 Result<void> Daemon::open() {
-  Result<OpenStore> store = open_agent_store(config_, buffer_entropy_, now().wall);
+  const bool distrust = corrupt_reopens_ >= kCorruptReopensMax;
+  Result<OpenStore> store = open_agent_store(config_, buffer_entropy_, now().wall, distrust);
   if (!store) return store.error();
+  if (store->set_aside) corrupt_reopens_ = 0;
   store_ = std::move(*store);
   view_ = store_.buffer->view();
   if (!has_ballast(config_.state_dir)) {
@@ -144,7 +148,11 @@ Result<void> Daemon::open() {
   events.failed = [this](const Error& error) { reopen(error); };
   writer_ = std::make_unique<Writer>(*store_.buffer, [] { return now(); }, post, events);
   begin_session();
-  for (const std::filesystem::path& damaged : stores_to_salvage(config_.state_dir)) salvage(damaged);
+  Rescue::Ways ways;
+  ways.run = [this](Writer::Job job) { change(std::move(job)); };
+  ways.post = post;
+  ways.say = [this](const std::string& text) { note(text); };
+  rescue_ = std::make_shared<Rescue>(config_.state_dir, config_.facility, std::move(ways));
   return {};
 }
 
@@ -167,6 +175,7 @@ void Daemon::begin_session() {
 }
 
 void Daemon::close() {
+  rescue_.reset();
   link_.reset();
   writer_.reset();
   session_.reset();
@@ -179,26 +188,13 @@ void Daemon::reopen(const Error& why) {
   if (stopping_ || !session_) return;
   note("the store failed (" + why.text + "): opening it again");
   reopens_++;
+  if (why.code == Errc::corrupt) corrupt_reopens_++;
   close();
   if (why.code == Errc::disk_full) release_ballast(config_.state_dir);
   if (Result<void> opened = open(); !opened) {
     spdlog::error("{}: trying again", opened.error().text);
     reopen_at_ = now().mono + kTickMs;
   }
-}
-
-// What can be read of a store that was set aside goes in again, in the background.
-void Daemon::salvage(const std::filesystem::path& set_aside) {
-  change([this, set_aside](edge::Buffer& buffer) -> Result<void> {
-    Result<edge::Salvaged> found = edge::salvage(agent_kv_options(set_aside), config_.facility, buffer);
-    Result<void> marked = found ? mark_salvaged(set_aside) : Result<void>(found.error());
-    asio::post(io_, [this, found, marked] {
-      note(found ? fmt::format("{} records of the damaged store were recovered", found->records)
-                 : "the damaged store could not be salvaged, it is tried again at the next start: " + found.error().text);
-      if (found && !marked) note(marked.error().text);
-    });
-    return marked;
-  });
 }
 
 void Daemon::check_witness() {
@@ -287,6 +283,7 @@ void Daemon::tick() {
     return;
   }
   look_at_disk();
+  rescue_->tick(now().mono, disk().free_bytes);
   write_witness();
   if (refused_ > 0) {
     change([n = refused_](edge::Buffer& b) -> Result<void> {
@@ -536,13 +533,14 @@ int run_daemon(const Config& config) {
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGPIPE, SIG_IGN);
   Result<SitePrivateKey> site = read_site_key(config.site_key_file);
+  std::string password;
   Result<std::string> secret = config.broker.password_file.empty() ? Result<std::string>(std::string()) : read_password(config.broker.password_file);
   if (!site || !secret) {
     const Error& error = !site ? site.error() : secret.error();
     spdlog::error("{}", error.text);
     return cli::kBadConfig;
   }
-  Daemon daemon(config, *site, std::move(*secret));
+  Daemon daemon(config, std::move(*site), std::move(*secret));
   return daemon.run();
 }
 

@@ -4,8 +4,6 @@
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
-#include <algorithm>
-
 #include "schemas/durable_file.h"
 #include "schemas/limits.h"
 
@@ -14,7 +12,8 @@ namespace {
 
 using std::filesystem::path;
 
-constexpr std::string_view kSetAside = "store.damaged-";  // and the second it happened in
+constexpr const char* kDamaged = "store.damaged-";
+constexpr const char* kSalvaged = "store.salvaged-";
 
 Result<OpenStore> open_in(const path& dir, const Config& config, Entropy& entropy) {
   OpenStore store;
@@ -41,14 +40,16 @@ KvOptions agent_kv_options(const path& dir) {
   return options;
 }
 
-Result<OpenStore> open_agent_store(const Config& config, Entropy& entropy, WallTime now) {
+Result<OpenStore> open_agent_store(const Config& config, Entropy& entropy, WallTime now, bool distrust) {
   path dir = config.state_dir / "store";
-  Result<OpenStore> store = open_in(dir, config, entropy);
+  Result<OpenStore> store = distrust ? Error{Errc::corrupt, "it opens and fails again and again"}
+                                     : open_in(dir, config, entropy);
   if (store || store.error().code != Errc::corrupt) return store;
+  // One that was set aside within the same second keeps its name.
   int64_t second = now.us / 1'000'000;
-  auto aside_at = [&] { return config.state_dir / fmt::format("{}{}", kSetAside, second); };
-  while (std::filesystem::exists(aside_at())) second++;
-  const path aside = aside_at();
+  auto taken = [&](const char* prefix) { return std::filesystem::exists(config.state_dir / fmt::format("{}{}", prefix, second)); };
+  while (taken(kDamaged) || taken(kSalvaged)) second++;
+  path aside = config.state_dir / fmt::format("{}{}", kDamaged, second);
   std::error_code failed;
   std::filesystem::rename(dir, aside, failed);
   if (failed) return Error{Errc::store_failed, fmt::format("{}: cannot be set aside: {}", dir.string(), failed.message())};
@@ -59,24 +60,26 @@ Result<OpenStore> open_agent_store(const Config& config, Entropy& entropy, WallT
   return fresh;
 }
 
-std::vector<path> stores_to_salvage(const path& state_dir) {
-  std::vector<path> out;
+std::optional<path> oldest_damaged_store(const path& state_dir) {
+  std::optional<path> oldest;
   std::error_code failed;
   for (std::filesystem::directory_iterator it(state_dir, failed), end; !failed && it != end; it.increment(failed)) {
     const std::string name = it->path().filename().string();
-    const bool ours = name.rfind(kSetAside, 0) == 0 && name.find_first_not_of("0123456789", kSetAside.size()) == std::string::npos;
-    if (ours) out.push_back(it->path());
+    if (!name.starts_with(kDamaged) || !it->is_directory(failed)) continue;
+    if (name.find_first_not_of("0123456789", std::string(kDamaged).size()) != std::string::npos) continue;
+    if (!oldest || it->path() < *oldest) oldest = it->path();
   }
-  std::sort(out.begin(), out.end());
-  return out;
+  return oldest;
 }
 
-Result<void> mark_salvaged(const path& set_aside) {
-  const std::string name = set_aside.filename().string();
+Result<path> mark_salvaged(const path& damaged) {
+  const std::string number = damaged.filename().string().substr(std::string(kDamaged).size());
+  const path to = damaged.parent_path() / (kSalvaged + number);
   std::error_code failed;
-  std::filesystem::rename(set_aside, set_aside.parent_path() / fmt::format("store.salvaged-{}", name.substr(kSetAside.size())), failed);
-  if (failed) return Error{Errc::store_failed, fmt::format("{}: cannot be renamed: {}", set_aside.string(), failed.message())};
-  return sync_folder(set_aside.parent_path());
+  std::filesystem::rename(damaged, to, failed);
+  if (failed) return Error{Errc::store_failed, fmt::format("{}: cannot be renamed: {}", damaged.string(), failed.message())};
+  if (Result<void> synced = sync_folder(to.parent_path()); !synced) return synced.error();
+  return to;
 }
 
 Result<void> make_ballast(const path& state_dir) {

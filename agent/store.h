@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include "agent/config.h"
 #include "edge/buffer.h"
@@ -18,18 +17,19 @@ namespace egret::agent {
 struct OpenStore {
   std::unique_ptr<Kv> kv;
   std::unique_ptr<edge::Buffer> buffer;  // refers to kv, and so goes first
-  std::optional<std::filesystem::path> set_aside;  // a damaged store, just put away
+  std::optional<std::filesystem::path> set_aside;  // a damaged store, just put away as store.damaged-N
   std::string why;                                 // what was wrong with it
 };
 
 // Errors: locked (another agent runs here), newer_format, config (another facility's), disk_full, store_failed.
-Result<OpenStore> open_agent_store(const Config& config, Entropy& entropy, WallTime now);
+// `distrust`: the store opens and then fails again and again: it is set aside all the same.
+Result<OpenStore> open_agent_store(const Config& config, Entropy& entropy, WallTime now, bool distrust = false);
 KvOptions agent_kv_options(const std::filesystem::path& dir);
 
-// What was set aside and not yet salvaged, oldest first: a crash may come between the two.
-std::vector<std::filesystem::path> stores_to_salvage(const std::filesystem::path& state_dir);
-// All that could be read is in another store now: puts that into its name. Errors: store_failed.
-Result<void> mark_salvaged(const std::filesystem::path& set_aside);
+// The oldest store that was set aside and has not been brought back yet.
+std::optional<std::filesystem::path> oldest_damaged_store(const std::filesystem::path& state_dir);
+// It has: from now on it is store.salvaged-N.
+Result<std::filesystem::path> mark_salvaged(const std::filesystem::path& damaged);
 
 // The ballast: kBallastBytes that are given back when the disk is full, so that deleting is always possible.
 Result<void> make_ballast(const std::filesystem::path& state_dir);

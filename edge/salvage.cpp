@@ -117,23 +117,23 @@ std::optional<Adopted> Salvage::read(const Place& place) {
   return adopted;
 }
 
-Result<bool> Salvage::step(Buffer& into) {
+Result<size_t> Salvage::step(Buffer& into) {
   std::vector<Adopted> some;
   for (size_t i = 0; i < kMoveStepBlocks && next_ < places_.size(); ++i) {
     if (std::optional<Adopted> adopted = read(places_[next_++]))
       some.push_back(std::move(*adopted));
   }
   if (Result<void> adopted = into.adopt(some); !adopted) return adopted.error();
-  return next_ < places_.size();
+  return places_.size() - next_;
 }
 
 Result<Salvaged> salvage(KvOptions damaged, const Facility& fac, Buffer& into) {
   Result<Salvage> salvage = Salvage::open(std::move(damaged), fac);
   if (!salvage) return salvage.error();
-  for (bool more = true; more;) {
-    const Result<bool> step = salvage->step(into);
+  for (size_t left = 1; left > 0;) {
+    const Result<size_t> step = salvage->step(into);
     if (!step) return step.error();
-    more = *step;
+    left = *step;
   }
   return salvage->found();
 }

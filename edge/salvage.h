@@ -25,9 +25,9 @@ class Salvage {
   // `damaged`: where the old store lies. Errors: corrupt, store_failed (nothing can be opened),
   // config (the store of another facility).
   static Result<Salvage> open(KvOptions damaged, const Facility& fac);
-  // Appends the next few blocks to `into`, in one Batch; false when nothing is left. Small enough
+  // Appends the next few blocks to `into`, in one Batch, and says how many are left. Small enough
   // that a writer can do its other work between two steps. Errors: those of Buffer::adopt.
-  Result<bool> step(Buffer& into);
+  Result<size_t> step(Buffer& into);
   const Salvaged& found() const { return found_; }
 
  private:

@@ -493,6 +493,16 @@ Status repair(const fs::path& dir, const rocksdb::DBOptions& options,
   return s.ok() ? back : s;
 }
 
+// A repair that was interrupted has left the logs aside.
+Status end_broken_repair(const fs::path& dir) {
+  const fs::path logs = dir.string() + ".logs";
+  std::error_code ignored;
+  if (!fs::exists(logs, ignored)) return Status::OK();
+  const Status back = move_logs(logs, dir);
+  if (back.ok()) fs::remove(logs, ignored);
+  return back;
+}
+
 // Under the store's lock: the end of a log that another process is writing looks torn too.
 Result<void> mend_logs(const KvOptions& o, const rocksdb::DBOptions& db) {
   if (!fs::exists(o.dir / "CURRENT")) return {};
@@ -521,7 +531,9 @@ Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& o) {
   EGRET_INVARIANT(o.spaces > 0, "a store has at least one space");
   const rocksdb::DBOptions db = db_options(o);
   if (auto known = check_spaces(o, db); !known) return known.error();
-  if (!o.salvage && !o.read_only) {
+  if (o.salvage) {
+    if (Status s = end_broken_repair(o.dir); !s.ok()) return error_of(s, o.dir, "opening");
+  } else if (!o.read_only) {
     if (auto logs = mend_logs(o, db); !logs) return logs.error();
   }
   const auto cache = rocksdb::NewLRUCache(o.cache_bytes, 0, false, 0.5);

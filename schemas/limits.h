@@ -99,6 +99,8 @@ inline constexpr int kTriesBeforeTooLarge = 3;
 inline constexpr int kTriesBeforeDoubt = 8;
 inline constexpr int kLostBeforeDoubt = 3;
 inline constexpr int64_t kParkRetryMs = 3'600'000;
+// A damaged store that could not be brought back is tried again.
+inline constexpr int64_t kRescueRetryMs = 600'000;
 inline constexpr int64_t kParkRetryCriticalMs = 60'000;
 inline constexpr int64_t kFrameGrowRetryMs =
     3'600'000;  // a halved frame limit is tried again this often

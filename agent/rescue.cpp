@@ -1,0 +1,94 @@
+#include "agent/rescue.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include "agent/store.h"
+#include "schemas/limits.h"
+
+namespace egret::agent {
+namespace {
+
+namespace fs = std::filesystem;
+
+uint64_t bytes_of(const fs::path& dir) {
+  uint64_t bytes = 0;
+  std::error_code failed;
+  for (fs::directory_iterator it(dir, failed), end; !failed && it != end; it.increment(failed)) {
+    const uint64_t size = it->file_size(failed);
+    if (!failed) bytes += size;
+  }
+  return bytes;
+}
+
+}  // namespace
+
+void Rescue::tick(MonoTime now, uint64_t free_bytes) {
+  now_ = now;
+  if (busy_ || now < next_at_) return;
+  next_at_ = now + kRescueRetryMs;
+  const std::optional<fs::path> damaged = oldest_damaged_store(state_dir_);
+  if (!damaged) return;
+  damaged_ = *damaged;
+  const uint64_t needed = bytes_of(damaged_);
+  if (free_bytes < needed) {
+    return put_off(fmt::format("the disk needs {} MiB of room for it and has {}", needed / kMiB + 1, free_bytes / kMiB));
+  }
+  begin(damaged_);
+}
+
+void Rescue::begin(const fs::path& damaged) {
+  busy_ = true;
+  ways_.run([weak = weak_from_this(), post = ways_.post, damaged, fac = fac_](edge::Buffer&) -> Result<void> {
+    Result<edge::Salvage> opened = edge::Salvage::open(agent_kv_options(damaged), fac);
+    Result<std::shared_ptr<edge::Salvage>> shared =
+        opened ? Result<std::shared_ptr<edge::Salvage>>(std::make_shared<edge::Salvage>(std::move(*opened)))
+               : opened.error();
+    post([weak, shared] {
+      if (auto self = weak.lock()) self->opened(shared);
+    });
+    return {};
+  });
+}
+
+void Rescue::opened(Result<std::shared_ptr<edge::Salvage>> salvage) {
+  if (!salvage) return put_off(salvage.error().text);
+  salvage_ = std::move(*salvage);
+  step();
+}
+
+void Rescue::step() {
+  ways_.run([weak = weak_from_this(), post = ways_.post, salvage = salvage_](edge::Buffer& buffer) -> Result<void> {
+    Result<size_t> left = salvage->step(buffer);
+    post([weak, left] {
+      if (auto self = weak.lock()) self->stepped(left);
+    });
+    return left ? Result<void>{} : Result<void>(left.error());
+  });
+}
+
+void Rescue::stepped(const Result<size_t>& left) {
+  if (!left) return put_off(left.error().text);
+  if (*left > 0) return step();
+  finish();
+}
+
+void Rescue::finish() {
+  const edge::Salvaged found = salvage_->found();
+  salvage_.reset();
+  busy_ = false;
+  next_at_ = now_;  // there may be another one
+  const Result<fs::path> kept = mark_salvaged(damaged_);
+  if (!kept) return put_off(kept.error().text);
+  ways_.say(fmt::format("{} records of the damaged store were recovered, {} blocks of it could not be read; it is kept as {} "
+                        "and may be deleted",
+                        found.records, found.unreadable, kept->filename().string()));
+}
+
+void Rescue::put_off(const std::string& why) {
+  salvage_.reset();
+  busy_ = false;
+  next_at_ = now_ + kRescueRetryMs;
+  ways_.say(fmt::format("{} still holds records that are not recovered: {}; it is tried again", damaged_.filename().string(), why));
+}
+
+}  // namespace egret::agent

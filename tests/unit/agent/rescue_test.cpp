@@ -1,0 +1,180 @@
+// A damaged store is set aside, and what it holds comes back beside the normal work.
+#include "agent/rescue.h"
+
+#include <catch2/catch.hpp>
+#include <condition_variable>
+#include <fstream>
+#include <mutex>
+
+#include "agent/store.h"
+#include "schemas/chain.h"
+#include "schemas/limits.h"
+#include "scratch.h"
+#include "tests/sim/seeded_entropy.h"
+
+using namespace egret;
+using namespace egret::agent;
+namespace fs = std::filesystem;
+
+namespace {
+
+const Facility kFac = "clinic";
+constexpr uint64_t kRoom = 1 << 30;
+
+// The daemon's thread: runs here what was posted.
+class Post {
+ public:
+  std::function<void(std::function<void()>)> to() {
+    return [this](std::function<void()> job) {
+      std::lock_guard lock(mutex_);
+      jobs_.push_back(std::move(job));
+      wake_.notify_one();
+    };
+  }
+  bool run_one() {
+    std::unique_lock lock(mutex_);
+    if (!wake_.wait_for(lock, std::chrono::seconds(10), [&] { return !jobs_.empty(); })) return false;
+    auto job = std::move(jobs_.front());
+    jobs_.pop_front();
+    lock.unlock();
+    job();
+    return true;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> jobs_;
+};
+
+struct Site {
+  Scratch scratch;
+  Config config;
+  SeededEntropy entropy{1};
+  OpenStore store;
+  Post post;
+  std::vector<std::string> said;
+  std::unique_ptr<Writer> writer;
+  std::shared_ptr<Rescue> rescue;
+
+  Site() {
+    config.facility = kFac;
+    config.state_dir = scratch.path();
+    open();
+  }
+  void open(bool distrust = false) {
+    rescue.reset();
+    writer.reset();
+    store = {};
+    Result<OpenStore> opened = open_agent_store(config, entropy, WallTime{5'000'000}, distrust);
+    REQUIRE(opened.has_value());
+    store = std::move(*opened);
+    Writer::Events events;
+    events.view_changed = [](const edge::View&) {};
+    events.failed = [](const Error& error) { FAIL(error.text); };
+    writer = std::make_unique<Writer>(*store.buffer, [] { return Now{}; }, post.to(), events);
+    Rescue::Ways ways;
+    ways.run = [this](Writer::Job job) { writer->run(std::move(job)); };
+    ways.post = post.to();
+    ways.say = [this](const std::string& text) { said.push_back(text); };
+    rescue = std::make_shared<Rescue>(config.state_dir, kFac, std::move(ways));
+  }
+  void append(const std::string& name, int blocks) {
+    for (int i = 0; i < blocks; i++) {
+      edge::Unit unit;
+      unit.records.push_back({StreamId::result, name + std::to_string(i)});
+      REQUIRE(store.buffer->append(std::span(&unit, 1), {1}).has_value());
+    }
+  }
+  void damage() {
+    rescue.reset();
+    writer.reset();
+    store = {};
+    std::ofstream(config.state_dir / "store" / "CURRENT", std::ios::trunc) << "what is this\n";
+  }
+  std::set<Bytes> holds() {
+    std::set<Bytes> all;
+    for (const edge::EpochView& e : store.buffer->view().epochs) {
+      const StreamKey key{e.id, StreamId::result};
+      for (Seq at{}; at < e.streams[size_t(StreamId::result)].head;) {
+        const auto items = store.buffer->read(key, at, {1 << 20, 1000, 100'000});
+        if (items.empty()) break;
+        for (const edge::Item& item : items) {
+          bool ok = true;
+          for (ByteView record : split_records(item.raw, ok)) all.insert(Bytes(record));
+          at = item.last();
+        }
+      }
+    }
+    return all;
+  }
+  bool rescued() const { return fs::exists(config.state_dir / "store.salvaged-5"); }
+  void run_until_said() {
+    while (said.empty()) REQUIRE(post.run_one());
+  }
+};
+
+constexpr int kBlocks = 3 * int(kMoveStepBlocks) + 1;
+
+}  // namespace
+
+TEST_CASE("what a damaged store holds comes back, and the store is kept under another name", "[es1 5.7]") {
+  Site site;
+  site.append("r", kBlocks);
+  site.damage();
+  site.open();
+  REQUIRE(site.store.set_aside.has_value());
+  site.append("meanwhile", 1);
+  site.rescue->tick({0}, kRoom);
+  site.run_until_said();
+  INFO(site.said[0]);
+  CHECK(site.said[0].starts_with(std::to_string(kBlocks) + " records"));
+  CHECK(site.rescued());
+  CHECK_FALSE(oldest_damaged_store(site.config.state_dir).has_value());
+  CHECK(site.holds().size() == size_t(kBlocks) + 1);
+}
+
+TEST_CASE("a rescue that a crash has interrupted goes on with the next start", "[es1 5.7]") {
+  Site site;
+  site.append("r", kBlocks);
+  site.damage();
+  site.open();
+  site.rescue->tick({0}, kRoom);
+  for (int i = 0; i < 3; i++) REQUIRE(site.post.run_one());
+  CHECK_FALSE(site.rescued());
+  site.open();
+  CHECK_FALSE(site.store.set_aside.has_value());  // the fresh store is good, and nothing says that it is fresh
+  site.rescue->tick({0}, kRoom);
+  site.run_until_said();
+  CHECK(site.rescued());
+  CHECK(site.holds().size() == size_t(kBlocks));
+}
+
+TEST_CASE("without room a damaged store waits, and says what it needs", "[es1 5.7]") {
+  Site site;
+  site.append("r", 10);
+  site.damage();
+  site.open();
+  site.rescue->tick({0}, 100);
+  REQUIRE(site.said.size() == 1);
+  CHECK(site.said[0].find("store.damaged-5") != std::string::npos);
+  CHECK(site.said[0].find("MiB") != std::string::npos);
+  site.rescue->tick({kRescueRetryMs - 1}, kRoom);
+  CHECK(site.said.size() == 1);
+  site.said.clear();
+  site.rescue->tick({kRescueRetryMs}, kRoom);
+  site.run_until_said();
+  CHECK(site.rescued());
+  CHECK(site.holds().size() == 10);
+}
+
+TEST_CASE("a store that opens and fails again and again is set aside and brought back like any other", "[es1 5.7]") {
+  Site site;
+  site.append("r", 10);
+  site.open(true);
+  REQUIRE(site.store.set_aside.has_value());
+  CHECK(site.holds().empty());
+  site.rescue->tick({0}, kRoom);
+  site.run_until_said();
+  CHECK(site.holds().size() == 10);
+}
