@@ -83,7 +83,7 @@ Result<void> put_file(const fs::path& file, ByteView text, mode_t mode, Place pl
     if (!written) return failed(file, "cannot be written");
   }
   if (place(fresh, file) != 0) {
-    const Error error = failed(file, "cannot be put in place");
+    Error error = failed(file, "cannot be put in place");
     ::unlink(fresh.c_str());
     return error;
   }

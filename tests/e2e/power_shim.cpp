@@ -61,7 +61,7 @@ class Shim {
   static bool stat_of(const std::string& path, struct stat& facts) {
     return syscall(SYS_newfstatat, AT_FDCWD, path.c_str(), &facts, AT_SYMLINK_NOFOLLOW) == 0;
   }
-  static Place place_of(std::string path);
+  static Place place_of(const std::string& path);
   void know(const struct stat& facts) { known_.insert(facts.st_ino); }
 
   // One entry. The caller holds `mutex`.
@@ -71,7 +71,11 @@ class Shim {
   uint64_t journal_end() const { return uint64_t(lseek(journal_, 0, SEEK_END)); }
   // The fuse.
   void step() { burn(1); }
-  bool sync_fails() { return fail_ > 0 && --fail_ == 0; }
+  bool sync_fails() {
+    if (fail_ == 0) return false;
+    fail_--;
+    return fail_ == 0;
+  }
   void sync_begins() {
     if (syscall(SYS_faccessat, AT_FDCWD, now_.c_str(), F_OK) == 0)
       syscall(SYS_kill, getpid(), SIGKILL);
@@ -139,7 +143,7 @@ std::string Shim::below(int dir_fd, const char* path) const {
   return inside ? full : std::string();
 }
 
-Place Shim::place_of(std::string path) {
+Place Shim::place_of(const std::string& path) {
   const size_t slash = path.rfind('/');
   Place place;
   place.name = path.substr(slash + 1);
