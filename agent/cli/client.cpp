@@ -67,7 +67,7 @@ Result<Answer> ask_at(const typename Protocol::endpoint& at, const std::string& 
                       const Ask& ask) {
   asio::io_context io;
   Result<Answer> result = Answer{};
-  asio::co_spawn(io, exchange<Protocol>(at, ask), [&](std::exception_ptr failed, Answer answer) {
+  asio::co_spawn(io, exchange<Protocol>(at, ask), [&](const std::exception_ptr& failed, Answer answer) {
     if (!failed) {
       result = std::move(answer);
       return;
