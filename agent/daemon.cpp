@@ -15,6 +15,7 @@
 #include <fstream>
 
 #include "agent/append.h"
+#include "agent/broker.h"
 #include "agent/cli/cli.h"
 #include "agent/doors/api.h"
 #include "agent/host.h"
@@ -55,14 +56,10 @@ int exit_code_of(const Error& error) {
 class Daemon {
  public:
   Daemon(const Config& config, const SitePrivateKey& site, std::string password)
-      : config_(config), site_(site), memory_(read_memory(config.state_dir)) {
-    link_config_.url = config.broker.uri;
-    link_config_.facility = config.facility;
-    link_config_.password = std::move(password);
-    link_config_.ca_file = config.broker.ca_file;
-    link_config_.certificate_file = config.broker.cert_file;
-    link_config_.key_file = config.broker.key_file;
-    link_config_.agent_version = EGRET_VERSION;
+      : config_(config),
+        site_(site),
+        link_config_(link_config(config, std::move(password))),
+        memory_(read_memory(config.state_dir)) {
     started_ = now();
   }
   int run();
@@ -98,7 +95,7 @@ class Daemon {
 
   const Config config_;
   const SitePrivateKey site_;
-  edge::LinkConfig link_config_;
+  const edge::LinkConfig link_config_;
   edge::Memory memory_;
   Now started_;
   asio::io_context io_{1};
@@ -121,7 +118,7 @@ class Daemon {
   uint64_t refused_ = 0;  // to be counted by the writer
   uint64_t reopens_ = 0;
   int corrupt_reopens_ = 0;  // of the store that is open now
-  MonoTime reopen_at_, stop_at_;
+  MonoTime reopen_at_, stop_at_, rescue_from_;
   std::string lost_tail_;
   std::deque<NoticeLine> notices_;
   bool stopping_ = false;
@@ -152,7 +149,7 @@ Result<void> Daemon::open() {
   ways.run = [this](Writer::Job job) { change(std::move(job)); };
   ways.post = post;
   ways.say = [this](const std::string& text) { note(text); };
-  rescue_ = std::make_shared<Rescue>(config_.state_dir, config_.facility, std::move(ways));
+  rescue_ = std::make_shared<Rescue>(config_.state_dir, config_.facility, std::move(ways), rescue_from_);
   return {};
 }
 
@@ -189,6 +186,7 @@ void Daemon::reopen(const Error& why) {
   note("the store failed (" + why.text + "): opening it again");
   reopens_++;
   if (why.code == Errc::corrupt) corrupt_reopens_++;
+  if (rescue_ && rescue_->busy()) rescue_from_ = now().mono + kRescueRetryMs;
   close();
   if (why.code == Errc::disk_full) release_ballast(config_.state_dir);
   if (Result<void> opened = open(); !opened) {

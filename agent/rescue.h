@@ -21,8 +21,10 @@ class Rescue : public std::enable_shared_from_this<Rescue> {
     std::function<void(std::function<void()>)> post;   // back on the daemon's
     std::function<void(const std::string&)> say;
   };
-  Rescue(std::filesystem::path state_dir, Facility fac, Ways ways)
-      : state_dir_(std::move(state_dir)), fac_(std::move(fac)), ways_(std::move(ways)) {}
+  // `not_before`: one that failed together with the store waits, or each reopening would append it all again.
+  Rescue(std::filesystem::path state_dir, Facility fac, Ways ways, MonoTime not_before)
+      : state_dir_(std::move(state_dir)), fac_(std::move(fac)), ways_(std::move(ways)), next_at_(not_before) {}
+  bool busy() const { return busy_; }
 
   // Once a second: begins when a damaged store waits and there is room.
   void tick(MonoTime now, uint64_t free_bytes);
@@ -39,7 +41,7 @@ class Rescue : public std::enable_shared_from_this<Rescue> {
   const Facility fac_;
   const Ways ways_;
   bool busy_ = false;
-  MonoTime next_at_{}, now_{};
+  MonoTime next_at_, now_{};
   std::filesystem::path damaged_;
   std::shared_ptr<edge::Salvage> salvage_;
 };

@@ -127,15 +127,4 @@ Result<size_t> Salvage::step(Buffer& into) {
   return places_.size() - next_;
 }
 
-Result<Salvaged> salvage(KvOptions damaged, const Facility& fac, Buffer& into) {
-  Result<Salvage> salvage = Salvage::open(std::move(damaged), fac);
-  if (!salvage) return salvage.error();
-  for (size_t left = 1; left > 0;) {
-    const Result<size_t> step = salvage->step(into);
-    if (!step) return step.error();
-    left = *step;
-  }
-  return salvage->found();
-}
-
 }  // namespace egret::edge

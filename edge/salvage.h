@@ -51,7 +51,4 @@ class Salvage {
   Salvaged found_;
 };
 
-// All of it at once.
-Result<Salvaged> salvage(KvOptions damaged, const Facility& fac, Buffer& into);
-
 }  // namespace egret::edge

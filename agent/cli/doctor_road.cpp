@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "agent/cli/doctor.h"
+#include "agent/broker.h"
 #include "agent/host.h"
 #include "agent/keys.h"
 #include "edge/link.h"
@@ -181,14 +182,7 @@ class Handshake {
 class Caller {
  public:
   Caller(const Config& config, SitePrivateKey site, std::string password, Findings& f)
-      : config_(config), site_(std::move(site)), findings_(f) {
-    link_.url = config.broker.uri;
-    link_.facility = config.facility;
-    link_.password = std::move(password);
-    link_.ca_file = config.broker.ca_file;
-    link_.certificate_file = config.broker.cert_file;
-    link_.key_file = config.broker.key_file;
-  }
+      : config_(config), site_(std::move(site)), findings_(f), link_(link_config(config, std::move(password))) {}
   void call() {
     channel_ = open_edge_channel(config_.facility, config_.region_key, site_, entropy_);
     edge::Link link(
@@ -273,7 +267,7 @@ class Caller {
   const Config& config_;
   const SitePrivateKey site_;
   Findings& findings_;
-  edge::LinkConfig link_;
+  const edge::LinkConfig link_;
   OsEntropy entropy_;
   asio::io_context io_;
   std::unique_ptr<Channel> channel_;

@@ -165,10 +165,7 @@ def main():
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is ending: a second Ctrl-C shall not cut that short
         r.stop()
         shutil.rmtree(elsewhere, ignore_errors=True)
-        if failed:
-            print(f"  logs are in {folder}", file=sys.stderr)
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
+        road.leave(folder, not failed)
 
 
 if __name__ == "__main__":

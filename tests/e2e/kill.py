@@ -11,7 +11,6 @@ import collections
 import json
 import pathlib
 import random
-import shutil
 import sys
 import tempfile
 import time
@@ -152,10 +151,7 @@ def main():
             p.ending.set()
         r.stop()
         long_line.close()
-        if code == 0:
-            shutil.rmtree(folder, ignore_errors=True)
-        else:
-            print(f"logs are in {folder}", file=sys.stderr)
+        road.leave(folder, code == 0)
 
 
 if __name__ == "__main__":

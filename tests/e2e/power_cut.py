@@ -12,7 +12,6 @@ import argparse
 import json
 import pathlib
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -244,10 +243,7 @@ def main():
         for p in producers:
             p.ending.set()
         r.stop()
-        if good:
-            shutil.rmtree(folder, ignore_errors=True)
-        else:
-            print(f"logs are in {folder}", file=sys.stderr)
+        road.leave(folder, good)
 
 
 if __name__ == "__main__":

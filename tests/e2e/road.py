@@ -16,6 +16,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -49,6 +50,14 @@ def wait_for(what, test, seconds=20.0, step=0.05):
 def tied(argv):
     """The command, made to die with the process that starts it."""
     return ["setpriv", "--pdeathsig", "KILL", "--", *map(str, argv)]
+
+
+def leave(folder, good):
+    """The end of a program: its folder goes when all was good, and is named when not."""
+    if good:
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        print(f"logs are in {folder}", file=sys.stderr)
 
 
 class UnixHttp(http.client.HTTPConnection):

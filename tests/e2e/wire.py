@@ -240,10 +240,7 @@ def main():
     finally:
         r.stop()
         r.tee.close()
-        if good:
-            shutil.rmtree(folder, ignore_errors=True)
-        else:
-            print(f"logs are in {folder}", file=sys.stderr)
+        road.leave(folder, good)
 
 
 if __name__ == "__main__":

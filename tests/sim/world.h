@@ -65,6 +65,8 @@ class World {
   void perform_on_cloud(Deed deed);
   void perform_on_broker(Deed deed, Site& site);
   void take_image(Site& site);
+  void take_disk(Site& site, const MachineImage& image);
+  bool take_memory(Site& site, const MachineImage& image);
   void become(Site& site, const MachineImage& image, bool live);
   void clone(bool live);
   void make_room(Site& site);

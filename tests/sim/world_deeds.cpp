@@ -97,17 +97,17 @@ void World::take_image(Site& site) {
   site.images.push_back(std::move(image));
 }
 
-// The machine is that one from now on: only its disk, with a new process, or all of it.
-void World::become(Site& site, const MachineImage& image, bool live) {
-  const bool was_linked = site.connected;
-  const uint64_t connection = site.connection;
+// The machine's disk is that one from now on; nothing runs.
+void World::take_disk(Site& site, const MachineImage& image) {
   end_process(site);
   site.disk.rollback(image.disk);
   site.watch.set_damaged(image.damaged);
   site.watch.look_anew();
   site.remembered = image.remembered;
-  checker_.site_went_back(site.fac);
-  if (!live) return restart_later(site, 1 + below(kDownMs));
+}
+
+// And so is its memory. True: what runs there thinks that it is linked.
+bool World::take_memory(Site& site, const MachineImage& image) {
   site.watch.process = image.process;
   site.buffer = std::make_unique<Buffer>(site.kv, entropy_, image.buffer);
   site.session = std::make_unique<Session>(*image.session, *site.buffer);
@@ -115,7 +115,17 @@ void World::become(Site& site, const MachineImage& image, bool live) {
   site.overheard = image.overheard;
   if (!site.writes.empty()) write_next(site);
   const State state = site.session->status().state;
-  const bool thinks_linked = state == State::greeting || state == State::active || state == State::held;
+  return state == State::greeting || state == State::active || state == State::held;
+}
+
+// The machine is that one from now on: only its disk, with a new process, or all of it.
+void World::become(Site& site, const MachineImage& image, bool live) {
+  const bool was_linked = site.connected;
+  const uint64_t connection = site.connection;
+  take_disk(site, image);
+  checker_.site_went_back(site.fac);
+  if (!live) return restart_later(site, 1 + below(kDownMs));
+  const bool thinks_linked = take_memory(site, image);
   if (thinks_linked && was_linked && entropy_.below(2) == 0) {
     site.connected = true;
     site.connection = connection + 1;
@@ -141,20 +151,9 @@ void World::clone(bool live) {
     history_.clone_writer(image.process, process);
     image.process = process;
   }
-  end_process(copy);
-  copy.disk.rollback(image.disk);
-  copy.watch.set_damaged(image.damaged);
-  copy.watch.look_anew();
-  copy.remembered = image.remembered;
+  take_disk(copy, image);
   if (!live) return restart_later(copy, 1);
-  copy.watch.process = image.process;
-  copy.buffer = std::make_unique<Buffer>(copy.kv, entropy_, image.buffer);
-  copy.session = std::make_unique<Session>(*image.session, *copy.buffer);
-  copy.writes = image.writes;
-  copy.overheard = image.overheard;
-  if (!copy.writes.empty()) write_next(copy);
-  const State state = copy.session->status().state;
-  if (state == State::greeting || state == State::active || state == State::held) cut_link(copy, "the machine was cloned");
+  if (take_memory(copy, image)) cut_link(copy, "the machine was cloned");
   wait_for_deadline(copy);
   tell_view(copy);
 }

@@ -33,13 +33,7 @@ struct Region {
     std::string name = (fs::temp_directory_path() / "egret-tamper-XXXXXX").string();
     state = ::mkdtemp(name.data());
     CloudRig rig;
-    w.data({record_of(1), record_of(2)});
-    w.data({record_of(3), record_of(4)});
-    w.gap(3, GapKind::shed);
-    w.data({record_of(8)});
-    rig.hello({CloudRig::listing(w)});
-    rig.push(w.batch(0, 4));
-    REQUIRE(rig.row(w.key).w == Seq{8});
+    commit_eight(rig, w);
     auto kv = open_rocksdb(options());
     REQUIRE(kv.has_value());
     KvBatch all;

@@ -41,6 +41,14 @@ class Post {
     return true;
   }
 
+  // What waits now: an answer that comes too late for its rescue still holds the damaged store open.
+  void run_waiting() {
+    std::unique_lock lock(mutex_);
+    auto waiting = std::exchange(jobs_, {});
+    lock.unlock();
+    for (auto& job : waiting) job();
+  }
+
  private:
   std::mutex mutex_;
   std::condition_variable wake_;
@@ -62,7 +70,7 @@ struct Site {
     config.state_dir = scratch.path();
     open();
   }
-  void open(bool distrust = false) {
+  void open(bool distrust = false, MonoTime not_before = {}) {
     rescue.reset();
     writer.reset();
     store = {};
@@ -77,7 +85,7 @@ struct Site {
     ways.run = [this](Writer::Job job) { writer->run(std::move(job)); };
     ways.post = post.to();
     ways.say = [this](const std::string& text) { said.push_back(text); };
-    rescue = std::make_shared<Rescue>(config.state_dir, kFac, std::move(ways));
+    rescue = std::make_shared<Rescue>(config.state_dir, kFac, std::move(ways), not_before);
   }
   void append(const std::string& name, int blocks) {
     for (int i = 0; i < blocks; i++) {
@@ -147,6 +155,23 @@ TEST_CASE("a rescue that a crash has interrupted goes on with the next start", "
   site.rescue->tick({0}, kRoom);
   site.run_until_said();
   CHECK(site.rescued());
+  CHECK(site.holds().size() == size_t(kBlocks));
+}
+
+TEST_CASE("a rescue that failed together with the store waits before it begins again", "[es1 5.7]") {
+  Site site;
+  site.append("r", kBlocks);
+  site.damage();
+  site.open();
+  site.rescue->tick({0}, kRoom);
+  CHECK(site.rescue->busy());
+  site.open(false, {kRescueRetryMs});
+  site.post.run_waiting();
+  site.rescue->tick({kRescueRetryMs - 1}, kRoom);
+  CHECK_FALSE(site.rescue->busy());
+  site.rescue->tick({kRescueRetryMs}, kRoom);
+  CHECK(site.rescue->busy());
+  site.run_until_said();
   CHECK(site.holds().size() == size_t(kBlocks));
 }
 

@@ -221,4 +221,15 @@ inline StreamKey key_of(uint64_t epoch, StreamId stream = StreamId::result) {
   return {{epoch}, stream};
 }
 
+// A region that has committed two blocks of two, a gap of three, and a block of one.
+inline void commit_eight(CloudRig& rig, Writer& w) {
+  w.data({record_of(1), record_of(2)});
+  w.data({record_of(3), record_of(4)});
+  w.gap(3, GapKind::shed);
+  w.data({record_of(8)});
+  rig.hello({CloudRig::listing(w)});
+  rig.push(w.batch(0, 4));
+  REQUIRE(rig.row(w.key).w == Seq{8});
+}
+
 }  // namespace egret::cloud

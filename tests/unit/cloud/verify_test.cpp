@@ -14,15 +14,7 @@ namespace {
 struct Committed {
   CloudRig rig;
   Writer w{key_of(5, StreamId::telemetry)};
-  Committed() {
-    w.data({record_of(1), record_of(2)});
-    w.data({record_of(3), record_of(4)});
-    w.gap(3, GapKind::shed);
-    w.data({record_of(8)});
-    rig.hello({CloudRig::listing(w)});
-    rig.push(w.batch(0, 4));
-    REQUIRE(rig.row(w.key).w == Seq{8});
-  }
+  Committed() { commit_eight(rig, w); }
   Verdict verdict() { return verify(rig.kv, nullptr).value(); }
   void write(Space space, const Bytes& key, const Bytes& value) {
     KvBatch batch;

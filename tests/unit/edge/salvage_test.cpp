@@ -65,6 +65,17 @@ struct Old {
   bool opens() const { return open_rocksdb(options_of(rig.disk)).has_value(); }
 };
 
+Result<Salvaged> salvage(const KvOptions& damaged, const Facility& fac, Buffer& into) {
+  Result<Salvage> salvage = Salvage::open(damaged, fac);
+  if (!salvage) return salvage.error();
+  for (size_t left = 1; left > 0;) {
+    const Result<size_t> step = salvage->step(into);
+    if (!step) return step.error();
+    left = *step;
+  }
+  return salvage->found();
+}
+
 struct Fresh {
   KvMemory kv{kEdgeSpaces};
   SeededEntropy entropy{99};

@@ -148,6 +148,14 @@ struct Rig {
     }
     return last;
   }
+  // Records that no codec makes smaller.
+  std::vector<Bytes> noise(size_t count, size_t bytes) {
+    std::vector<Bytes> records(count, Bytes(bytes, 'x'));
+    for (Bytes& r : records) {
+      for (char& c : r) c = static_cast<char>(entropy.next() >> 32);
+    }
+    return records;
+  }
   void wait(int64_t ms) {
     now.mono = now.mono + ms;
     now.wall.us += ms * 1000;

@@ -419,13 +419,7 @@ TEST_CASE("nothing is sent after the lease has ended until the cloud has answere
 
 TEST_CASE("an oversized frame that was lost with the link halves the limit", "[es1 section 6]") {
   Rig rig;
-  std::vector<Bytes> records;
-  for (int i = 0; i < 40; i++) {
-    Bytes r(1000, 'x');
-    for (char& c : r) c = static_cast<char>(rig.entropy.next() >> 32);
-    records.push_back(r);
-  }
-  rig.store.add(key_of(5), records);
+  rig.store.add(key_of(5), rig.noise(40, 1000));
   rig.to(State::active);
   REQUIRE(rig.published.back().frame.size() > kFrameBytesFloor);
   rig.step(Disconnected{"packet too large"});
@@ -437,13 +431,7 @@ TEST_CASE("a size that passed long ago counts no more when three connections in 
           "[es1 section 6]") {
   Rig rig;
   rig.memory.largest_acked_bytes = kFrameBytesMax;
-  std::vector<Bytes> records;
-  for (int i = 0; i < 40; i++) {
-    Bytes r(1000, 'x');
-    for (char& c : r) c = static_cast<char>(rig.entropy.next() >> 32);
-    records.push_back(r);
-  }
-  rig.store.add(key_of(5), records);
+  rig.store.add(key_of(5), rig.noise(40, 1000));
   rig.start();
   for (int lost = 1; lost <= 3; lost++) {
     rig.to_active();
@@ -454,11 +442,35 @@ TEST_CASE("a size that passed long ago counts no more when three connections in 
   CHECK(rig.all<Remember>().back().memory.frame_limit_bytes < kFrameBytesStart);
 }
 
+TEST_CASE("a frame that the broker has and nobody answers is too large: soon, or late when its size has passed before",
+          "[es1 section 9]") {
+  const bool passed_before = GENERATE(false, true);
+  Rig rig;
+  if (passed_before) rig.memory.largest_acked_bytes = kFrameBytesMax;
+  rig.store.add(key_of(5), rig.noise(40, 1000));
+  rig.to(State::active);
+  size_t answered = 0;
+  std::vector<Remember> halved;
+  size_t batches = 0;
+  // The broker takes everything, the cloud answers HELLOs only.
+  for (int turn = 0; halved.empty() && turn < 200; turn++) {
+    batches = rig.count(FrameType::batch);
+    for (; answered < rig.published.size(); answered++) {
+      const Publish sent = rig.published[answered];
+      rig.step(Published{sent.token});
+      if (parse_frame(sent.frame)->prefix.type == FrameType::hello) rig.send(FrameType::welcome, rig.welcome());
+    }
+    rig.fire();
+    halved = rig.all<Remember>();
+  }
+  REQUIRE(halved.size() == 1);
+  CHECK(halved[0].memory.frame_limit_bytes < kFrameBytesStart);
+  CHECK(batches == size_t(passed_before ? kTriesBeforeDoubt : kTriesBeforeTooLarge));
+}
+
 TEST_CASE("a block that breaks the link for an hour is parked, and the lane goes on", "[es1 section 6]") {
   Rig rig;
-  Bytes large(20'000, 'x');
-  for (char& c : large) c = static_cast<char>(rig.entropy.next() >> 32);
-  rig.store.add(key_of(5), {large});
+  rig.store.add(key_of(5), rig.noise(1, 20'000));
   rig.start();
   const MonoTime begun = rig.now.mono;
   std::vector<Park> parks;

@@ -11,12 +11,6 @@ using namespace egret::samples;
 
 namespace {
 
-Bytes body_of(const std::string& json) {
-  auto made = body_from_json(json, kFac);
-  REQUIRE((made ? "" : made.error().text) == "");
-  return made->bytes;
-}
-
 Bytes arrival() {
   v1::Arrival a;
   a.set_wall_us(1'772'325'000'000'000);

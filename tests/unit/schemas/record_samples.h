@@ -175,4 +175,10 @@ inline std::string read_zstd(const std::string& path) {
   return out;
 }
 
+inline Bytes body_of(const std::string& json) {
+  auto made = body_from_json(json, kFac);
+  REQUIRE((made ? "" : made.error().text) == "");
+  return made->bytes;
+}
+
 }  // namespace egret::samples

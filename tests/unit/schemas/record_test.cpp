@@ -13,12 +13,6 @@ using namespace egret::samples;
 
 namespace {
 
-Bytes body_bytes(const std::string& json) {
-  auto made = body_from_json(json, kFac);
-  REQUIRE((made ? "" : made.error().text) == "");
-  return made->bytes;
-}
-
 v1::Body parsed(const Bytes& bytes) {
   v1::Body body;
   REQUIRE(body.ParseFromString(bytes));
@@ -90,7 +84,7 @@ TEST_CASE("the largest body and the largest arrival fit one record", "[record]")
 }
 
 TEST_CASE("the same statement has one natural key, by whatever arrival it came", "[record]") {
-  const Bytes body = body_bytes(full_result());
+  const Bytes body = body_of(full_result());
   v1::Arrival second = full_arrival();
   second.set_door(v1::Arrival::DOOR_MLLP);
   const auto a = join_record(body, *encode_arrival(full_arrival()));
@@ -103,7 +97,7 @@ TEST_CASE("the same statement has one natural key, by whatever arrival it came",
 }
 
 TEST_CASE("fields that this program does not know survive, and change the identity", "[record]") {
-  v1::Body body = parsed(body_bytes(minimal_result()));
+  v1::Body body = parsed(body_of(minimal_result()));
   const Bytes known = body.SerializeAsString();
   body.GetReflection()->MutableUnknownFields(&body)->AddLengthDelimited(900, "from the future");
   body.mutable_ai_result()
@@ -127,7 +121,7 @@ TEST_CASE(
     "what the cloud cannot take says why: another facility, an unknown kind, no body, a broken "
     "rule",
     "[record]") {
-  const Bytes good = body_bytes(minimal_result());
+  const Bytes good = body_of(minimal_result());
   CHECK(check_body(good, kFac).has_value());
   CHECK(check_body(good, "clinic-8").error().text ==
         "facility_id: another facility's statement, allowed clinic-8");
@@ -158,7 +152,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a body of a newer schema is kept and its rules are not judged", "[record]") {
-  v1::Body body = parsed(body_bytes(minimal_result()));
+  v1::Body body = parsed(body_of(minimal_result()));
   body.set_schema(2);
   body.mutable_ai_result()->clear_run_id();
   const auto checked = check_body(body.SerializeAsString(), kFac);
@@ -270,7 +264,7 @@ TEST_CASE("damaged bytes never crash the check, and what passes it can be writte
   std::mt19937 chance(11);
   size_t refused = 0;
   for (const auto& json : all_kinds()) {
-    const Bytes good = body_bytes(json);
+    const Bytes good = body_of(json);
     for (int i = 0; i < 500; ++i) {
       Bytes bent = good;
       for (int edits = 0; edits < 3; ++edits)
