@@ -21,16 +21,16 @@ class CheckRoad(unittest.TestCase):
             body = f"body {n}".encode()
             content = hashlib.sha256(body).hexdigest()
             kind = ["ai_result", "telemetry_batch", "document_part"][n % 3]
-            log.append(f"clinic-{n % 2} {kind} {content}\n")
+            log.append(f"clinic-{n % 2} {kind} {content} 00000000000000ab result {n + 1}\n")
             self.rows.append({"facility": f"clinic-{n % 2}", "kind": kind, "content_sha256": content, "disposition": "applied",
                               "seq": n + 1, "body_b64": base64.b64encode(body).decode()})
         self.log = pathlib.Path(self.folder.name) / "log"
         self.log.write_text("".join(log))
 
-    def check(self):
+    def check(self, *more):
         export = pathlib.Path(self.folder.name) / "export"
         export.write_text("".join(json.dumps(r) + "\n" for r in self.rows))
-        done = subprocess.run([sys.executable, str(CHECKER), "--log", str(self.log), "--export", str(export)], capture_output=True, text=True)
+        done = subprocess.run([sys.executable, str(CHECKER), "--log", str(self.log), "--export", str(export), *more], capture_output=True, text=True)
         return done.returncode, json.loads(done.stdout)
 
     def test_a_true_export_passes(self):
@@ -59,6 +59,23 @@ class CheckRoad(unittest.TestCase):
         self.rows[5]["body_b64"] = base64.b64encode(b"x").decode()
         self.rows[5]["content_sha256"] = hashlib.sha256(b"x").hexdigest()
         self.assertEqual(self.check()[0], 1)
+
+    def gap(self, **changes):
+        return {"facility": "clinic-1", "epoch": "00000000000000ab", "stream": "result", "gap": {"first": 7, "last": 8, "kind": "purged"}, **changes}
+
+    def test_a_gap_accounts_for_what_it_names_only_when_it_is_asked(self):
+        del self.rows[7]
+        self.rows.append(self.gap())
+        self.assertEqual(self.check()[0], 1)
+        code, result = self.check("--gaps-tell")
+        self.assertEqual((code, result["missing"], result["told_by_gaps"], result["digests_agree"]), (0, 0, 1, True))
+
+    def test_a_gap_elsewhere_accounts_for_nothing(self):
+        del self.rows[7]
+        for changes in ({"epoch": "00000000000000ac"}, {"stream": "bulk"}, {"facility": "clinic-0"}, {"gap": {"first": 9, "last": 20, "kind": "shed"}}):
+            self.rows.append(self.gap(**changes))
+        code, result = self.check("--gaps-tell")
+        self.assertEqual((code, result["missing"]), (1, 1))
 
 
 if __name__ == "__main__":

@@ -362,7 +362,7 @@ def telemetry(scrape):
 class Producer(threading.Thread):
     """Posts real samples to one agent at a steady rate, sends again what got no answer, and logs what was accepted.
 
-    The log is the oracle: a line a record with a 2xx: facility, kind, content hash as the door said it.
+    The log is the oracle: a line a record with a 2xx: facility, kind, content hash as the door said it, and its place.
     """
 
     def __init__(self, road, fac, log, seed, per_post=20, pause=0.15, documents=True):
@@ -371,6 +371,7 @@ class Producer(threading.Thread):
         self.per_post, self.pause, self.documents = per_post, pause, documents
         self.log = open(log, "w")
         self.ending = threading.Event()
+        self.resting = threading.Event()  # while set, nothing new is posted
         self.accepted = self.retries = 0
         self.wrong = []
         self.document_hashes = []
@@ -388,8 +389,8 @@ class Producer(threading.Thread):
             self.ending.wait(0.2)
         return None, None
 
-    def note(self, kind, content):
-        self.log.write(f"{self.fac} {kind} {content}\n")
+    def note(self, r):
+        self.log.write(f"{self.fac} {r['kind']} {r['content_sha256']} {r['epoch']} {r['stream']} {r['seq']}\n")
         self.log.flush()
         self.accepted += 1
 
@@ -400,7 +401,7 @@ class Producer(threading.Thread):
             self.wrong.append((status, answer))
         for r in answer.get("results", []):
             if r["outcome"] == "accepted":
-                self.note(r["kind"], r["content_sha256"])
+                self.note(r)
 
     def run(self):
         chance = random.Random(self.seed)
@@ -431,12 +432,14 @@ class Producer(threading.Thread):
                 status, answer = self.post("/v1/documents", content, kind)
                 if status == 201:
                     for r in answer["records"]:
-                        self.note(r["kind"], r["content_sha256"])
+                        self.note(r)
                     self.document_hashes.append(hashlib.sha256(content).hexdigest())
                 elif status is not None:
                     self.wrong.append((status, answer))
             turn += 1
             self.ending.wait(self.pause)
+            while self.resting.is_set() and not self.ending.wait(0.05):
+                pass
 
     def finish(self):
         self.ending.set()
