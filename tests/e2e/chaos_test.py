@@ -85,7 +85,7 @@ class Nemesis(unittest.TestCase):
                 self.assertFalse(nemesis.heals_slowly(s, {"east"}))
 
     def test_what_must_not_be_published_is_seen(self):
-        for text in ("logs in /tmp/egret-1", "listens on 127.0.0.1", "Patient/12"):
+        for text in ("logs in /tmp/some-1", "listens on 127.0.0.1", "Patient/12"):
             self.assertNotEqual(report.not_to_be_published(text), [])
 
 
