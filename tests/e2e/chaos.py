@@ -84,14 +84,16 @@ class Run:
     def heal(self, told):
         """Producers rest; until the region has everything, or for as long as that may take."""
         self.rest(True)
-        begun = time.monotonic()
+        lived = road.Lived()
         behind = list(SITES)
-        while behind and time.monotonic() < begun + self.args.heal_s:
+        while behind and lived.now() < self.args.heal_s:
             self.nemesis.wait(time.monotonic() + 0.25)
             now = self.world.behind()
-            took = round(time.monotonic() - begun, 1)
+            took = round(lived.now(), 1)
             self.site_heals += [took for fac in behind if fac not in now]
             behind = now
+        if lived.stood_still > 1:
+            told["machine_stood_still_s"] = round(lived.stood_still, 1)
         if behind:
             told["behind"] = behind
             return False

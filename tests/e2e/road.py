@@ -37,9 +37,26 @@ def free_port():
                 pass
 
 
+class Lived:
+    """Seconds that this process has lived through: a machine that stood still (a snapshot of it was taken, it was moved) has
+    kept everybody from working, so nobody is late by that."""
+
+    def __init__(self):
+        self.seconds = self.stood_still = 0.0
+        self.last = time.monotonic()
+
+    def now(self):
+        """To be asked every second or two."""
+        passed = time.monotonic() - self.last
+        self.last += passed
+        self.seconds += min(passed, 2.0)
+        self.stood_still += max(0.0, passed - 2.0)
+        return self.seconds
+
+
 def wait_for(what, test, seconds=20.0, step=0.05):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    lived = Lived()
+    while lived.now() < seconds:
         got = test()
         if got:
             return got

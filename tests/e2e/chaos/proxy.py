@@ -41,6 +41,7 @@ class Proxy:
         return self.tell(do="count")
 
     def close(self):
+        """Its exit code."""
         self.child.stdin.close()
         try:
             self.child.wait(5)
@@ -48,3 +49,4 @@ class Proxy:
             self.child.kill()
             self.child.wait()
         self.child.stdout.close()
+        return self.child.returncode

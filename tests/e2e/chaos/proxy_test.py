@@ -55,8 +55,8 @@ class Faults(unittest.TestCase):
         self.s = self.connect()
 
     def tearDown(self):
+        self.assertEqual(self.proxy.close(), 0)  # with a connection still open
         self.s.close()
-        self.proxy.close()
         self.echo.listener.close()
 
     def connect(self):

@@ -77,7 +77,8 @@ def markdown(r):
         "## Versions", table(["part", "version"], r["versions"].items()),
         "## Topology", r["topology"],
         "## Counts", table(["what", "how many"], [[k.replace("_", " "), f"{v:,}" if isinstance(v, int) else v] for k, v in r["counts"].items()]),
-        "## Healing", "From the end of a round's faults until every site is linked and the region's ledger covers all that the sites hold, in seconds.",
+        "## Healing", "From the end of a round's faults until every site is linked and the region's ledger covers all that the sites hold, in seconds"
+        + stood_still(r["rounds"]) + ".",
         table(["", "of", "p50", "p99", "max"], [[name, *(("-" if v is None else v) for v in s.values())] for name, s in r["heal_s"].items()]),
         "## Faults", table(["fault", "times", "done to", "what it is"], [[f, n, ", ".join(targets[f]), FAULTS[f]] for f, n in counted.most_common()]),
         "What the lines did: " + ", ".join(f"{v:,} {k.replace('_', ' ')}" for k, v in r["lines"].items()) + ".",
@@ -89,6 +90,11 @@ def markdown(r):
         parts += ["## Processes that ended by themselves", table(["second", "process", "exit code"], [[d["at_s"], d["process"], d["code"]] for d in r["deaths"]])]
     parts += ["## Again", f"    {r['again']}", "The seed decides faults, targets, times and changed bytes; what they meet depends on the machine."]
     return "\n\n".join(parts) + "\n"
+
+
+def stood_still(rounds):
+    seconds = sum(x.get("machine_stood_still_s", 0) for x in rounds)
+    return f" (without {seconds:.0f} s in which the whole machine stood still)" if seconds else ""
 
 
 def write(folder, r):
