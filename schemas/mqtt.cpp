@@ -81,6 +81,13 @@ std::string reason_of_tls_error(std::string_view line) {
   return std::string(line.substr(0, line.find(':')));
 }
 
+// Alerts in which the broker speaks of our certificate. The others tell of bytes that were changed
+// on their way, or of versions: a site would wait for minutes because of one bad byte.
+bool refuses_certificate(std::string_view tls_error) {
+  auto says = [&](std::string_view word) { return tls_error.find(word) != std::string_view::npos; };
+  return says("alert") && (says("certificate") || says("unknown ca") || says("access denied"));
+}
+
 // CONNACK: reason codes of MQTT 5 begin at 0x80, return codes of 3.1.1 are 1 to 5.
 std::string connack_text(int code) {
   switch (code) {
@@ -527,9 +534,7 @@ void explain(State& s, MqttEnd& end) {
   }
   if (!tls_error.empty()) {
     end.why = "TLS: " + tls_error;
-    // An alert is what the broker says about our certificate.
-    end.identity_refused = tls_error.find("alert") != std::string::npos &&
-                           tls_error.find("handshake") == std::string::npos;
+    end.identity_refused = refuses_certificate(tls_error);
   } else if (auto why = unreachable(s.url)) {
     end.why = std::move(*why);
   } else if (s.url.tls) {

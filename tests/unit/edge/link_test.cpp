@@ -165,7 +165,9 @@ class FakeBroker {
     close(fd_);
     thread_.join();
   }
-  std::string url() const { return "mqtt://127.0.0.1:" + std::to_string(port_); }
+  std::string url(const std::string& scheme = "mqtt") const {
+    return scheme + "://127.0.0.1:" + std::to_string(port_);
+  }
   // The first packet of each connection.
   std::vector<Bytes> greetings() {
     std::lock_guard held(lock_);
@@ -637,6 +639,26 @@ TEST_CASE("hostile bytes on a standing connection end it once, without a crash")
     victim.owner.run_for(5ms);
     CHECK(victim.owner.count<Disconnected>() == 1);
   }
+}
+
+TEST_CASE(
+    "an alert about our certificate is an identity that is refused, one about bad bytes is not") {
+  auto answered_with = [](int alert) {
+    FakeBroker broker({raw({0x15, 0x03, 0x03, 0x00, 0x02, 0x02, alert})});
+    Owner owner;
+    Link link(config_for(broker.url("mqtts")), owner.post(), owner.on_event());
+    link.carry_out(Connect{"hospital-1-a"});
+    const ConnectFailed* failed = owner.next<ConnectFailed>();
+    REQUIRE(failed);
+    CHECK(failed->why.rfind("TLS: ", 0) == 0);
+    return failed->identity_refused;
+  };
+  // bad_certificate, certificate_expired, certificate_unknown, unknown_ca, access_denied,
+  // certificate_required
+  for (int alert : {42, 45, 46, 48, 49, 116}) CHECK(answered_with(alert));
+  // unexpected_message, bad_record_mac, illegal_parameter, decode_error, decrypt_error,
+  // protocol_version
+  for (int alert : {10, 20, 47, 50, 51, 70}) CHECK_FALSE(answered_with(alert));
 }
 
 TEST_CASE("a subscription that is refused fails the connect") {
