@@ -130,8 +130,7 @@ class Run:
         self.nemesis.notice_deaths()
         self.monitor.ending.set()
         self.monitor.join(30)
-        for fac in SITES:
-            self.monitor.look(fac)
+        self.monitor.look_at_all()
         statuses = {fac: self.world.status(fac) for fac in SITES}
         books, said = self.compare()
         verified = self.world.cloud_cli("verify", "--json", check=False)
@@ -181,6 +180,10 @@ class Run:
                   "links_made_by_sites": sum(links.values()), "connections_of_sites_and_region": sum(line["connections"] for line in proxy.values()),
                   "requests_that_producers_sent_again": sum(p.retries for p in self.producers),
                   "records_in_the_store": verdict.get("records"), "store_reopened_at_a_site": totals.get("reopens", 0)}
+        region = self.monitor.region_totals()
+        counts |= {"messages_on_topics_that_are_nobodys": region["stray_topics_total", ""], "records_that_came_again": region["records_total", "duplicate"]}
+        for what, name in (("frames_that_the_region_dropped_for", "frames_dropped_total"), ("batches_that_the_region_refused_as", "batches_refused_total")):
+            counts |= {f"{what}_{label}": n for (known, label), n in sorted(region.items()) if known == name and n}
         for kind in sorted({i["kind"] for i in incidents}):
             counts[f"incidents_{kind}"] = sum(i["kind"] == kind for i in incidents)
         rounds = [x["heal_s"] for x in self.rounds if x["heal_s"] is not None]
@@ -208,7 +211,7 @@ def arguments():
     parser.add_argument("--seconds", type=int)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
     parser.add_argument("--report", type=pathlib.Path, default=pathlib.Path("chaos-report"))
-    parser.add_argument("--heal-s", type=int, default=180)
+    parser.add_argument("--heal-s", type=int, default=330, help="a site whose password was refused asks again only after up to 300 s")
     parser.add_argument("--control", choices=list(CONTROLS))
     args = parser.parse_args()
     args.seconds = args.minutes * 60 if args.seconds is None else args.seconds

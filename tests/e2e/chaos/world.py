@@ -8,6 +8,7 @@ import threading
 import road
 from proxy import Proxy
 
+METRIC = re.compile(r'^egret_cloud_((?:frames_dropped|batches_refused|records|stray_topics|queue_dropped)_total)(?:\{\w+="(\w+)"\})? (\d+)', re.M)
 BROKEN = re.compile(r"invariant broken|Sanitizer|runtime error:|terminate called|Assertion|Segmentation|corrupted (size|double)|free\(\): ")
 
 
@@ -88,7 +89,7 @@ class World(road.Road):
 
 
 class Monitor(threading.Thread):
-    """Adds up what dies with a process: an agent's counters, a second at most before its end."""
+    """Adds up what dies with a process: counters of agents and region, some seconds at most before their end."""
 
     def __init__(self, world):
         super().__init__(daemon=True)
@@ -97,6 +98,7 @@ class Monitor(threading.Thread):
         self.lock = threading.Lock()
         self.last = {}  # (site, pid): counters
         self.purged = {}  # (site, epoch, lane): how many
+        self.region = {}  # (pid, name, label): how many
 
     def look(self, fac):
         status = self.world.status(fac)
@@ -107,10 +109,21 @@ class Monitor(threading.Thread):
             for row in status["rows"]:
                 self.purged[fac, row["epoch"], row["stream"]] = row["purged"]
 
+    def look_at_region(self):
+        child = self.world.cloud.child
+        text = self.world.page("/metrics") if child else None
+        with self.lock:
+            for name, label, value in METRIC.findall(text or ""):
+                self.region[child.pid, name, label] = int(value)
+
+    def look_at_all(self):
+        self.look_at_region()
+        for fac in self.world.facilities:
+            self.look(fac)
+
     def run(self):
         while not self.ending.wait(1):
-            for fac in self.world.facilities:
-                self.look(fac)
+            self.look_at_all()
 
     def totals(self):
         out = collections.Counter()
@@ -120,6 +133,14 @@ class Monitor(threading.Thread):
                     out[name] += counters[name]
             out["purged"] = sum(self.purged.values())
         return dict(out)
+
+    def region_totals(self):
+        """{(name, label): how many}"""
+        out = collections.Counter()
+        with self.lock:
+            for (_, name, label), value in self.region.items():
+                out[name, label] += value
+        return out
 
 
 def broken_lines(world):
