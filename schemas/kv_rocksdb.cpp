@@ -471,11 +471,13 @@ fs::path logs_aside(const fs::path& dir) {
   return dir.string() + ".logs";
 }
 
-// Half of a list of files may be there, and opens: the spaces it does not name yet would be founded
-// anew, behind what the logs hold of them. So it is begun again.
-bool repair_was_cut_short(const fs::path& dir) {
+// A list of files may open and not name all spaces: half of the one that a repair was making, or
+// one that has lost its end. They would be founded anew, behind what the logs hold of them.
+bool wants_repair(const KvOptions& o, const rocksdb::DBOptions& db) {
   std::error_code failed;
-  return fs::exists(logs_aside(dir), failed);
+  if (fs::exists(logs_aside(o.dir), failed)) return true;
+  std::vector<std::string> named;
+  return !rocksdb::DB::ListColumnFamilies(db, o.dir.string(), &named).ok() || named.size() < o.spaces;
 }
 
 // Makes a new list of files from the tables that are there. The logs stand aside meanwhile:
@@ -487,20 +489,10 @@ Status repair(const fs::path& dir, const rocksdb::DBOptions& options,
   Status s = move_logs(dir, logs);
   if (s.ok()) s = name_spaces_for_repair(dir, options, wanted);
   if (s.ok()) s = rocksdb::RepairDB(dir.string(), options, wanted);
-  const Status back = move_logs(logs, dir);
+  if (s.ok()) s = move_logs(logs, dir);
   std::error_code ignored;
-  fs::remove(logs, ignored);
-  return s.ok() ? back : s;
-}
-
-// A repair that was interrupted has left the logs aside.
-Status end_broken_repair(const fs::path& dir) {
-  const fs::path logs = dir.string() + ".logs";
-  std::error_code ignored;
-  if (!fs::exists(logs, ignored)) return Status::OK();
-  const Status back = move_logs(logs, dir);
-  if (back.ok()) fs::remove(logs, ignored);
-  return back;
+  if (s.ok()) fs::remove(logs, ignored);
+  return s;
 }
 
 // Under the store's lock: the end of a log that another process is writing looks torn too.
@@ -531,9 +523,7 @@ Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& o) {
   EGRET_INVARIANT(o.spaces > 0, "a store has at least one space");
   const rocksdb::DBOptions db = db_options(o);
   if (auto known = check_spaces(o, db); !known) return known.error();
-  if (o.salvage) {
-    if (Status s = end_broken_repair(o.dir); !s.ok()) return error_of(s, o.dir, "opening");
-  } else if (!o.read_only) {
+  if (!o.salvage && !o.read_only) {
     if (auto logs = mend_logs(o, db); !logs) return logs.error();
   }
   const auto cache = rocksdb::NewLRUCache(o.cache_bytes, 0, false, 0.5);
@@ -547,8 +537,8 @@ Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& o) {
   rocksdb::DB* opened = nullptr;
   Status s = o.read_only
                  ? rocksdb::DB::OpenForReadOnly(db, o.dir.string(), wanted, &families, &opened)
-             : o.salvage && repair_was_cut_short(o.dir)
-                 ? Status::Corruption("a repair was cut short")
+             : o.salvage && wants_repair(o, db)
+                 ? Status::Corruption("the list of files is not whole")
                  : rocksdb::DB::Open(db, o.dir.string(), wanted, &families, &opened);
   if (!s.ok() && o.salvage && code_of(s) != Errc::locked) {
     s = repair(o.dir, db, wanted);

@@ -111,6 +111,35 @@ TEST_CASE("all of a store whose directory of files is damaged is appended again,
   audit(fresh.kv, *fresh.buffer);
 }
 
+TEST_CASE("a list of files that names no spaces is made anew, also when a repair left it behind",
+          "[es1 5.7]") {
+  const bool enough = GENERATE(false, true);
+  const bool cut_short = GENERATE(false, true);
+  INFO((cut_short ? "a repair was cut short, " : "") << (enough ? "with tables" : "log only"));
+  Old old(enough);
+  test::TempDir bare;
+  KvOptions one_space;
+  one_space.dir = bare.path;
+  one_space.spaces = 1;
+  REQUIRE(open_rocksdb(one_space));
+  each_file(old.dir(), "MANIFEST", [](const fs::path& file) { fs::remove(file); });
+  each_file(bare.path, "MANIFEST", [&](const fs::path& file) {
+    fs::copy_file(file, old.dir() / file.filename());
+  });
+  fs::copy_file(bare.path / "CURRENT", old.dir() / "CURRENT", fs::copy_options::overwrite_existing);
+  const fs::path logs = old.dir().string() + ".logs";
+  if (cut_short) {
+    fs::create_directory(logs);
+    each_file(old.dir(), ".log", [&](const fs::path& log) { fs::rename(log, logs / log.filename()); });
+  }
+  Fresh fresh;
+  const Result<Salvaged> done = salvage(options_of(old.rig.disk), kFac, *fresh.buffer);
+  REQUIRE(done);
+  CHECK(holdings(*fresh.buffer).records == old.held.records);
+  CHECK(done->unreadable == 0);
+  CHECK_FALSE(fs::exists(logs));
+}
+
 TEST_CASE("a damaged table loses the blocks it held, which are named, and nothing else",
           "[es1 5.7]") {
   Old old(true);
