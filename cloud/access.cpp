@@ -15,6 +15,7 @@ KvOptions options_for(const std::filesystem::path& dir) {
   options.cache_bytes = 64 << 20;
   options.log_bytes_max = 256 << 20;
   options.lookup_spaces = {kNaturalSpace};
+  options.packed_spaces = {kBlockSpace, kLeafSpace};
   return options;
 }
 

@@ -90,7 +90,6 @@ Result<void> unpack(const es1::Batch& batch, Unpacked& out) {
 
 Hash fold(Part& part, const Hash& before) {
   if (part.gap != GapKind::none) return part.c_end;
-  part.leaves = leaves_of(part.records);
   part.c_end = chain_extend(before, part.first, part.count, part.leaves);
   return part.c_end;
 }

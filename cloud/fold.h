@@ -15,7 +15,7 @@ struct Part {
   GapReason reason = GapReason::none;
   Hash c_end{};                   // of a gap: as sent; of data: once folded
   std::vector<ByteView> records;  // data, views into Unpacked::raw
-  std::vector<Hash> leaves;
+  std::vector<Hash> leaves;       // one a record; whoever folds fills them in
   Seq last() const { return first + (count - 1); }
 };
 
@@ -32,7 +32,7 @@ Result<Unpacked> outline(const es1::Batch& batch);
 // Decompresses and assigns the records to the parts. Errors: unsupported (dictionary or codec),
 // corrupt, bad_input.
 Result<void> unpack(const es1::Batch& batch, Unpacked& out);
-// c after `part`, when c before it is `before`. Fills in leaves and c_end of data.
+// c after `part`, when c before it is `before`. Fills in c_end of data from its leaves.
 Hash fold(Part& part, const Hash& before);
 
 }  // namespace egret::cloud

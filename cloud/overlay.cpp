@@ -10,7 +10,8 @@ Result<std::optional<Bytes>> Overlay::get(Space space, ByteView key) const {
   return kv_.get(space, key);
 }
 
-Result<std::optional<Bytes>> Overlay::get_or_put(Space space, Bytes key, Bytes value) {
+std::optional<Bytes> Overlay::get_or_put(Space space, Bytes key, Bytes value,
+                                         std::optional<Bytes> below) {
   Table& table = tables_[space];
   const auto at = table.lower_bound(key);
   if (at != table.end() && at->first == key) {
@@ -18,8 +19,7 @@ Result<std::optional<Bytes>> Overlay::get_or_put(Space space, Bytes key, Bytes v
     set(space, std::move(key), std::move(value));
     return std::nullopt;
   }
-  auto below = kv_.get(space, key);
-  if (!below || *below) return below;
+  if (below) return below;
   const auto it = table.emplace_hint(at, std::move(key), std::move(value));
   if (undoing_) undo_.push_back({space, it, true, {}});
   return std::nullopt;

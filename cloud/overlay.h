@@ -19,9 +19,12 @@ class Overlay {
   Result<std::optional<Bytes>> get(Space space, ByteView key) const;
   void put(Space space, Bytes key, Bytes value) { set(space, std::move(key), std::move(value)); }
   void erase(Space space, Bytes key) { set(space, std::move(key), std::nullopt); }
-  // Puts `value` unless the key is there already, which is then the answer: one look-up for a table
-  // that mostly grows.
-  Result<std::optional<Bytes>> get_or_put(Space space, Bytes key, Bytes value);
+  // What the Kv has, whatever was written since: the half of a get() that any thread may do.
+  Result<std::optional<Bytes>> below(Space space, ByteView key) const {
+    return kv_.get(space, key);
+  }
+  // Puts `value` unless the key is there already, which is then the answer. `below`: what the Kv has.
+  std::optional<Bytes> get_or_put(Space space, Bytes key, Bytes value, std::optional<Bytes> below);
   // Keys that begin with `prefix`, from `first` on (which begins with it too, or is empty), in
   // order, until `visit` says false.
   Result<void> scan(Space space, const Bytes& prefix, ByteView first, const Kv::Visit& visit) const;

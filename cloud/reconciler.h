@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cloud/credit.h"
+#include "cloud/each_of.h"
 #include "cloud/safe.h"
 #include "cloud/store.h"
 #include "schemas/seal.h"
@@ -49,6 +50,7 @@ struct ReconcilerConfig {
   int64_t alone_ms = 0;        // 0: kAloneMs
   int64_t herd_window_ms = 0;  // told to the edges
   CreditLimits credit;
+  EachOf each = one_by_one;    // judges the blocks of a batch
 };
 
 // Why a frame changed nothing. For metrics; never renumbered in their names.

@@ -112,6 +112,7 @@ Result<es1::AckStatus> Reconciler::Impl::push(Handling& h, Push& p) {
     if (!unpacked) {
       status = unpacked.error().code == Errc::unsupported ? es1::ACK_NEED_DICT : es1::ACK_BAD_BODY;
     } else {
+      examine(h, p);
       Result<es1::AckStatus> prefix = check_prefix(h, p);
       if (!prefix) return prefix.error();
       status = *prefix == es1::ACK_OK ? fold_above(p) : *prefix;
@@ -124,6 +125,18 @@ Result<es1::AckStatus> Reconciler::Impl::push(Handling& h, Push& p) {
   }
   if (Result<void> r = settle(h, p); !r) return r.error();
   return status;
+}
+
+// What looks at one block alone: its leaves, and what is to be said of its records.
+void Reconciler::Impl::examine(const Handling& h, Push& p) const {
+  std::vector<Part>& parts = p.unpacked.parts;
+  p.judged.resize(parts.size());
+  config.each(parts.size(), [&](size_t i) {
+    parts[i].leaves = leaves_of(parts[i].records);
+    if (parts[i].first <= p.w_before) return;
+    p.judged[i].reserve(parts[i].records.size());
+    for (ByteView record : parts[i].records) p.judged[i].push_back(judge(record, h.in.fac));
+  });
 }
 
 // Is what this batch stands on what we have? Its parts up to W are folded and compared at W.
@@ -170,33 +183,41 @@ es1::AckStatus Reconciler::Impl::fold_above(Push& p) {
 Result<void> Reconciler::Impl::write_parts(Handling& h, Push& p) {
   const Unpacked& u = p.unpacked;
   if (mutant(Mutant::overlap_dropped) && u.first <= p.w_before) return {};
-  for (const Part& part : u.parts) {
+  std::vector<JudgedBlock> blocks;
+  for (size_t i = 0; i < u.parts.size(); i++) {
+    const Part& part = u.parts[i];
     if (part.first <= p.w_before) continue;
-    if (part.gap != GapKind::none) {
-      bool unverified =
-          p.row.unverified && part.gap == GapKind::purged && part.first == p.w_before.next();
-      h.txn.add_gap(
-          h.in.fac, u.key,
-          {part.first, part.last(), part.gap, part.reason, part.c_end, unverified, h.now.wall});
-      h.out.gap_records += part.count;
+    if (part.gap == GapKind::none) {
+      blocks.push_back({part.first, p.judged[i], part.leaves, part.c_end});
       continue;
     }
-    std::vector<JudgedRecord> judged;
-    judged.reserve(part.records.size());
-    for (ByteView record : part.records) judged.push_back(judge(record, h.in.fac));
-    Result<std::vector<Disposition>> done =
-        h.txn.add_block(h.in.fac, u.key, part.first, judged, part.leaves, part.c_end, h.now.wall);
-    if (!done) return done.error();
-    for (size_t i = 0; i < done->size(); i++) {
-      h.out.applied += (*done)[i] == Disposition::applied;
+    bool unverified =
+        p.row.unverified && part.gap == GapKind::purged && part.first == p.w_before.next();
+    h.txn.add_gap(
+        h.in.fac, u.key,
+        {part.first, part.last(), part.gap, part.reason, part.c_end, unverified, h.now.wall});
+    h.out.gap_records += part.count;
+  }
+  Result<std::vector<Disposition>> done = h.txn.add_blocks(h.in.fac, u.key, blocks, h.now.wall);
+  if (!done) return done.error();
+  count_dispositions(h, p, blocks, *done);
+  return {};
+}
+
+void Reconciler::Impl::count_dispositions(Handling& h, Push& p, std::span<const JudgedBlock> blocks,
+                                          std::span<const Disposition> done) {
+  size_t at = 0;
+  for (const JudgedBlock& block : blocks) {
+    for (size_t i = 0; i < block.records.size(); i++) {
+      const Disposition disposition = done[at++];
+      h.out.applied += disposition == Disposition::applied;
       h.out.duplicates +=
-          (*done)[i] == Disposition::duplicate || (*done)[i] == Disposition::deleted;
-      if ((*done)[i] != Disposition::quarantined) continue;
+          disposition == Disposition::duplicate || disposition == Disposition::deleted;
+      if (disposition != Disposition::quarantined) continue;
       h.out.quarantined++;
-      p.rejected.push_back({part.first + i, judged[i].quarantine});
+      p.rejected.push_back({block.first + i, block.records[i].quarantine});
     }
   }
-  return {};
 }
 
 // Claims that are reached now are compared; then the row moves by compare-and-append, or keeps its

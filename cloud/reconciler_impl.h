@@ -24,6 +24,7 @@ struct Handling {
 struct Push {
   es1::Batch batch;
   Unpacked unpacked;
+  std::vector<std::vector<JudgedRecord>> judged;  // a part of `unpacked`
   LedgerRow row;  // as it will be
   Seq w_before;
   Hash c_before{};
@@ -71,7 +72,10 @@ struct Reconciler::Impl {
   Result<es1::AckStatus> push(Handling& h, Push& p);
   Result<es1::AckStatus> check_prefix(Handling& h, Push& p);
   es1::AckStatus fold_above(Push& p);
+  void examine(const Handling& h, Push& p) const;
   Result<void> write_parts(Handling& h, Push& p);
+  static void count_dispositions(Handling& h, Push& p, std::span<const JudgedBlock> blocks,
+                                 std::span<const Disposition> done);
   Result<void> settle(Handling& h, Push& p);
   Result<void> count(Handling& h);
   void ack(Handling& h, Channel& channel, const Push& p, es1::AckStatus status);

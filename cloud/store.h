@@ -101,6 +101,13 @@ struct JudgedRecord {
   QuarantineReason quarantine = QuarantineReason::none;
   std::string detail;            // why quarantined: names field and limit, never a value
 };
+// One block of a batch: its first record has number `first`. Views live until the call returns.
+struct JudgedBlock {
+  Seq first;
+  std::span<const JudgedRecord> records;
+  std::span<const Hash> leaves;  // one a record
+  Hash c_end{};                  // at its border
+};
 enum class Disposition : uint8_t { applied = 1, duplicate = 2, deleted = 3, quarantined = 4, gap = 5 };
 
 struct GapRow {
@@ -150,13 +157,11 @@ class Txn {
   virtual Result<bool> advance(const Facility& fac, StreamKey key, Seq w_before, const Hash& c_before,
                                const LedgerRow& after) = 0;
 
-  // One block whose first record has number `first`: records by natural key, arrivals, leaves, border c_end.
-  // Returns one disposition a record. A natural key that is in the store already, or twice in here, is a
-  // duplicate; a tombstoned one is deleted; a quarantined record is kept with its reason.
-  virtual Result<std::vector<Disposition>> add_block(const Facility& fac, StreamKey key, Seq first,
-                                                     std::span<const JudgedRecord> records,
-                                                     std::span<const Hash> leaves, const Hash& c_end,
-                                                     WallTime now) = 0;
+  // Blocks in the order of their numbers: records by natural key, arrivals, leaves, borders.
+  // Returns one disposition a record, block after block. A natural key that is in the store already, or twice
+  // in here, is a duplicate; a tombstoned one is deleted; a quarantined record is kept with its reason.
+  virtual Result<std::vector<Disposition>> add_blocks(const Facility& fac, StreamKey key,
+                                                      std::span<const JudgedBlock> blocks, WallTime now) = 0;
   virtual void add_gap(const Facility& fac, StreamKey key, const GapRow& gap) = 0;
   // Gap rows that reach above `after`, in order, at most `limit`.
   virtual Result<std::vector<GapRow>> gaps(const Facility& fac, StreamKey key, Seq after, size_t limit) = 0;

@@ -57,7 +57,7 @@ Result<std::unique_ptr<KvStore>> open_store(Kv& kv, Entropy& entropy) {
 }
 
 std::unique_ptr<Txn> KvStore::begin() {
-  return std::make_unique<KvTxn>(kv_, store_key_, has_tombstones_);
+  return std::make_unique<KvTxn>(kv_, store_key_, has_tombstones_, each_);
 }
 
 CommitResult KvStore::commit(std::unique_ptr<Txn> txn) {

@@ -7,6 +7,7 @@
 
 #include <atomic>
 
+#include "cloud/each_of.h"
 #include "cloud/tables.h"
 
 namespace egret::cloud {
@@ -15,6 +16,9 @@ class KvStore final : public Store {
  public:
   KvStore(Kv& kv, const MetaRow& meta, bool has_tombstones)
       : kv_(kv), store_key_(meta.store_key), has_tombstones_(has_tombstones) {}
+
+  // How work in pieces is done from now on; one piece after the other before that.
+  void work_with(EachOf each) { each_ = std::move(each); }
 
   std::unique_ptr<Txn> begin() override;
   CommitResult commit(std::unique_ptr<Txn> txn) override;
@@ -54,6 +58,7 @@ class KvStore final : public Store {
   Result<void> commit_or_error(std::unique_ptr<Txn> txn);
   Kv& kv_;
   const Key32 store_key_;
+  EachOf each_ = one_by_one;
   std::atomic<bool> has_tombstones_;
   Error last_error_;
 };

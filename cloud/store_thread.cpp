@@ -7,9 +7,12 @@
 #include <mutex>
 #include <thread>
 
+#include "cloud/crew.h"
+
 namespace egret::cloud {
 namespace {
 
+constexpr size_t kHelpers = 1;  // more wait for the thread that reads and writes the store
 constexpr int64_t kIdleWaitMs = 500;
 constexpr int64_t kReopenFirstMs = 500;
 constexpr int64_t kReopenMaxMs = 30'000;
@@ -44,6 +47,7 @@ struct StoreThread::Impl {
   void beat();
 
   const Parts parts;
+  Crew crew{kHelpers};
   // The store thread's own.
   OpenedStore opened;  // empty while the store is down
   std::unique_ptr<Reconciler> reconciler;
@@ -62,7 +66,11 @@ struct StoreThread::Impl {
 
 // The store is open: everything that works on it is made anew, for its memory is the old store's.
 void StoreThread::Impl::adopt() {
-  reconciler = std::make_unique<Reconciler>(parts.reconciler, *parts.keys, *parts.entropy);
+  const EachOf each = [this](size_t n, const std::function<void(size_t)>& piece) { crew.each(n, piece); };
+  ReconcilerConfig config = parts.reconciler;
+  config.each = each;
+  opened.store->work_with(each);
+  reconciler = std::make_unique<Reconciler>(std::move(config), *parts.keys, *parts.entropy);
   committer = std::make_unique<Committer>(*opened.store, *reconciler);
   reopen_wait_ms = kReopenFirstMs;
   std::lock_guard held(lock);

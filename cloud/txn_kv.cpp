@@ -155,48 +155,81 @@ Result<StoredEntry> KvTxn::quarantine(const Facility& fac, const Place& place,
                                       const JudgedRecord& record, WallTime now) {
   const Hash hash = sha256(record.record);
   const QuarantineRow row{record.quarantine, record.detail, place, now, Bytes(record.record)};
-  const auto known = overlay_.get_or_put(kMetaSpace, quarantine_key(fac, hash), encode(row));
-  if (!known) return known.error();
+  Bytes key = quarantine_key(fac, hash);
+  auto below = overlay_.below(kMetaSpace, key);
+  if (!below) return below.error();
+  overlay_.get_or_put(kMetaSpace, std::move(key), encode(row), std::move(*below));
   return StoredEntry{EntryKind::quarantined, {}, {}, {}, hash};
 }
 
 Result<StoredEntry> KvTxn::judge(const Facility& fac, const Place& place,
-                                 const JudgedRecord& record, WallTime now) {
+                                 const JudgedRecord& record, Known known, WallTime now) {
   if (record.quarantine != QuarantineReason::none) return quarantine(fac, place, record, now);
-  Bytes natural = natural_key(fac, record.key);
-  const auto dead = tombstone(natural);
+  const auto dead = tombstone(known.natural);
   if (!dead) return dead.error();
   if (*dead) return StoredEntry{EntryKind::deleted, {}, {}, {}, **dead};
-  const auto known = overlay_.get_or_put(kNaturalSpace, std::move(natural), encode_place(place));
-  if (!known) return known.error();
-  if (!*known) return StoredEntry{EntryKind::applied, record.record, {}, {}, {}};
+  if (!known.at) return known.at.error();
+  const auto at = overlay_.get_or_put(kNaturalSpace, std::move(known.natural), encode_place(place),
+                                      std::move(*known.at));
+  if (!at) return StoredEntry{EntryKind::applied, record.record, {}, {}, {}};
   const auto parts = split_record(record.record);
   if (!parts) return parts.error();
-  const auto body_at = decode_place(**known);
+  const auto body_at = decode_place(*at);
   if (!body_at) return body_at.error();
   return StoredEntry{EntryKind::duplicate, {}, *body_at, parts->arrival, {}};
 }
 
-Result<std::vector<Disposition>> KvTxn::add_block(const Facility& fac, StreamKey key, Seq first,
-                                                  std::span<const JudgedRecord> records,
-                                                  std::span<const Hash> leaves, const Hash& c_end,
-                                                  WallTime now) {
-  EGRET_INVARIANT(!records.empty() && records.size() == leaves.size(),
+std::vector<KvTxn::Known> KvTxn::look_up(const Facility& fac, const JudgedBlock& block) const {
+  std::vector<Known> out(block.records.size());
+  for (size_t i = 0; i < out.size(); ++i) {
+    if (block.records[i].quarantine != QuarantineReason::none) continue;
+    out[i].natural = natural_key(fac, block.records[i].key);
+    out[i].at = overlay_.below(kNaturalSpace, out[i].natural);
+  }
+  return out;
+}
+
+Result<BlockWriter> KvTxn::judge(const Facility& fac, StreamKey key, const JudgedBlock& block,
+                                 std::vector<Known> known, WallTime now,
+                                 std::vector<Disposition>& out) {
+  EGRET_INVARIANT(!block.records.empty() && block.records.size() == block.leaves.size(),
                   "a block has one leaf a record");
   size_t bytes = 0;
-  for (const JudgedRecord& record : records) bytes += record.record.size() + 8;
-  BlockWriter block(bytes);
-  std::vector<Disposition> out;
-  out.reserve(records.size());
-  for (const JudgedRecord& record : records) {
-    const auto entry = judge(fac, {key, first + out.size()}, record, now);
+  for (const JudgedRecord& record : block.records) bytes += record.record.size() + 8;
+  BlockWriter writer(bytes);
+  for (size_t i = 0; i < block.records.size(); ++i) {
+    const auto entry =
+        judge(fac, {key, block.first + i}, block.records[i], std::move(known[i]), now);
     if (!entry) return entry.error();
-    block.add(*entry);
+    writer.add(*entry);
     out.push_back(disposition_of(entry->kind));
   }
-  const Seq last = first + (records.size() - 1);
-  overlay_.put(kBlockSpace, numbered_key(fac, key, first), block.finish());
-  overlay_.put(kLeafSpace, numbered_key(fac, key, last), encode_leaves(first, c_end, leaves));
+  return writer;
+}
+
+// Judging looks at what came before it and goes in order; looking up and packing do not.
+Result<std::vector<Disposition>> KvTxn::add_blocks(const Facility& fac, StreamKey key,
+                                                   std::span<const JudgedBlock> blocks,
+                                                   WallTime now) {
+  std::vector<std::vector<Known>> known(blocks.size());
+  each_(blocks.size(), [&](size_t i) { known[i] = look_up(fac, blocks[i]); });
+  std::vector<Disposition> out;
+  std::vector<BlockWriter> writers;
+  writers.reserve(blocks.size());
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    auto writer = judge(fac, key, blocks[i], std::move(known[i]), now, out);
+    if (!writer) return writer.error();
+    writers.push_back(std::move(*writer));
+  }
+  std::vector<Bytes> packed(blocks.size());
+  each_(blocks.size(), [&](size_t i) { packed[i] = writers[i].finish(); });
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    const JudgedBlock& block = blocks[i];
+    const Seq last = block.first + (block.records.size() - 1);
+    overlay_.put(kBlockSpace, numbered_key(fac, key, block.first), std::move(packed[i]));
+    overlay_.put(kLeafSpace, numbered_key(fac, key, last),
+                 encode_leaves(block.first, block.c_end, block.leaves));
+  }
   return out;
 }
 

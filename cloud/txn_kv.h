@@ -4,6 +4,7 @@
 // (Overlay).
 #pragma once
 
+#include "cloud/each_of.h"
 #include "cloud/overlay.h"
 #include "cloud/stored_block.h"
 #include "cloud/tables.h"
@@ -12,8 +13,12 @@ namespace egret::cloud {
 
 class KvTxn final : public Txn {
  public:
-  KvTxn(const Kv& kv, const Key32& store_key, bool has_tombstones)
-      : overlay_(kv, kCloudSpaces), store_key_(store_key), has_tombstones_(has_tombstones) {}
+  // Keys are looked up and blocks packed by `each`, which outlives this.
+  KvTxn(const Kv& kv, const Key32& store_key, bool has_tombstones, const EachOf& each)
+      : overlay_(kv, kCloudSpaces),
+        store_key_(store_key),
+        each_(each),
+        has_tombstones_(has_tombstones) {}
 
   void savepoint() override;
   void rollback_to_savepoint() override;
@@ -33,10 +38,9 @@ class KvTxn final : public Txn {
   Result<bool> advance(const Facility& fac, StreamKey key, Seq w_before, const Hash& c_before,
                        const LedgerRow& after) override;
 
-  Result<std::vector<Disposition>> add_block(const Facility& fac, StreamKey key, Seq first,
-                                             std::span<const JudgedRecord> records,
-                                             std::span<const Hash> leaves, const Hash& c_end,
-                                             WallTime now) override;
+  Result<std::vector<Disposition>> add_blocks(const Facility& fac, StreamKey key,
+                                              std::span<const JudgedBlock> blocks,
+                                              WallTime now) override;
   void add_gap(const Facility& fac, StreamKey key, const GapRow& gap) override;
   Result<std::vector<GapRow>> gaps(const Facility& fac, StreamKey key, Seq after,
                                    size_t limit) override;
@@ -56,8 +60,17 @@ class KvTxn final : public Txn {
  private:
   template <class Row>
   Result<std::optional<Row>> read(ByteView key, Result<Row> (*decode)(ByteView)) const;
+  // A record's key, and where its statement stands in the store, without this transaction.
+  struct Known {
+    Bytes natural;
+    Result<std::optional<Bytes>> at{std::optional<Bytes>()};
+  };
+  std::vector<Known> look_up(const Facility& fac, const JudgedBlock& block) const;
   Result<StoredEntry> judge(const Facility& fac, const Place& place, const JudgedRecord& record,
-                            WallTime now);
+                            Known known, WallTime now);
+  Result<BlockWriter> judge(const Facility& fac, StreamKey key, const JudgedBlock& block,
+                            std::vector<Known> known, WallTime now,
+                            std::vector<Disposition>& out);
   Result<StoredEntry> quarantine(const Facility& fac, const Place& place,
                                  const JudgedRecord& record, WallTime now);
   Result<std::optional<Hash>> tombstone(ByteView natural) const;
@@ -69,6 +82,7 @@ class KvTxn final : public Txn {
 
   Overlay overlay_;
   const Key32 store_key_;
+  const EachOf& each_;
   bool has_tombstones_;
   bool had_tombstones_ = false;  // at the savepoint
   std::optional<Error> failure_;

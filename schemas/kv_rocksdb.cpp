@@ -142,24 +142,24 @@ rocksdb::DBOptions db_options(const KvOptions& o) {
   return db;
 }
 
-// Keys of a look-up space by all but their last 30 bytes: of one that ends in SHA-256, two bytes of
-// the hash are left, which spread over the buckets.
+// Keys of a look-up space by all but their last 29 bytes: of one that ends in SHA-256, three bytes
+// of the hash are left, which spread over the buckets.
 class HashHead final : public rocksdb::SliceTransform {
  public:
-  const char* Name() const override { return "egret.HashHead"; }
+  const char* Name() const override { return "egret.HashHead.29"; }
   Slice Transform(const Slice& key) const override {
     return {key.data(), key.size() > kTail ? key.size() - kTail : key.size()};
   }
   bool InDomain(const Slice&) const override { return true; }
 
  private:
-  static constexpr size_t kTail = 30;
+  static constexpr size_t kTail = 29;
 };
 
 // Half of what a commit of new records cost was finding out that they are new, in memory, and where
 // they belong among all others there.
 void hash_memtables(rocksdb::ColumnFamilyOptions& cf) {
-  const size_t buckets = cf.write_buffer_size / 512;  // some entries each when it is full
+  const size_t buckets = cf.write_buffer_size / 128;  // one entry each when it is full
   cf.memtable_prefix_bloom_size_ratio = 0.02;
   cf.memtable_whole_key_filtering = true;
   cf.prefix_extractor = std::make_shared<HashHead>();
@@ -168,7 +168,11 @@ void hash_memtables(rocksdb::ColumnFamilyOptions& cf) {
 
 rocksdb::ColumnFamilyOptions family_options(const KvOptions& o,
                                             const std::shared_ptr<rocksdb::Cache>& cache,
-                                            bool lookups) {
+                                            Space space) {
+  const auto is_in = [&](const std::vector<Space>& some) {
+    return std::count(some.begin(), some.end(), space) != 0;
+  };
+  const bool lookups = is_in(o.lookup_spaces);
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache;
   table.cache_index_and_filter_blocks = true;
@@ -185,7 +189,8 @@ rocksdb::ColumnFamilyOptions family_options(const KvOptions& o,
   cf.target_file_size_base = kTableBytes;
   cf.max_bytes_for_level_base = 4 * kTableBytes;
   cf.level_compaction_dynamic_level_bytes = true;
-  cf.compression = o.compress ? rocksdb::kZSTD : rocksdb::kNoCompression;
+  const bool compress = o.compress && !is_in(o.packed_spaces);
+  cf.compression = compress ? rocksdb::kZSTD : rocksdb::kNoCompression;
   cf.compression_opts.level = 1;
   // See repair(): what the logs hold stays in memory.
   if (o.salvage) cf.write_buffer_size = size_t{1} << 30;
@@ -529,9 +534,7 @@ Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& o) {
   const auto cache = rocksdb::NewLRUCache(o.cache_bytes, 0, false, 0.5);
   std::vector<rocksdb::ColumnFamilyDescriptor> wanted;
   for (unsigned space = 0; space < o.spaces; ++space) {
-    const bool lookups =
-        std::count(o.lookup_spaces.begin(), o.lookup_spaces.end(), Space(space)) != 0;
-    wanted.emplace_back(family_name(Space(space)), family_options(o, cache, lookups));
+    wanted.emplace_back(family_name(Space(space)), family_options(o, cache, Space(space)));
   }
   std::vector<rocksdb::ColumnFamilyHandle*> families;
   rocksdb::DB* opened = nullptr;

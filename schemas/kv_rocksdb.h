@@ -22,7 +22,8 @@ struct KvOptions {
   size_t memtables_total_bytes = 16 << 20;
   size_t cache_bytes = 4 << 20;
   size_t log_bytes_max = 16 << 20;  // write-ahead log before the oldest space is flushed
-  bool compress = true;             // zstd tables; off where values are compressed already
+  bool compress = true;             // zstd tables; off where values are compressed already,
+  std::vector<Space> packed_spaces;  // or in these alone
   // Spaces whose keys end in a hash and are looked up one by one, mostly in vain. A scan of one
   // sorts what is in memory first.
   std::vector<Space> lookup_spaces;

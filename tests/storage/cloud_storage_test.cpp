@@ -163,7 +163,7 @@ class Region {
     }
     row.w = before + records.size();
     row.c = chain_extend(row.c, before.next(), uint32_t(records.size()), leaves);
-    REQUIRE(txn.add_block(kFac, key, before.next(), judged, leaves, row.c, {1}).has_value());
+    REQUIRE(txn.add_blocks(kFac, key, std::array{JudgedBlock{before.next(), judged, leaves, row.c}}, {1}).has_value());
     REQUIRE(txn.advance(kFac, key, before, c_before, row).value());
     FacilityRow facility = txn.facility(kFac).value().value_or(FacilityRow{});
     facility.records += records.size();

@@ -43,7 +43,7 @@ struct Region {
     }
     auto txn = opened.store->begin();
     txn->put(kFac, Registration{{SitePublicKey{}}, false, false});
-    REQUIRE(txn->add_block(kFac, kStream, block.first, judged, leaves, block.after, kAt).has_value());
+    REQUIRE(txn->add_blocks(kFac, kStream, std::array{JudgedBlock{block.first, judged, leaves, block.after}}, kAt).has_value());
     const auto old = txn->row(kFac, kStream).value();
     LedgerRow row = old.value_or(LedgerRow{});
     row.w = writer.head();

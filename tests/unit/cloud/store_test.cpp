@@ -59,7 +59,7 @@ std::vector<Disposition> append(Txn& txn, const std::vector<JudgedRecord>& recor
   for (const JudgedRecord& r : records) leaves.push_back(leaf_of(r.record));
   row.c = chain_extend(row.c, before.next(), uint32_t(records.size()), leaves);
   row.w = before + records.size();
-  auto done = txn.add_block(kFac, key, before.next(), records, leaves, row.c, kAt);
+  auto done = txn.add_blocks(kFac, key, std::array{JudgedBlock{before.next(), records, leaves, row.c}}, kAt);
   REQUIRE(done.has_value());
   REQUIRE(txn.advance(kFac, key, before, c_before, row).value());
   return *done;
@@ -382,7 +382,7 @@ TEST_CASE("a table that cannot be read makes the transaction fail, not forget", 
   const Bytes one = record_of(1);
   const std::vector<JudgedRecord> records{judged(one)};
   const std::vector<Hash> leaves{leaf_of(one)};
-  CHECK(txn->add_block(kFac, kStream, {2}, records, leaves, Hash{}, kAt).error().code == Errc::corrupt);
+  CHECK(txn->add_blocks(kFac, kStream, std::array{JudgedBlock{{2}, records, leaves, {}}}, kAt).error().code == Errc::corrupt);
 }
 
 TEST_CASE("sessions that nobody used for long are forgotten, others stay", "[store]") {
