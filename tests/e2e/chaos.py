@@ -190,8 +190,8 @@ class Run:
         lines = {"bytes_carried": sum(line[way]["bytes"] for line in proxy.values() for way in ("up", "down"))}
         for what in ("corrupted", "swallowed"):
             lines[f"bytes_{what}"] = sum(line[way][what] for line in proxy.values() for way in ("up", "down"))
-        for what in ("resets", "refused"):
-            lines[f"connections_{what}"] = sum(line[what] for line in proxy.values())
+        for what, name in (("resets", "connections_reset"), ("refused", "connections_refused")):
+            lines[name] = sum(line[what] for line in proxy.values())
         length = f"--seconds {self.args.seconds}" if self.args.seconds % 60 or not self.args.seconds else f"--minutes {self.args.seconds // 60}"
         return {"title": "Egret under chaos", "verdict": "held" if all(held for _, held, _ in checks) else "broken",
                 "control": CONTROLS.get(self.args.control), "seed": self.args.seed, "seconds": self.since_begun(),

@@ -15,7 +15,7 @@ PROMISE = ("A record that got its 2xx is always in the site's synced buffer, or 
            "Each takes effect once.")
 FAULTS = {
     "kill": "kill -9 of a site's agent, the broker (its store wiped or kept) or the region; up again after 0 to 6 s",
-    "pause": "SIGSTOP, then SIGCONT: 0.5 to 12 s, in slow rounds up to 100 s (lease 30 s, keep-alive 60 s)",
+    "pause": "SIGSTOP, then SIGCONT: 0.5 to 12 s, in slow rounds up to 100 s (lease 30 s; keep-alive 60 s of a site, 20 s of the region)",
     "delay": "the line brings everything later, with jitter", "rate": "the line carries 2 to 128 kB/s",
     "stall": "nothing moves one way or both, nothing is lost, nobody is told",
     "cut": "one way loses everything; those connections stay half open for good, or are reset when something is sent on them",
