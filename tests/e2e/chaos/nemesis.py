@@ -1,5 +1,6 @@
 """The nemesis: which faults come when, drawn from a seed, and how each is done to the road."""
 import dataclasses
+import heapq
 import json
 import os
 import re
@@ -30,6 +31,7 @@ class Step:
     target: str
     lasts: float = 0  # 0: done at once
     facts: dict = dataclasses.field(default_factory=dict)
+    entry: dict = None  # of the timeline, once it has begun
 
     def locks(self):
         """What no other step may touch meanwhile."""
@@ -120,22 +122,37 @@ class Nemesis:
     # ---- a round ----
 
     def run(self, steps, window_s, number):
-        """Does all steps, and undoes those that last; returns when everything is as it was."""
+        """Does all steps, and undoes those that last; returns when everything is as it was. On a machine that is behind, a step
+        comes later than planned, but lasts as long."""
         start = time.monotonic()
-        events = sorted([(s.at, 0, n, s) for n, s in enumerate(steps)] + [(s.at + s.lasts, 1, n, s) for n, s in enumerate(steps) if self.has_end(s)],
-                        key=lambda e: e[:3])
-        for due, ending, _, step in events:
-            self.wait(start + due)
-            if ending:
-                getattr(self, "end_" + step.fault)(step)
-                step.entry["for_s"] = round(time.monotonic() - self.begun - step.entry["at_s"], 1)
+        due = [(start + step.at, n, step) for n, step in enumerate(steps)]
+        heapq.heapify(due)
+        busy = set()
+        while due:
+            at, n, step = heapq.heappop(due)
+            self.wait(at)
+            if step.entry is not None:
+                self.end(step)
+                busy -= step.locks()
+            elif busy & step.locks():
+                heapq.heappush(due, (time.monotonic() + 0.5, n, step))
             else:
-                step.entry = {"at_s": round(time.monotonic() - self.begun, 1), "round": number, "fault": step.fault, "target": step.target, "for_s": 0}
-                told = getattr(self, "begin_" + step.fault)(step) or step.facts
-                step.entry["detail"] = ", ".join(f"{k} {v}" for k, v in told.items())
-                self.timeline.append(step.entry)
+                self.begin(step, number)
+                if self.has_end(step):
+                    busy |= step.locks()
+                    heapq.heappush(due, (time.monotonic() + step.lasts, n, step))
         self.wait(start + window_s)
         self.world.proxy.calm()
+
+    def begin(self, step, number):
+        step.entry = {"at_s": round(time.monotonic() - self.begun, 1), "round": number, "fault": step.fault, "target": step.target, "for_s": 0}
+        told = getattr(self, "begin_" + step.fault)(step) or step.facts
+        step.entry["detail"] = ", ".join(f"{k} {v}" for k, v in told.items())
+        self.timeline.append(step.entry)
+
+    def end(self, step):
+        getattr(self, "end_" + step.fault)(step)
+        step.entry["for_s"] = round(time.monotonic() - self.begun - step.entry["at_s"], 1)
 
     @staticmethod
     def has_end(step):
