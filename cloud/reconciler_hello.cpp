@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cloud/reconciler_impl.h"
+#include "schemas/buggify.h"
 #include "schemas/chain.h"
 #include "schemas/limits.h"
 #include "schemas/mutants.h"
@@ -88,7 +89,7 @@ Result<void> Reconciler::Impl::hello(Handling& h, const Registration& registrati
   h.out.hello = h.out.wrote = true;
 
   es1::Welcome welcome;
-  if (hello.proto_min() > kProtocolVersion || hello.proto_max() < kProtocolVersion) {
+  if (hello.proto_min() > kProtocolVersion || hello.proto_max() < kProtocolVersion || turn(Turn::no_version)) {
     welcome.set_status(es1::WELCOME_VERSION);
   } else if (registration.blocked) {
     welcome.set_status(es1::WELCOME_BLOCKED);
@@ -336,8 +337,10 @@ Result<void> Reconciler::Impl::judge_orphans(Handling& h, const es1::Hello& hell
   }
   for (const auto& [key, row] : *rows) {
     if (row.w >= row.claimed) continue;
-    // More than was claimed when it was finished is another agent's, or an older disk's.
-    if (row.finished && row.claimed <= row.finished_claimed) continue;
+    // More than was claimed when it was finished is another agent's, or an older disk's. A GAP PURGED that is owed for
+    // it never comes from a disk whose list is empty: the one that owed it is gone.
+    const bool owed = row.w < row.finished_at && hello.finished().count() == 0 && !duplicate_open;
+    if (row.finished && row.claimed <= row.finished_claimed && !owed) continue;
     if (std::find(held.begin(), held.end(), key) != held.end()) continue;
     if (std::find(listed.begin(), listed.end(), key.epoch) != listed.end()) continue;
     Incident orphan{0, IncidentKind::orphan, key, row.w.next(), row.claimed, {}, {}, {}, ""};
@@ -352,7 +355,10 @@ Result<void> Reconciler::Impl::judge_orphans(Handling& h, const es1::Hello& hell
 Result<void> Reconciler::Impl::fill_welcome(Handling& h, const es1::Hello& hello,
                                             es1::Welcome& welcome) {
   int64_t lease = config.lease_ms > 0 ? config.lease_ms : kLeaseMs;
+  if (turn(Turn::short_lease)) lease = 1;
   Grant grant = credit.grant(h.in.fac, hello.waiting_records() > 0, lease, h.now.mono, entropy);
+  if (turn(Turn::no_credit)) grant.credit = 0;
+  if (turn(Turn::come_back_later)) grant.retry = true;
   if (grant.retry && welcome.status() == es1::WELCOME_OK) welcome.set_status(es1::WELCOME_RETRY);
   welcome.set_retry_after_ms(static_cast<uint64_t>(grant.retry_after_ms));
   welcome.set_lease_ms(static_cast<uint64_t>(lease));

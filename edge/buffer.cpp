@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "schemas/buggify.h"
 #include "schemas/chain.h"
 #include "schemas/limits.h"
 
@@ -89,6 +90,7 @@ Result<void> Buffer::settle() {
     }
   }
   for (auto [no, stream] : moving) {
+    mark(Mark::move_resumed);
     if (Result<void> moved = move_stream(no, stream); !moved) return moved;
   }
   Change change = begin();

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "edge/buffer.h"
+#include "schemas/buggify.h"
 #include "schemas/limits.h"
 #include "schemas/mutants.h"
 
@@ -46,6 +47,7 @@ Result<Block> Buffer::take(EpochNo no, StreamId stream, const BorderRow& border,
     Result<OpenBlock> open = open_block(**packed, border, c);
     if (open) return data_block(std::move(**packed), std::move(*open), border.appended);
   }
+  mark(Mark::taken_unreadable);
   return gap_block(border.count, GapKind::corrupt, GapReason::unreadable, border.appended);
 }
 
@@ -81,9 +83,10 @@ Result<bool> Buffer::move_step(Change& change, EpochNo no, StreamId stream) {
   source.moving = true;
   const Seq from = source.moved_to;
   std::vector<BorderRow> borders;
+  const size_t step = turn(Turn::one_block_a_step) ? 1 : kMoveStepBlocks;
   Result<void> scanned = scan_borders(no, stream, from.next(), source.head, [&](const BorderRow& b) {
     borders.push_back(b);
-    return borders.size() < kMoveStepBlocks;
+    return borders.size() < step;
   });
   if (!scanned) return scanned.error();
   for (const BorderRow& border : borders) {
@@ -107,6 +110,7 @@ Result<bool> Buffer::move_step(Change& change, EpochNo no, StreamId stream) {
   }
   change.reclaim.push_back(
       {block_space(stream), block_key(no, from.next()), block_key(no, source.moved_to.next())});
+  if (source.moved_to < source.head) mark(Mark::move_steps);
   if (source.moved_to < source.head) return false;
   source.moving = false;
   source.moved = true;
@@ -117,7 +121,9 @@ Result<bool> Buffer::move_step(Change& change, EpochNo no, StreamId stream) {
 // A HELLO lists every open epoch and is always whole: there are never more than it can list, the one that the
 // next append mints included.
 Result<void> Buffer::merge_smallest() {
-  while (memory_.epochs.size() + (memory_.current == 0 ? 1 : 0) > kListedEpochsMax) {
+  const size_t most = turn(Turn::merge_early) ? 2 : kListedEpochsMax;
+  while (memory_.epochs.size() + (memory_.current == 0 ? 1 : 0) > most) {
+    mark(Mark::epochs_merged);
     EpochNo smallest = 0;
     for (const auto& [no, epoch] : memory_.epochs) {
       if (no == memory_.current) continue;
@@ -212,6 +218,7 @@ Result<uint64_t> Buffer::unpark(std::optional<StreamId> stream) {
     Result<OpenBlock> open = parked->whole ? open_block(parked->block, parked->count)
                                            : Result<OpenBlock>(Error{Errc::corrupt, ""});
     Change change = begin();
+    if (!open) mark(Mark::parked_unreadable);
     if (!open) change.store.counters.corrupt += parked->count;
     place(change, parked->stream,
           open ? data_block(std::move(parked->block), std::move(*open), parked->appended)

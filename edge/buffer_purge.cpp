@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "edge/buffer.h"
+#include "schemas/buggify.h"
 #include "schemas/chain.h"
 #include "schemas/es1.pb.h"
 #include "schemas/limits.h"
@@ -78,6 +79,7 @@ Result<void> Buffer::raise_border(Change& change, EpochNo no, StreamId stream, S
     const Result<std::optional<BorderRow>> border = border_holding(no, {no, stream, r}, safe);
     if (!border) return border.error();
     EGRET_INVARIANT(border->has_value(), "borders are there from B to the head");
+    mark(Mark::borders_wait);
     raised = (*border)->last;
   }
   change.batch.erase_range(kMetaSpace, border_key(no, stream, {0}), border_key(no, stream, raised));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "schemas/buggify.h"
 #include "schemas/limits.h"
 
 namespace egret::edge {
@@ -59,6 +60,8 @@ Cut build(const Reader& reader, const CutOrder& order, const std::vector<Item>& 
   const bool small = order.rung == Rung::normal && order.zstd_level > 0;
   CodecId codec = small ? CodecId::zstd : CodecId::stored;
   Encoded encoded = encode(raw, codec, order.zstd_level);
+  if (!encoded.bytes.empty() && turn(Turn::codec_errs)) encoded.bytes[encoded.bytes.size() / 2] ^= 1;
+  if (turn(Turn::dictionary_lost)) encoded.dictionary++;
   batch.set_codec(static_cast<uint32_t>(encoded.codec));
   batch.set_dictionary(encoded.dictionary);
   batch.set_raw_len(encoded.raw_len);
@@ -70,12 +73,15 @@ Cut build(const Reader& reader, const CutOrder& order, const std::vector<Item>& 
 }  // namespace
 
 std::optional<Cut> cut_batch(const Reader& reader, const CutOrder& order) {
-  bool single = order.rung == Rung::single_block;
+  bool single = order.rung == Rung::single_block || turn(Turn::tiny_batch);
   ReadLimit limit{single ? 1 : std::min(order.raw_bytes, kRawBodyBytesMax),
                   single ? 1 : kBatchItemsMax, kBatchRecordsMax};
   std::vector<Item> items = reader.read(order.key, order.after, limit);
   // The disk may be ahead of what the session has been told; a batch never says more than its head.
   while (!items.empty() && items.back().last() > order.head) items.pop_back();
+  // A gap brings its own c: it would prove nothing of data before it. So data ends a batch, and c_last proves it.
+  auto joint = std::adjacent_find(items.begin(), items.end(), [](const Item& a, const Item& b) { return is_data(a) && !is_data(b); });
+  if (joint != items.end()) items.erase(joint + 1, items.end());
   auto bad = std::find_if(items.begin(), items.end(), [](const Item& i) { return i.unreadable; });
   size_t n = static_cast<size_t>(bad - items.begin());
   if (n == 0 && bad == items.end()) return std::nullopt;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "edge/session_impl.h"
+#include "schemas/buggify.h"
 #include "schemas/mutants.h"
 
 namespace egret::edge {
@@ -82,6 +83,7 @@ SessionStatus Session::status() const {
 }
 
 void Session::Impl::react(const Event& event, Classified& c) {
+  met_session(static_cast<size_t>(state), static_cast<size_t>(c.kind));
   switch (reaction_to(state, c.kind)) {
     case Reaction::drop:
       if (c.kind == EventKind::stray_frame) counts.stray_frames++;
@@ -165,6 +167,7 @@ void Session::Impl::tick() {
 
 void Session::Impl::tick_active() {
   if (now.mono >= lease_ends) {
+    mark(Mark::lease_ended);
     enter_state(State::greeting, "the lease has ended: greeting the cloud again");
     return send_hello();
   }
@@ -179,9 +182,11 @@ void Session::Impl::tick_active() {
   if (view.parked_blocks > 0 && now.mono >= unpark_all_at) {
     unpark_all_at = now.mono + kParkRetryMs;
     unpark_critical_at = now.mono + kParkRetryCriticalMs;
+    mark(Mark::unparked_all);
     out.push_back(Unpark{std::nullopt});
   } else if (view.parked_blocks > 0 && now.mono >= unpark_critical_at) {
     unpark_critical_at = now.mono + kParkRetryCriticalMs;
+    mark(Mark::unparked_critical);
     out.push_back(Unpark{StreamId::critical});
   }
   repeat_hello();
@@ -254,6 +259,7 @@ void Session::Impl::on_published(uint64_t token) {
 
 void Session::Impl::on_unsent(const PublishFailed& event) {
   if (greeting && greeting->token == event.token) {
+    mark(Mark::hello_unsaid);
     greeting->repeat_at = now.mono + kHelloSpacingMs;
     return;
   }
@@ -292,6 +298,7 @@ MonoTime Session::Impl::next_deadline() const {
 }
 
 void Session::Impl::start_new_run() {
+  mark(Mark::run_begins_again);
   channel = new_channel();
   hello_no = 0;
   greeting.reset();

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "edge/session_impl.h"
+#include "schemas/buggify.h"
 #include "schemas/mutants.h"
 
 namespace egret::edge {
@@ -95,6 +96,7 @@ void Session::Impl::send_hello() {
   entropy->fill(reinterpret_cast<uint8_t*>(g.hello_nonce.data()), g.hello_nonce.size());
   greeting = std::move(g);
   hello_no++;
+  if (hello_urgent) mark(Mark::hello_urgent);
   hello_wanted = hello_urgent = false;
   hello_last = last_traffic = now.mono;
   acked_since_hello = 0;
@@ -191,9 +193,11 @@ void Session::Impl::fill_finished(es1::Hello& hello, size_t room) {
   bool continues =
       cloud_finished <= view.finished_count && ours && wire_digest(*ours) == cloud_finished_hash;
   uint64_t offset = continues ? cloud_finished : 0;
+  if (!continues) mark(Mark::finished_from_zero);
+  size_t entries = turn(Turn::one_finished) ? 1 : kFinishedPerHelloMax;
   part->set_offset(offset);
   for (Bytes& entry :
-       reader->finished(offset, kFinishedPerHelloMax, room > 4096 ? room - 4096 : 0)) {
+       reader->finished(offset, entries, room > 4096 ? room - 4096 : 0)) {
     part->add_entries(std::move(entry));
   }
 }
@@ -224,7 +228,9 @@ void Session::Impl::take_terms(const es1::Welcome& welcome) {
   if (welcome.ticket() != ticket) {
     ticket = welcome.ticket();
     // At once: two agents under one identity that greet in turn would never be heard with the current one.
-    want_hello(now.mono - ticket_at >= kHelloSpacingMs);
+    bool at_once = now.mono - ticket_at >= kHelloSpacingMs;
+    mark(at_once ? Mark::ticket_again_at_once : Mark::ticket_waits);
+    want_hello(at_once);
     ticket_at = now.mono;
   }
   int64_t lease = welcome.lease_ms() == 0
@@ -317,6 +323,7 @@ void Session::Impl::rehome_listed_gaps(const es1::WelcomeEntry& entry, StreamKey
 
 void Session::Impl::ask_purges() {
   std::vector<PurgeTo> upto;
+  if (turn(Turn::purge_waits)) return;
   for (auto& [key, row] : rows) {
     const StreamView* stream = view.find(key);
     if (!row.granted || !stream || stream->moved || row.moving) continue;

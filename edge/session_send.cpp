@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "edge/session_impl.h"
+#include "schemas/buggify.h"
 #include "schemas/mutants.h"
 
 namespace egret::edge {
@@ -67,17 +68,20 @@ void Session::Impl::pump() {
   if (now.mono >= lease_ends || now.mono < pause_until) return;
   for (;;) {
     std::array<bool, kStreamCount> waits{}, may_send{};
+    // Looked up once: it reads the store, which may stop answering at any time.
+    std::array<Row*, kStreamCount> next{};
+    std::array<StreamKey, kStreamCount> keys{};
     bool on_credit = flights_on_credit() < credit;
     for (size_t i = 0; i < kStreamCount; i++) {
-      StreamKey key;
-      waits[i] = next_row(static_cast<StreamId>(i), key) != nullptr;
+      next[i] = next_row(static_cast<StreamId>(i), keys[i]);
+      waits[i] = next[i] != nullptr;
       may_send[i] = waits[i] && lane_idle(static_cast<StreamId>(i)) && (i == 0 || on_credit);
     }
     std::optional<StreamId> lane = lanes.pick(may_send, waits, now.mono);
     if (!lane) break;
-    StreamKey key;
-    Row* row = next_row(*lane, key);
-    if (build_flight(key, *row)) publish(key, *row->flight);
+    const StreamKey key = keys[static_cast<size_t>(*lane)];
+    Row& row = *next[static_cast<size_t>(*lane)];
+    if (build_flight(key, row)) publish(key, *row.flight);
   }
 }
 
@@ -149,7 +153,9 @@ bool Session::Impl::take_ahead(Row& row) {
   Flight flight = std::move(*row.ahead);
   row.ahead.reset();
   bool fits = flight.frame.size() <= std::min(frame_limit, frame_cap());
-  if (flight.first != row.cursor.next() || row.rung != Rung::normal || !fits) return false;
+  bool next = flight.first == row.cursor.next() && row.rung == Rung::normal && fits;
+  mark(next ? Mark::ahead_taken : Mark::ahead_thrown_away);
+  if (!next) return false;
   row.flight = std::move(flight);
   return true;
 }
@@ -158,7 +164,7 @@ bool Session::Impl::take_ahead(Row& row) {
 // it.
 void Session::Impl::build_ahead(StreamKey key, Row& row) {
   Seq after = row.flight->last;
-  bool backlog = after < end_of(key) && reader->waiting(key, after).bytes >= frame_limit / 2;
+  bool backlog = after < end_of(key) && (reader->waiting(key, after).bytes >= frame_limit / 2 || turn(Turn::always_ahead));
   if (state != State::active || row.ahead || row.rung != Rung::normal || !backlog) return;
   std::optional<Cut> made = cut(key, row, after);
   if (made && made->items > 0) row.ahead = make_flight(*made);
@@ -220,6 +226,7 @@ void Session::Impl::on_ack(const es1::Ack& ack, bool send_on) {
                  egret::view(row->flight->c_last).substr(0, kDigestWireBytes) == ack.c();
   if (w > end ||
       !(known_c || digest_agrees(*reader, key, stream ? stream->border : end, w, ack.c()))) {
+    if (send_on) mark(Mark::ack_not_earned);
     if (send_on) on_doubt(ack);
     return;
   }
@@ -248,6 +255,7 @@ void Session::Impl::on_doubt(const es1::Ack& ack) {
   bool crosses = ack.status() == es1::ACK_GAP && row->flight && row->flight->purged_to &&
                  Seq{ack.w()} > row->cursor && Seq{ack.w()} < *row->flight->purged_to;
   row->flight.reset();
+  if (crosses) mark(Mark::cut_again_at_w);
   if (crosses) {  // our GAP PURGED item crossed W: cut again from there
     row->cursor = {ack.w()};
   } else {
@@ -267,12 +275,14 @@ void Session::Impl::on_reencode(const es1::Ack& ack) {
   if (row->rung == Rung::single_block && single) {
     row->rung = Rung::normal;
     row->stalled = true;  // until the view shows the gap in its place
+    mark(Mark::parked_undecodable);
     out.push_back(Park{key, first, GapReason::undecodable});
     notice(Notice::Kind::parked, std::string("the cloud cannot read a block of lane ") +
                                      name_of(key.stream) +
                                      ": it is kept here, named as a gap, and tried again later");
   } else {
     row->rung = row->rung == Rung::normal ? Rung::stored : Rung::single_block;
+    mark(row->rung == Rung::stored ? Mark::rung_stored : Mark::rung_single);
   }
   pump();
 }
@@ -284,6 +294,7 @@ void Session::Impl::flight_too_large(StreamKey key, Row& row) {
   row.flight.reset();
   halve_frame_limit(flight.frame.size());
   if (!flight.single || flight.purged_to) return pump();
+  mark(Mark::single_too_large);
   if (!row.too_large_since) row.too_large_since = now.mono;
   if (now.mono - *row.too_large_since < kParkRetryMs) {
     flight.retry_at = now.mono + flight.rto.next(*entropy);
@@ -304,6 +315,7 @@ void Session::Impl::single_lost(StreamKey key, Row& row) {
 }
 
 void Session::Impl::park_too_large(StreamKey key, Row& row, Seq first) {
+  mark(Mark::parked_too_large);
   row.too_large_since.reset();
   row.stalled = true;
   out.push_back(Park{key, first, GapReason::frame_too_large});
@@ -325,6 +337,7 @@ void Session::Impl::grow_frame_limit(size_t acked_bytes) {
 }
 
 void Session::Impl::halve_frame_limit(size_t size) {
+  mark(Mark::frame_halved);
   frame_limit = std::max(kFrameBytesFloor, std::min(frame_limit, size) / 2);
   grow_again = now.mono + kFrameGrowRetryMs;
   memory.frame_limit_bytes = frame_limit;

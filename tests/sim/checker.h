@@ -34,6 +34,8 @@ class Checker {
   void sent_by_site(Site& site, ByteView frame);
   void unsent_by_site(Site& site, ByteView frame);
   void heard_by_site(Site& site, ByteView frame);
+  // What the session wants after a frame that nobody sent: carried out only while it is harmless.
+  void forged_for_site(Site& site, edge::Actions actions, const std::function<void(edge::Action)>& carry_out);
   void asked_to_purge(Site& site, const edge::Purge& purge);
   void committed(std::span<const cloud::Inbound> frames, std::span<const cloud::Outcome> outcomes);
   void said_by_cloud(const cloud::Reply& reply);

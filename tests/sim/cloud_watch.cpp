@@ -42,6 +42,7 @@ void CloudWatch::take(const Bytes& key, ByteView value, bool count) {
     if (known != rows_.end() && row->w < known->second.w) {
       journal_.fail("I6", "W of {} fell from {} to {}", name->fac, known->second.w.value, row->w.value);
     }
+    tally.checked[6]++;
     const bool moved = known == rows_.end() || known->second.w != row->w || known->second.c != row->c;
     if (known != rows_.end() && moved && known->second.w == row->w) {
       journal_.fail("I6", "c_W of {} changed while W stood", name->fac);
@@ -57,10 +58,13 @@ void CloudWatch::take(const Bytes& key, ByteView value, bool count) {
       journal_.fail("I10", "a gap SHED was committed in stream {}", egret::name_of(name->key.stream));
     }
     gaps_[{name->fac, name->key}][gap->last] = *gap;
-    tally[Met::gap_shed] += count && gap->kind == GapKind::shed;
-    tally[Met::gap_corrupt] += count && gap->kind == GapKind::corrupt;
-    tally[Met::gap_purged] += count && gap->kind == GapKind::purged;
-    tally[Met::gap_parked] += count && gap->kind == GapKind::parked;
+    tally.checked[10]++;
+    if (!count) return;
+    tally[Met::gap_shed] += gap->kind == GapKind::shed;
+    tally[Met::gap_corrupt] += gap->kind == GapKind::corrupt;
+    tally[Met::gap_purged] += gap->kind == GapKind::purged;
+    tally[Met::gap_parked] += gap->kind == GapKind::parked;
+    count_reason(gap->reason);
   } else if (key[0] == 'q') {
     const auto row = cloud::decode_quarantine(value);
     const auto fac = cloud::facility_of('q', key);
@@ -68,7 +72,14 @@ void CloudWatch::take(const Bytes& key, ByteView value, bool count) {
   }
 }
 
+void CloudWatch::count_reason(GapReason reason) {
+  constexpr Met kReasons[] = {Met::no_reason, Met::disk_budget, Met::unreadable, Met::cloud_restored, Met::frame_too_large,
+                              Met::undecodable};
+  if (static_cast<size_t>(reason) < std::size(kReasons)) journal_.tally[kReasons[static_cast<size_t>(reason)]]++;
+}
+
 void CloudWatch::take_stored(const Facility& fac, const Hash& content, bool aside) {
+  journal_.tally.checked[11]++;
   const auto id = history_.id_of_content(fac, content);
   if (!id) return journal_.fail("I11", "the store holds a record that was never offered at {}", fac);
   Fact& fact = history_.fact(*id);
@@ -80,7 +91,12 @@ void CloudWatch::take_stored(const Facility& fac, const Hash& content, bool asid
 }
 
 bool CloudWatch::names(const Fact& fact) const {
-  return std::ranges::any_of(fact.spots, [&](const Spot& spot) { return has_gap(fact.fac, spot); });
+  return std::ranges::any_of(fact.spots, [&](const Spot& spot) {
+    // A row that joins two histories says so: what one of them had below the joint nobody can tell.
+    const auto row = rows_.find({fact.fac, spot.key});
+    const bool joined = row != rows_.end() && row->second.unverified && row->second.w >= spot.seq;
+    return joined || has_gap(fact.fac, spot);
+  });
 }
 
 bool CloudWatch::has_gap(const Facility& fac, const Spot& spot) const {
@@ -95,14 +111,41 @@ void CloudWatch::check_all() {
 }
 
 void CloudWatch::check_chain(const RowName& name, const LedgerRow& row) {
+  Seq last = row.w;
+  Hash c = row.c;
+  // A gap with unknown prefix joins two histories: below it stands what was there before.
+  while (const auto below = check_from(name, row, last, c)) {
+    const auto there = c_stored(name, *below);
+    if (!there) return;
+    last = *below;
+    c = *there;
+  }
+}
+
+// c at a number as the store has it, whatever stands above.
+std::optional<Hash> CloudWatch::c_stored(const RowName& name, Seq at) const {
+  if (const auto gaps = gaps_.find(name); gaps != gaps_.end()) {
+    if (const auto gap = gaps->second.find(at); gap != gaps->second.end()) return gap->second.c_end;
+  }
+  const auto& table = disk_.table(cloud::kLeafSpace);
+  const auto found = table.find(cloud::numbered_key(name.first, name.second, at));
+  const auto leaves = found == table.end() ? Result<cloud::LeafRow>(Error{Errc::not_found, ""}) : cloud::decode_leaves(*found->second);
+  return leaves ? std::optional(leaves->c_end) : std::nullopt;
+}
+
+// From (last, c) down. What lies below an unverified gap on the way; nullopt: all was seen.
+std::optional<Seq> CloudWatch::check_from(const RowName& name, const LedgerRow& row, Seq from, const Hash& c_from) {
   const auto& [fac, key] = name;
   const auto gaps = gaps_.find(name);
-  const bool known = history_.walk(fac, key, row.w, row.c, [&](Seq last, const Hash& c, const Node& node) {
+  std::optional<Seq> below;
+  const bool known = history_.walk(fac, key, from, c_from, [&](Seq last, const Hash& c, const Node& node) {
     if (gaps != gaps_.end()) {
       const auto gap = gaps->second.lower_bound(last);
       if (gap != gaps->second.end() && gap->second.first <= last) {
         check_gap(name, gap->second, node);
-        return true;
+        const bool joins = gap->second.unverified && node.first <= gap->second.first;
+        if (joins && gap->second.first.value > 1) below = Seq{gap->second.first.value - 1};
+        return !joins;
       }
     }
     check_data(name, last, c, node);
@@ -111,6 +154,7 @@ void CloudWatch::check_chain(const RowName& name, const LedgerRow& row) {
   if (!known && !row.unverified) {
     journal_.fail("I5", "the ledger of {} holds a digest at {} that no edge ever made", fac, row.w.value);
   }
+  return below;
 }
 
 void CloudWatch::check_data(const RowName& name, Seq last, const Hash& c, const Node& node) {
@@ -123,6 +167,8 @@ void CloudWatch::check_data(const RowName& name, Seq last, const Hash& c, const 
     return journal_.fail("I5", "{} stream {}: W covers {}, and what the store holds there is not what c_W says", fac,
                          egret::name_of(key.stream), last.value);
   }
+  journal_.tally.checked[5]++;
+  journal_.tally.checked[14]++;
   for (size_t i = 0; i < node.ids.size(); i++) {
     const auto id = history_.id_of_leaf(fac, leaves->leaves[i]);
     if (!id || *id != node.ids[i]) return journal_.fail("I14", "another record stands at {} of {}", last.value, fac);

@@ -36,8 +36,11 @@ class CloudWatch final : public WatchedKv::Watcher {
 
  private:
   void take(const Bytes& key, ByteView value, bool count);
+  void count_reason(GapReason reason);
   void take_stored(const Facility& fac, const Hash& content, bool aside);
   void check_chain(const RowName& name, const cloud::LedgerRow& row);
+  std::optional<Seq> check_from(const RowName& name, const cloud::LedgerRow& row, Seq from, const Hash& c_from);
+  std::optional<Hash> c_stored(const RowName& name, Seq at) const;
   void check_data(const RowName& name, Seq last, const Hash& c, const Node& node);
   void check_gap(const RowName& name, const cloud::GapRow& gap, const Node& node);
 

@@ -41,10 +41,6 @@ void EdgeWatch::after(const KvBatch& batch) {
   const std::set<Id> held_before = held_;
   gapped_.clear();
   read_rows();
-  for (const KvOp& op : batch.ops()) {
-    const bool rewritten = op.space == edge::kMetaSpace || damaged_.empty();
-    if (!rewritten && op.what != KvOp::What::erase_range) damaged_.erase({op.space, op.key});
-  }
   for (const auto& [no, row] : rows_) {
     if (rows_before_.contains(no)) continue;
     history_.writers(fac_, row.id).insert(process);
@@ -73,9 +69,16 @@ void EdgeWatch::read_rows() {
 void EdgeWatch::read_held() {
   held_.clear();
   for_each_block([&](const PlaceOnDisk& place, const Node& node) {
-    if (!damaged_.contains(place)) held_.insert(node.ids.begin(), node.ids.end());
+    if (!damaged(place)) held_.insert(node.ids.begin(), node.ids.end());
   });
   add_parked();
+}
+
+bool EdgeWatch::damaged(const PlaceOnDisk& place) const {
+  if (disk_.unreadable(place.first, place.second)) return true;
+  if (history_.flipped.empty()) return false;
+  const auto value = disk_.table(place.first).find(place.second);
+  return value != disk_.table(place.first).end() && history_.flipped.contains({fac_, place.first, place.second, *value->second});
 }
 
 // The data blocks that borders name and that are still there, spoiled ones too.
@@ -100,13 +103,16 @@ void EdgeWatch::for_each_block(const std::function<void(const PlaceOnDisk&, cons
   }
 }
 
+std::vector<Id> EdgeWatch::ids_parked(const Bytes& key, const Bytes& value) {
+  const auto parked = edge::decode_parked(key, value);
+  if (!parked || !parked->whole) return {};
+  const auto open = edge::open_block(parked->block, parked->count);
+  return open ? ids_of_raw(open->raw) : std::vector<Id>{};
+}
+
 void EdgeWatch::add_parked() {
   for (const auto& [key, value] : disk_.table(edge::kParkedSpace)) {
-    const auto parked = edge::decode_parked(key, *value);
-    if (!parked || !parked->whole) continue;
-    const auto open = edge::open_block(parked->block, parked->count);
-    if (!open) continue;
-    for (Id id : ids_of_raw(open->raw)) held_.insert(id);
+    for (Id id : ids_parked(key, *value)) held_.insert(id);
   }
 }
 
@@ -179,6 +185,8 @@ void EdgeWatch::check_placed(const std::vector<Placed>& placed) {
     const EpochRow fresh = edge::fresh_epoch(fac_, rows_.at(p.no).id);
     const StreamRow& start = (old == rows_before_.end() ? fresh : old->second).at(p.stream);
     auto [end, first] = ends.try_emplace({p.no, p.stream}, start.head, start.c_head);
+    journal_.tally.checked[2]++;
+    journal_.tally.checked[3]++;
     if (p.border.first != end->second.first.next()) journal_.fail("I3", "a block of {} does not follow the head", fac_);
     if (!history_.writers(fac_, rows_.at(p.no).id).contains(process)) {
       journal_.fail("I2", "a second process appends to an epoch of {}", fac_);
@@ -213,6 +221,8 @@ void EdgeWatch::add_node(const Placed& p, const Hash& before, std::vector<Id> ga
     node.ids = ids_of_raw(open->raw);
     leaves = open->leaves;
   }
+  journal_.tally.checked[1]++;
+  journal_.tally.checked[4]++;
   if (chain_extend(before, p.border.first, p.border.count, leaves) != p.border.c) {
     journal_.fail("I4", "the chain of {} breaks at a new border", fac_);
   }
@@ -284,19 +294,27 @@ bool EdgeWatch::spoil(uint64_t n, uint64_t how) {
       blocks.emplace_back(edge::block_space(StreamId(i)), key);
     }
   }
+  // A parked block comes back whole, or as a gap; one that cannot be read at all stays parked, and is listed.
+  const bool flips = how % 2 == 1;
+  for (const auto& [key, value] : disk_.table(edge::kParkedSpace)) {
+    if (flips) blocks.emplace_back(edge::kParkedSpace, key);
+  }
   if (blocks.empty()) return false;
   const auto& [space, key] = blocks[n % blocks.size()];
   const std::set<Id> held_before = held_;
-  if (how % 2 == 0) {
+  std::vector<Id> parked_ids;
+  if (space == edge::kParkedSpace) parked_ids = ids_parked(key, *disk_.table(space).at(key));
+  if (!flips) {
     disk_.make_unreadable(space, key);
   } else {
     disk_.flip_bit(space, key, how / 2);
+    history_.flipped.insert({fac_, space, key, *disk_.table(space).at(key)});
   }
   for_each_block([&](const PlaceOnDisk& place, const Node& node) {
     if (place != PlaceOnDisk(space, key)) return;
     for (Id id : node.ids) history_.fact(id).spoiled = true;
   });
-  damaged_.insert({space, key});
+  for (Id id : parked_ids) history_.fact(id).spoiled = true;
   read_held();
   for (Id id : held_before) {
     if (!held_.contains(id)) history_.fact(id).damaged = true;

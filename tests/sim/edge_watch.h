@@ -36,8 +36,6 @@ class EdgeWatch final : public WatchedKv::Watcher {
   bool names(const Fact& fact) const;
   const std::map<edge::EpochNo, edge::EpochRow>& rows() const { return rows_; }
   uint64_t parked_blocks() const { return disk_.table(edge::kParkedSpace).size(); }
-  const std::set<std::pair<Space, Bytes>>& damaged() const { return damaged_; }
-  void set_damaged(std::set<std::pair<Space, Bytes>> d) { damaged_ = std::move(d); }
 
  private:
   using PlaceOnDisk = std::pair<Space, Bytes>;
@@ -54,7 +52,9 @@ class EdgeWatch final : public WatchedKv::Watcher {
   void read_rows();
   void read_held();
   void for_each_block(const std::function<void(const PlaceOnDisk&, const Node&)>& see) const;
+  bool damaged(const PlaceOnDisk& place) const;
   void add_parked();
+  std::vector<Id> ids_parked(const Bytes& key, const Bytes& value);
   std::vector<Id> ids_of_raw(ByteView raw);
   std::vector<Placed> placed_in(const KvBatch& batch) const;
   void check_gap_in_place(const Placed& now, const edge::BorderRow& was);
@@ -71,7 +71,6 @@ class EdgeWatch final : public WatchedKv::Watcher {
   std::map<edge::EpochNo, edge::EpochRow> rows_, rows_before_;
   std::map<Bytes, edge::BorderRow> borders_before_;  // those that this batch writes again
   std::set<Id> held_, gapped_;                       // gapped_: by this batch, in place, as SHED
-  std::set<std::pair<Space, Bytes>> damaged_;
 };
 
 }  // namespace egret::sim

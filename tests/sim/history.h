@@ -71,6 +71,8 @@ class History {
   // Which processes may append to an epoch: the one that minted it, and its live clones.
   std::set<uint64_t>& writers(const Facility& fac, EpochId epoch) { return writers_[{fac, epoch}]; }
   void clone_writer(uint64_t from, uint64_t to);
+  // Values on a disk, or on a copy of it, that a flipped bit has made.
+  std::set<std::tuple<Facility, uint8_t, Bytes, Bytes>> flipped;
 
  private:
   std::vector<Fact> facts_;

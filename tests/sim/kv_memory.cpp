@@ -1,6 +1,7 @@
 #include "tests/sim/kv_memory.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace egret {
 namespace {
@@ -15,9 +16,11 @@ Result<void> KvMemory::write(const KvBatch& batch, bool sync) {
   ++state_.writes;
   const bool fails = fail_at_ && state_.writes >= *fail_at_;
   const bool first_failure = fails && state_.writes == *fail_at_;
-  if (fails && !(first_failure && how_ == Failure::applied)) {
+  if (fails && how_ != Failure::gone && !(first_failure && how_ == Failure::applied)) {
     return Error{Errc::store_failed, "memory store: the write failed"};
   }
+  sync_broken_ = sync_broken_ || (fails && how_ == Failure::gone);
+  if (sync_broken_ || lies_) sync = false;
   std::vector<KvOp> undo;
   const uint64_t before = state_.bytes;
   for (const KvOp& op : batch.ops()) apply(op, sync && capacity_ == 0 ? nullptr : &undo);
@@ -26,12 +29,13 @@ Result<void> KvMemory::write(const KvBatch& batch, bool sync) {
     for (const KvOp& op : undo) apply(op, nullptr);
     return Error{Errc::disk_full, "memory store: no space left"};
   }
+  ++applied_;
   if (sync) {
     state_.undo.clear();
   } else {
     state_.undo.push_back(std::move(undo));
   }
-  if (fails) return Error{Errc::store_failed, "memory store: the write failed"};
+  if (fails && (how_ != Failure::gone || first_failure)) return Error{Errc::store_failed, "memory store: the write failed"};
   return {};
 }
 
@@ -110,7 +114,21 @@ void KvMemory::crash_keeping(size_t kept) {
     state_.undo.pop_back();
   }
   state_.undo.clear();  // what survived is on the disk
+  sync_broken_ = false;
   heal();
+}
+
+void KvMemory::lie(bool lies) {
+  lies_ = lies;
+  if (!lies && !sync_broken_) state_.undo.clear();
+}
+
+bool KvMemory::reopen(Entropy& entropy) {
+  const bool was_broken = std::exchange(sync_broken_, false);
+  heal();
+  if (!was_broken || lies_) return false;
+  crash_keeping(entropy.below(state_.undo.size() + 1));
+  return true;
 }
 
 void KvMemory::fail_write(uint64_t n, Failure how) {

@@ -42,24 +42,34 @@ class KvMemory final : public Kv {
   void rollback(State state) { state_ = std::move(state); }
 
   // ---- faults ----
-  enum class Failure { lost, applied };  // is the failed batch on the disk all the same?
-  // The n-th write from now (1: the next) and all after it fail with store_failed, until heal() or a crash.
+  // Is the failed batch on the disk all the same? gone: its sync failed, and what was to be synced is still to be read,
+  // but neither this nor any later sync saves it.
+  enum class Failure { lost, applied, gone };
+  // The n-th write from now (1: the next) and all after it fail with store_failed, until heal() or a crash; of
+  // `gone` only the n-th says so.
   void fail_write(uint64_t n, Failure how);
   void heal() { fail_at_.reset(); }
+  // From now on syncs say that they worked and do nothing; with false all that is there is synced.
+  void lie(bool lies);
+  // Another process opens the disk: faults end, and of what a failed sync left behind a prefix stays. False: nothing
+  // is another than before.
+  bool reopen(Entropy& entropy);
   uint64_t writes() const { return state_.writes; }
+  // Of these, how many are on the disk, whatever was answered.
+  uint64_t applied() const { return applied_; }
   // Writes that would end above `bytes` fail with disk_full; 0: no limit.
   void set_capacity(uint64_t bytes) { capacity_ = bytes; }
   // Changes one bit of a value, unnoticed by the Kv; false when there is no such value.
   bool flip_bit(Space space, ByteView key, size_t bit);
   // From now on get and scan answer corrupt when they meet this key; a new put mends it.
   void make_unreadable(Space space, ByteView key);
+  bool unreadable(Space space, ByteView key) const;
   // Keys of a space, for tests that look for what is left.
   const Table& table(Space space) const { return state_.tables[space]; }
 
  private:
   void apply(const KvOp& op, std::vector<KvOp>* undo);
   void set(Space space, const Bytes& key, Value value, std::vector<KvOp>* undo);
-  bool unreadable(Space space, ByteView key) const;
   template <class Iterator>
   Result<void> visit_all(Space space, Iterator from, Iterator to, const Visit& visit) const;
 
@@ -67,6 +77,9 @@ class KvMemory final : public Kv {
   uint64_t capacity_ = 0;
   std::optional<uint64_t> fail_at_;
   Failure how_ = Failure::lost;
+  uint64_t applied_ = 0;
+  bool lies_ = false;
+  bool sync_broken_ = false;
 };
 
 }  // namespace egret

@@ -53,24 +53,24 @@ Made Producer::arrive(const Facility& fac, const Bytes& body, WallTime wall) {
   return made;
 }
 
-Made Producer::make(const Facility& fac, RecordKind kind, WallTime wall) {
+Made Producer::make(const Facility& fac, RecordKind kind, WallTime wall, Entropy& chance) {
   if (kind == RecordKind::undecodable) {
     Made made{0, "no record " + std::to_string(++number_)};
     made.id = history_.offer(fac, {Kind::agent_event, sha256(made.record)}, true);
     history_.offer_bytes(fac, leaf_of(made.record), made.id);
     return made;
   }
-  v1::Body body = kind == RecordKind::large ? part(entropy_) : event(++number_);
+  v1::Body body = kind == RecordKind::large ? part(chance) : event(++number_);
   const Facility stated = kind == RecordKind::wrong_facility ? Facility("elsewhere") : fac;
   const Bytes bytes = make_body(body, stated).value().bytes;
   if (kind == RecordKind::small) bodies_[fac].push_back(bytes);
   return arrive(fac, bytes, wall);
 }
 
-std::optional<Made> Producer::again(const Facility& fac, WallTime wall) {
+std::optional<Made> Producer::again(const Facility& fac, WallTime wall, Entropy& chance) {
   const std::vector<Bytes>& known = bodies_[fac];
   if (known.empty()) return std::nullopt;
-  return arrive(fac, Bytes(known[entropy_.below(known.size())]), wall);
+  return arrive(fac, Bytes(known[chance.below(known.size())]), wall);
 }
 
 }  // namespace egret::sim

@@ -16,15 +16,14 @@ struct Made {
 
 class Producer {
  public:
-  Producer(History& history, Entropy& entropy) : history_(history), entropy_(entropy) {}
-  Made make(const Facility& fac, RecordKind kind, WallTime wall);
+  explicit Producer(History& history) : history_(history) {}
+  Made make(const Facility& fac, RecordKind kind, WallTime wall, Entropy& chance);
   // The same statement as an earlier one of this facility, brought again.
-  std::optional<Made> again(const Facility& fac, WallTime wall);
+  std::optional<Made> again(const Facility& fac, WallTime wall, Entropy& chance);
 
  private:
   Made arrive(const Facility& fac, const Bytes& body, WallTime wall);
   History& history_;
-  Entropy& entropy_;
   uint64_t number_ = 0;
   std::map<Facility, std::vector<Bytes>> bodies_;
 };

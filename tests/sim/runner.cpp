@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <vector>
@@ -13,6 +15,8 @@
 
 namespace egret::sim {
 namespace {
+
+using Clock = std::chrono::steady_clock;
 
 struct Head {
   uint64_t seed = 0;
@@ -45,8 +49,10 @@ void write_all(int fd, const void* data, size_t n) {
     const int null = ::open("/dev/null", O_WRONLY);
     ::dup2(null, STDERR_FILENO);
   }
+  const auto begun = Clock::now();
   for (uint64_t seed = order.from + index; seed < order.from + order.seeds; seed += order.jobs) {
-    World world(seed, false);
+    if (order.minutes > 0 && Clock::now() - begun > std::chrono::duration<double>(order.minutes * 60)) break;
+    World world(draw_plan(seed, order.hours), false);
     world.run();
     const Journal& journal = world.journal();
     std::string lines;
@@ -112,9 +118,12 @@ void read_from(Worker& worker, const RunOrder& order, RunResult& result, const P
   worker.open = false;
   ::close(worker.in);
   int status = 0;
-  ::waitpid(worker.pid, &status, 0);
+  rusage used{};
+  ::wait4(worker.pid, &status, 0, &used);
+  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; };
+  result.cpu_s += seconds(used.ru_utime) + seconds(used.ru_stime);
   if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL) {
-    fail(result, worker.next, "an invariant of the program itself was broken: it ended by signal " +
+    fail(result, worker.next, "the program: an invariant of its own was broken, it ended by signal " +
                                   std::to_string(WTERMSIG(status)), "");
   }
 }

@@ -16,6 +16,8 @@ struct RunOrder {
   uint64_t from = 1;
   uint64_t seeds = 1;
   unsigned jobs = 1;
+  uint64_t hours = 1;      // virtual, of the faults of a seed
+  double minutes = 0;      // then no new seed is begun; 0: all seeds
   Mutant mutant = Mutant::none;
   bool quiet = false;  // nothing on stderr from the workers
 };
@@ -23,6 +25,7 @@ struct RunOrder {
 struct RunResult {
   uint64_t done = 0;
   Tally tally;
+  double cpu_s = 0;          // of all workers
   uint64_t failed_seed = 0;  // 0: none
   std::string violation;
   std::string last_lines;

@@ -17,7 +17,7 @@ class Sealing : public cloud::KeyRing {
  public:
   virtual std::unique_ptr<Channel> open_run(const Facility& fac, Entropy& entropy) = 0;
   virtual SitePublicKey site_key(const Facility& fac) = 0;
-  // What a frame says, for the checker; nullopt when that cannot be seen (real cryptography, or no frame of ours).
+  // What a frame says, for the checker; nullopt when it is no frame that a side has sealed, or is changed.
   virtual std::optional<Opened> look_into(const Facility& fac, ByteView frame) = 0;
   std::optional<RegionPublicKey> next() const override { return std::nullopt; }
 };

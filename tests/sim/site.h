@@ -9,6 +9,7 @@
 #include "edge/buffer.h"
 #include "edge/session.h"
 #include "tests/sim/edge_watch.h"
+#include "tests/sim/seeded_entropy.h"
 
 namespace egret::sim {
 
@@ -24,7 +25,6 @@ struct Overheard {
 // A machine as it was at a moment: its disk, and what ran on it.
 struct MachineImage {
   KvMemory::State disk;
-  std::set<std::pair<Space, Bytes>> damaged;
   edge::Memory remembered;
   uint64_t process = 0;  // 0: none ran
   edge::Buffer::Memory buffer;
@@ -34,14 +34,15 @@ struct MachineImage {
 };
 
 struct Site {
-  Site(std::string n, Facility f, History& history, Journal& journal)
-      : name(std::move(n)), fac(std::move(f)), disk(edge::kEdgeSpaces), kv(disk), watch(fac, disk, history, journal) {
+  Site(std::string n, Facility f, uint64_t seed, History& history, Journal& journal)
+      : name(std::move(n)), fac(std::move(f)), entropy(seed), disk(edge::kEdgeSpaces), kv(disk), watch(fac, disk, history, journal) {
     kv.watch(&watch);
   }
   bool runs() const { return session != nullptr; }
 
   std::string name;
   Facility fac;
+  SeededEntropy entropy;
   KvMemory disk;
   WatchedKv kv;
   EdgeWatch watch;
@@ -57,6 +58,8 @@ struct Site {
   bool connected = false;
   uint64_t connection = 0;      // likewise for the link
   std::string client_id;
+  bool cut_move = false;        // the next re-homing ends in the middle
+  uint64_t sends_fail = 0;      // the next few frames do not leave
 
   std::vector<MachineImage> images;
 

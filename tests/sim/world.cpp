@@ -11,7 +11,7 @@ constexpr int64_t kHealMs = 5 * 60 * kMinuteMs;
 // After it the incidents have been judged and, after a backup, the sites have deleted.
 constexpr int64_t kSettleMs = 6 * kMinuteMs;
 constexpr int64_t kDeleteMs = 20 * kMinuteMs;
-constexpr uint64_t kJobsMax = 200'000;
+constexpr uint64_t kJobsMax = 300'000, kJobsPerHour = 60'000;
 
 std::unique_ptr<Sealing> sealing_for(const Plan& plan, Entropy& entropy) {
   return plan.real_crypto ? real_sealing(entropy) : clear_sealing();
@@ -19,31 +19,41 @@ std::unique_ptr<Sealing> sealing_for(const Plan& plan, Entropy& entropy) {
 
 }  // namespace
 
-World::World(uint64_t seed, bool print)
-    : plan_(draw_plan(seed)),
-      entropy_(seed),
+World::World(const Plan& plan, bool print)
+    : plan_(plan),
+      entropy_(plan_.seed),
+      chance_(plan_.seed ^ 0xc4a2ce),
       time_(kStart),
       journal_(time_, print),
-      producer_(history_, entropy_),
+      turns_(plan_.seed ^ 0x7a215, plan_.turns, journal_.tally),
+      producer_(history_),
       sealing_(sealing_for(plan_, entropy_)),
       cloud_disk_(cloud::kCloudSpaces),
       cloud_kv_(cloud_disk_),
       cloud_watch_(cloud_disk_, history_, journal_),
       checker_(history_, journal_, *sealing_, cloud_watch_, cloud_disk_, sites_),
-      broker_(time_, journal_, entropy_, plan_, [this](const Parcel& p) { arrives(p); }) {
+      broker_(time_, journal_, plan_, [this](const Parcel& p, size_t r) { return arrives(p, r); }) {
   journal_.tally[Met::real_crypto] += plan_.real_crypto;
+  journal_.tally[Met::several_reconcilers] += plan_.reconcilers > 1;
+  journal_.tally[Met::clone_seeds] += plan_.clones;
+  journal_.tally[Met::lying_disks] += plan_.lying_disk;
   cloud_kv_.watch(&cloud_watch_);
   boot_cloud();
-  const Facility second = plan_.one_facility ? "north" : "south";
-  sites_.push_back(std::make_unique<Site>("north/0", "north", history_, journal_));
-  sites_.push_back(std::make_unique<Site>(second + "/1", second, history_, journal_));
+  static const Facility kNames[] = {"north", "south", "east", "west"};
+  for (uint64_t i = 0; i < plan_.sites; i++) {
+    const Facility fac = plan_.clones ? kNames[0] : kNames[i];
+    sites_.push_back(std::make_unique<Site>(fac + "/" + std::to_string(i), fac, plan_.seed * 8 + i, history_, journal_));
+  }
   for (const auto& site : sites_) {
     auto txn = store_->begin();
     txn->put(site->fac, cloud::Registration{{sealing_->site_key(site->fac)}, false, false});
     store_->commit(std::move(txn));
   }
-  boot(*sites_[0]);
-  if (!plan_.one_facility) boot(*sites_[1]);
+  for (const auto& site : sites_) {
+    if (plan_.clones && site != sites_[0]) continue;
+    if (plan_.lying_disk) site->disk.lie(true);
+    boot(*site);
+  }
 }
 
 World::~World() = default;
@@ -58,7 +68,8 @@ Now World::now_in_cloud() const {
 
 void World::run_until(MonoTime end) {
   while (!journal_.failed() && time_.run_next(end)) {
-    if (++jobs_ > kJobsMax) journal_.fail("I16", "more than {} events: the world runs in a circle", kJobsMax);
+    const uint64_t most = kJobsMax + kJobsPerHour * static_cast<uint64_t>(plan_.span_ms / (60 * kMinuteMs));
+    if (++jobs_ > most) journal_.fail("I16", "more than {} events: the world runs in a circle", most);
   }
 }
 
@@ -66,8 +77,15 @@ void World::heal() {
   journal_.note("---- the faults stop ----");
   healing_ = true;
   packet_limit_ = 0;
+  refuses_until_ = time_.now();
+  rivals_ = false;
+  turns_.stop();
   broker_.heal();
+  for (Region& region : regions_) region.hangs_until = time_.now();
   for (const auto& site : sites_) {
+    site->disk.lie(false);
+    site->disk.set_capacity(0);
+    set_blocked(site->fac, false);
     // A broker that lets more through is a new connection to it.
     if (site->connected) cut_link(*site, "the network was mended");
   }
@@ -83,6 +101,7 @@ void World::run() {
     run_until(time_.now() + kMinuteMs);
     missing = checker_.missing();
   } while (!journal_.failed() && !missing.empty() && time_.now() < limit);
+  journal_.tally.checked[16]++;
   if (!missing.empty()) journal_.fail("I16", "{}", missing);
   run_until(time_.now() + kSettleMs);
   if (journal_.failed()) return;

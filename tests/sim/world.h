@@ -1,18 +1,22 @@
-// World: two agents, a broker that keeps no promise, and the region, under one virtual clock and one seed.
-// Promises: the objects are the real ones (Session, Buffer, Reconciler, Committer, KvStore); the same seed gives the
+// World: agents, a broker that keeps no promise, and the region's reconcilers, under one virtual clock and one plan.
+// Promises: the objects are the real ones (Session, Buffer, Reconciler, Committer, KvStore); the same plan gives the
 // same run, event for event; a violation names the invariant of es1 section 8.
 // Leaves to others: what is drawn (Plan), what must hold (Checker and the watches), which seeds (runner).
 #pragma once
 
 #include "tests/sim/broker.h"
 #include "tests/sim/checker.h"
+#include "tests/sim/contested_store.h"
 #include "tests/sim/producer.h"
 
 namespace egret::sim {
 
+// How a broker turns a site away.
+enum class Refusal : uint8_t { not_now, silent, identity };
+
 class World {
  public:
-  World(uint64_t seed, bool print);
+  World(const Plan& plan, bool print);
   ~World();
   // The whole seed: time with faults, healing, the end state.
   void run();
@@ -26,21 +30,33 @@ class World {
     bool confirmed = false;
   };
 
+  // One of the region's processes.
+  struct Region {
+    std::unique_ptr<ContestedStore> contested;  // when there are several
+    std::unique_ptr<cloud::Reconciler> reconciler;
+    std::deque<cloud::Inbound> inbox;
+    bool commit_waits = false;
+    uint64_t life = 0;
+    MonoTime hangs_until;
+  };
+
   // world.cpp: time
   void run_until(MonoTime end);
   void heal();
   Now now_at(const Site& site) const;
   Now now_in_cloud() const;
-  int64_t below(int64_t ms) { return static_cast<int64_t>(entropy_.below(static_cast<uint64_t>(std::max<int64_t>(ms, 1)))); }
+  int64_t below(int64_t ms) { return static_cast<int64_t>(chance_.below(static_cast<uint64_t>(std::max<int64_t>(ms, 1)))); }
 
   // world_site.cpp: an agent
   void boot(Site& site);
   void end_process(Site& site);
+  void reopen(Site& site);
   void restart_later(Site& site, int64_t ms);
   void drive(Site& site, const edge::Event& event);
   void wait_for_deadline(Site& site);
   void carry_out(Site& site, edge::Action action);
   void connect(Site& site, const edge::Connect& connect);
+  void refuse(Site& site);
   void publish(Site& site, const edge::Publish& publish);
   void cut_link(Site& site, const char* why);
   void write_next(Site& site);
@@ -51,9 +67,14 @@ class World {
 
   // world_cloud.cpp: the region
   void boot_cloud();
+  void boot_reconciler(size_t r);
   void end_cloud();
-  void arrives(const Parcel& parcel);
-  void commit_group();
+  void end_reconciler(Region& region);
+  bool arrives(const Parcel& parcel, size_t reconciler);
+  void forged_arrives(const Parcel& parcel, size_t reconciler);
+  void commit_soon(size_t r);
+  void commit_group(size_t r);
+  void rival_commits(size_t r);
   void back_up();
   void confirm();
   void restore(bool newest);
@@ -62,7 +83,13 @@ class World {
   void perform(const Planned& planned);
   void perform_on_site(Deed deed, Site& site);
   void perform_on_machine(Deed deed, Site& site);
-  void perform_on_cloud(Deed deed);
+  void perform_on_disk(Deed deed, Site& site);
+  void lose_power(Site& site);
+  void roll_back(Deed deed, Site& site);
+  void perform_on_cloud(Deed deed, Site& site);
+  void perform_on_store(Deed deed);
+  void set_blocked(const Facility& fac, bool blocked);
+  void apply_blocks();
   void perform_on_broker(Deed deed, Site& site);
   void take_image(Site& site);
   void take_disk(Site& site, const MachineImage& image);
@@ -73,9 +100,11 @@ class World {
   void make_noise();
 
   Plan plan_;
-  SeededEntropy entropy_;
+  SeededEntropy entropy_;  // the region's and the keys'
+  SeededEntropy chance_;   // of the deed that is done, and of delays
   Timeline time_;
   Journal journal_;
+  Turns turns_;
   History history_;
   Producer producer_;
   std::unique_ptr<Sealing> sealing_;
@@ -84,15 +113,17 @@ class World {
   bool healing_ = false;
   uint64_t jobs_ = 0;
   size_t packet_limit_ = 0;  // the broker's; 0: none
+  MonoTime refuses_until_;
+  Refusal refusal_ = Refusal::not_now;
 
   KvMemory cloud_disk_;
   WatchedKv cloud_kv_;
   CloudWatch cloud_watch_;
   std::unique_ptr<cloud::KvStore> store_;
-  std::unique_ptr<cloud::Reconciler> reconciler_;
+  std::vector<Region> regions_;
+  std::set<Facility> blocked_;  // by an operator, whatever the store says
   uint64_t cloud_life_ = 0;
-  std::deque<cloud::Inbound> inbox_;
-  bool commit_waits_ = false;
+  bool rivals_ = true;  // a commit may be overtaken
   std::vector<Backup> backups_;
 
   Checker checker_;

@@ -9,16 +9,20 @@ namespace {
 
 constexpr int64_t kDownMs = 20'000;
 constexpr int64_t kOutageMs = 240'000;
+constexpr int64_t kFullMs = 600'000;
+constexpr uint64_t kRoomBytes = 2'000;
 constexpr int64_t kYearUs = 365LL * 24 * 3600 * 1'000'000;
 
 }  // namespace
 
 void World::perform(const Planned& planned) {
   Site& site = *sites_[planned.site % sites_.size()];
+  // What a deed draws does not hang on the deeds before it: a plan can lose some and the rest stays what it was.
+  chance_ = SeededEntropy(planned.chance);
   journal_.note("* {} {}", name_of(planned.deed), site.name);
   if (planned.deed <= Deed::append_unanswered) return perform_on_site(planned.deed, site);
   if (planned.deed <= Deed::clock_jump) return perform_on_machine(planned.deed, site);
-  if (planned.deed <= Deed::old_restore) return perform_on_cloud(planned.deed);
+  if (planned.deed <= Deed::old_restore) return perform_on_cloud(planned.deed, site);
   perform_on_broker(planned.deed, site);
 }
 
@@ -41,26 +45,23 @@ void World::perform_on_machine(Deed deed, Site& site) {
       if (!site.runs()) return;
       tally[Met::edge_crashes]++;
       end_process(site);
-      site.disk.crash(entropy_);
+      lose_power(site);
       return restart_later(site, 1 + below(kDownMs));
+    case Deed::move_cut_short:
+      site.cut_move = true;
+      return;
     case Deed::edge_write_fails:
-      if (!site.runs()) return;
-      tally[Met::failed_edge_writes]++;
-      return site.kv.fail_next(entropy_.below(2) == 0 ? WriteFault::lost : WriteFault::applied);
+    case Deed::edge_sync_gone:
+    case Deed::edge_reads_fail:
+    case Deed::disk_full:
+    case Deed::corrupt:
+      return perform_on_disk(deed, site);
     case Deed::image:
       return take_image(site);
     case Deed::disk_rollback:
-    case Deed::live_rollback: {
-      if (site.images.empty()) return;
-      const MachineImage image = site.images[entropy_.below(site.images.size())];
-      const bool live = deed == Deed::live_rollback && image.process != 0;
-      tally[live ? Met::live_rollbacks : Met::disk_rollbacks]++;
-      return become(site, image, live);
-    }
+    case Deed::live_rollback:
     case Deed::disk_replaced:
-      if (!site.runs()) return;
-      tally[Met::disks_replaced]++;
-      return become(site, MachineImage{KvMemory(kEdgeSpaces).snapshot(), {}, {}, 0, {}, nullptr, {}, {}}, false);
+      return roll_back(deed, site);
     case Deed::disk_clone:
     case Deed::live_clone:
       return clone(deed == Deed::live_clone);
@@ -73,19 +74,64 @@ void World::perform_on_machine(Deed deed, Site& site) {
     }
     case Deed::room_purge:
       return make_room(site);
-    case Deed::corrupt:
-      if (site.watch.spoil(entropy_.next(), entropy_.next())) tally[Met::corrupt_blocks]++;
-      return checker_.conserve();
     default:
       tally[Met::clock_jumps]++;
-      site.wall_offset_us = static_cast<int64_t>(entropy_.below(100)) * kYearUs - 50 * kYearUs;
+      site.wall_offset_us = static_cast<int64_t>(chance_.below(100)) * kYearUs - 50 * kYearUs;
   }
+}
+
+void World::perform_on_disk(Deed deed, Site& site) {
+  Tally& tally = journal_.tally;
+  switch (deed) {
+    case Deed::edge_write_fails:
+      if (!site.runs()) return;
+      tally[Met::failed_edge_writes]++;
+      return site.disk.fail_write(1 + chance_.below(4), chance_.below(2) == 0 ? KvMemory::Failure::lost : KvMemory::Failure::applied);
+    case Deed::edge_sync_gone:
+      if (!site.runs()) return;
+      tally[Met::syncs_gone]++;
+      return site.disk.fail_write(1 + chance_.below(4), KvMemory::Failure::gone);
+    case Deed::edge_reads_fail:
+      if (!site.runs()) return;
+      tally[Met::failed_reads]++;
+      return site.kv.fail_read(1 + chance_.below(40));
+    case Deed::disk_full:
+      tally[Met::full_disks]++;
+      site.disk.set_capacity(site.disk.disk_bytes() + chance_.below(kRoomBytes));
+      return time_.in(1 + below(kFullMs), [&site] { site.disk.set_capacity(0); });
+    default:
+      if (site.watch.spoil(chance_.next(), chance_.next())) tally[Met::corrupt_blocks]++;
+      return checker_.conserve();
+  }
+}
+
+// What was synced is there; of a disk that lies, what it had time for.
+void World::lose_power(Site& site) {
+  const bool lied = site.disk.unsynced() > 0;
+  site.kv.heal();
+  site.disk.crash(chance_);
+  if (!lied) return;
+  site.watch.look_anew();
+  checker_.site_went_back(site.fac);
+}
+
+void World::roll_back(Deed deed, Site& site) {
+  Tally& tally = journal_.tally;
+  if (deed == Deed::disk_replaced) {
+    if (!site.runs()) return;
+    tally[Met::disks_replaced]++;
+    return become(site, MachineImage{KvMemory(kEdgeSpaces).snapshot(), {}, 0, {}, nullptr, {}, {}}, false);
+  }
+  if (site.images.empty()) return;
+  const MachineImage image = site.images[chance_.below(site.images.size())];
+  const bool live = deed == Deed::live_rollback && image.process != 0;
+  tally[live ? Met::live_rollbacks : Met::disk_rollbacks]++;
+  become(site, image, live);
 }
 
 void World::take_image(Site& site) {
   MachineImage image;
   image.disk = site.disk.snapshot();
-  image.damaged = site.watch.damaged();
   image.remembered = site.remembered;
   if (site.runs()) {
     image.process = site.watch.process;
@@ -101,7 +147,6 @@ void World::take_image(Site& site) {
 void World::take_disk(Site& site, const MachineImage& image) {
   end_process(site);
   site.disk.rollback(image.disk);
-  site.watch.set_damaged(image.damaged);
   site.watch.look_anew();
   site.remembered = image.remembered;
 }
@@ -109,7 +154,7 @@ void World::take_disk(Site& site, const MachineImage& image) {
 // And so is its memory. True: what runs there thinks that it is linked.
 bool World::take_memory(Site& site, const MachineImage& image) {
   site.watch.process = image.process;
-  site.buffer = std::make_unique<Buffer>(site.kv, entropy_, image.buffer);
+  site.buffer = std::make_unique<Buffer>(site.kv, site.entropy, image.buffer);
   site.session = std::make_unique<Session>(*image.session, *site.buffer);
   site.writes = image.writes;
   site.overheard = image.overheard;
@@ -126,7 +171,7 @@ void World::become(Site& site, const MachineImage& image, bool live) {
   checker_.site_went_back(site.fac);
   if (!live) return restart_later(site, 1 + below(kDownMs));
   const bool thinks_linked = take_memory(site, image);
-  if (thinks_linked && was_linked && entropy_.below(2) == 0) {
+  if (thinks_linked && was_linked && chance_.below(2) == 0) {
     site.connected = true;
     site.connection = connection + 1;
   } else if (thinks_linked) {
@@ -161,6 +206,8 @@ void World::clone(bool live) {
 // es1 5.6: the disk needs room, so what is confirmed goes, though no backup has it yet.
 void World::make_room(Site& site) {
   if (!site.runs()) return;
+  drive(site, DiskPressed{});
+  if (!site.runs()) return;
   std::vector<PurgeTo> upto;
   for (const EpochView& epoch : site.buffer->view().epochs) {
     for (size_t i = 0; i < kStreamCount; i++) {
@@ -179,24 +226,50 @@ void World::make_room(Site& site) {
   wrote(site, ok);
 }
 
-void World::perform_on_cloud(Deed deed) {
+void World::perform_on_cloud(Deed deed, Site& site) {
+  Tally& tally = journal_.tally;
+  Region& region = regions_[chance_.below(regions_.size())];
+  const size_t r = static_cast<size_t>(&region - regions_.data());
+  switch (deed) {
+    case Deed::reconciler_crash:
+      if (!region.reconciler) return;
+      tally[Met::reconciler_crashes]++;
+      end_reconciler(region);
+      return time_.in(1 + below(kDownMs), [this, r, life = region.life, cloud_life = cloud_life_] {
+        if (regions_[r].life == life && cloud_life_ == cloud_life && store_) boot_reconciler(r);
+      });
+    case Deed::reconciler_hangs:
+      if (!region.reconciler) return;
+      tally[Met::reconciler_hangs]++;
+      region.hangs_until = time_.now() + 1 + below(kOutageMs);
+      return;
+    case Deed::block_site:
+      tally[Met::blocked_sites]++;
+      set_blocked(site.fac, true);
+      return time_.in(1 + below(kOutageMs), [this, &site] { set_blocked(site.fac, false); });
+    default:
+      return perform_on_store(deed);
+  }
+}
+
+void World::perform_on_store(Deed deed) {
   Tally& tally = journal_.tally;
   switch (deed) {
     case Deed::cloud_crash:
       if (!store_) return;
       tally[Met::cloud_crashes]++;
       end_cloud();
-      cloud_disk_.crash(entropy_);
+      cloud_disk_.crash(chance_);
       cloud_watch_.look_anew();
       return time_.in(1 + below(kDownMs), [this, life = cloud_life_] {
         if (cloud_life_ == life) boot_cloud();
       });
     case Deed::commit_fails:
       tally[Met::failed_commits]++;
-      return cloud_kv_.fail_next(entropy_.below(2) == 0 ? WriteFault::lost : WriteFault::applied);
+      return cloud_kv_.fail_next(chance_.below(2) == 0 ? WriteFault::lost : WriteFault::applied);
     case Deed::commit_unknown:
       tally[Met::unknown_commits]++;
-      return cloud_kv_.fail_next(entropy_.below(2) == 0 ? WriteFault::unknown_lost : WriteFault::unknown_applied);
+      return cloud_kv_.fail_next(chance_.below(2) == 0 ? WriteFault::unknown_lost : WriteFault::unknown_applied);
     case Deed::backup:
       return back_up();
     case Deed::confirm:
@@ -211,9 +284,12 @@ void World::perform_on_broker(Deed deed, Site& site) {
   Tally& tally = journal_.tally;
   switch (deed) {
     case Deed::link_cut:
-      if (!site.connected) return;
+      if (!site.runs() || site.session->status().state == State::down) return;
       tally[Met::link_cuts]++;
       return cut_link(site, "cut");
+    case Deed::send_fails:
+      site.sends_fail = 1 + chance_.below(3);
+      return;
     case Deed::up_outage:
     case Deed::down_outage:
       tally[Met::outages]++;
@@ -224,6 +300,10 @@ void World::perform_on_broker(Deed deed, Site& site) {
         if (s->connected) cut_link(*s, "the broker restarts");
       }
       return;
+    case Deed::broker_refuses:
+      refusal_ = static_cast<Refusal>(chance_.below(3));
+      refuses_until_ = time_.now() + 1 + below(kOutageMs);
+      return cut_link(site, "the broker wants it no more");
     case Deed::replay:
       tally[Met::replayed]++;
       return broker_.replay();
@@ -231,20 +311,16 @@ void World::perform_on_broker(Deed deed, Site& site) {
       return make_noise();
     default:
       tally[Met::packet_limits]++;
-      packet_limit_ = 6'000 + entropy_.below(6'000);
+      packet_limit_ = 6'000 + chance_.below(6'000);
   }
 }
 
-// I20: a frame with one bit changed changes nothing in the store.
+// A frame with one bit changed, to whom it was sent.
 void World::make_noise() {
   const std::optional<Parcel> parcel = broker_.noise();
-  if (!parcel || parcel->topic == TopicKind::down || !store_) return;
+  if (!parcel) return;
   journal_.tally[Met::noise]++;
-  const auto before = cloud_disk_.writes();
-  const std::vector<cloud::Inbound> group{{parcel->fac, parcel->topic, parcel->frame}};
-  cloud::Committer committer(*store_, *reconciler_);
-  (void)committer.run(group, now_in_cloud());
-  if (cloud_disk_.writes() != before) journal_.fail("I20", "a frame with a changed bit was written to the store");
+  forged_arrives(*parcel, chance_.below(regions_.size()));
 }
 
 }  // namespace egret::sim

@@ -16,17 +16,23 @@ struct Cases : F... {
 template <class... F>
 Cases(F...) -> Cases<F...>;
 
+const char* name_of(Refusal refusal) {
+  constexpr const char* kNames[] = {"not now", "no answer", "identity"};
+  return kNames[static_cast<size_t>(refusal)];
+}
+
 }  // namespace
 
 void World::boot(Site& site) {
   site.life++;
   site.watch.process = next_process_++;
   site.writes.clear();
-  auto opened = Buffer::open(site.kv, site.fac, entropy_);
-  if (!opened && site.kv.fault_pending()) site.kv.fail_next(WriteFault::none);
+  auto opened = Buffer::open(site.kv, site.fac, site.entropy);
   if (!opened) {
-    // Only a write that was made to fail may end it.
-    if (opened.error().code != Errc::store_failed) journal_.fail("I1", "{}: {}", site.name, opened.error().text);
+    // Only what was made to fail may end it.
+    const Errc code = opened.error().code;
+    if (code != Errc::store_failed && code != Errc::disk_full) journal_.fail("I1", "{}: {}", site.name, opened.error().text);
+    reopen(site);
     return restart_later(site, 1000);
   }
   site.buffer = std::move(*opened);
@@ -35,7 +41,7 @@ void World::boot(Site& site) {
   config.agent_version = "sim";
   config.zstd_level = 1;
   site.session = std::make_unique<Session>(
-      config, *site.buffer, [this, fac = site.fac] { return sealing_->open_run(fac, entropy_); }, entropy_, site.remembered,
+      config, *site.buffer, [this, &site] { return sealing_->open_run(site.fac, site.entropy); }, site.entropy, site.remembered,
       site.buffer->view(), now_at(site));
   journal_.note("{} starts, {} epochs", site.name, site.watch.rows().size());
   wait_for_deadline(site);
@@ -51,7 +57,14 @@ void World::end_process(Site& site) {
   site.session.reset();
   site.buffer.reset();
   site.overheard = {};
-  site.kv.fail_next(WriteFault::none);
+}
+
+// The next process finds what the failed writes and syncs of this one left.
+void World::reopen(Site& site) {
+  site.kv.heal();
+  if (!site.disk.reopen(chance_)) return;
+  site.watch.look_anew();
+  checker_.conserve();
 }
 
 void World::restart_later(Site& site, int64_t ms) {
@@ -117,6 +130,8 @@ void World::write_next(Site& site) {
 void World::write(Site& site, const Action& action) {
   Tally& tally = journal_.tally;
   bool ok = true;
+  const bool moves = std::holds_alternative<Rehome>(action) || std::holds_alternative<RehomeBlocks>(action);
+  if (moves && std::exchange(site.cut_move, false)) site.disk.fail_write(2, KvMemory::Failure::lost);
   std::visit(Cases{[&](const Purge& a) {
                      for (const PurgeTo& p : a.upto) {
                        journal_.note("{} purges e{:04x} s{} to {} safe {}", site.name, p.key.epoch.value % 0x10000, int(p.key.stream),
@@ -160,6 +175,7 @@ void World::wrote(Site& site, bool ok) {
   if (!ok || site.buffer->failed()) {
     journal_.note("{} closes its store after a failed write", site.name);
     end_process(site);
+    reopen(site);
     return restart_later(site, 500);
   }
   tell_view(site);
@@ -180,6 +196,7 @@ void World::connect(Site& site, const Connect& connect) {
   site.client_id = connect.client_id;
   time_.in(broker_.latency(), [this, &site, connection] {
     if (site.connection != connection) return;
+    if (time_.now() < refuses_until_) return refuse(site);
     for (const auto& other : sites_) {  // a broker allows a client id once
       if (other.get() != &site && other->connected && other->client_id == site.client_id) cut_link(*other, "session taken over");
     }
@@ -189,17 +206,31 @@ void World::connect(Site& site, const Connect& connect) {
   });
 }
 
+void World::refuse(Site& site) {
+  journal_.tally[Met::refused]++;
+  journal_.note("{} is refused: {}", site.name, name_of(refusal_));
+  if (refusal_ == Refusal::silent) return;
+  drive(site, ConnectFailed{refusal_ == Refusal::identity, "refused"});
+}
+
 void World::publish(Site& site, const Publish& publish) {
   checker_.sent_by_site(site, publish.frame);
   const auto opened = sealing_->look_into(site.fac, publish.frame);
   journal_.note("{} sends {} ({} bytes)", site.name, opened ? describe(*opened) : "a sealed frame", publish.frame.size());
   auto answer = [&](Event event) {
     time_.in(broker_.latency(), [this, &site, life = site.life, connection = site.connection, event, frame = publish.frame] {
-      if (site.life != life || site.connection != connection) return;
+      // What the link says may still be in the process's queue when it is cut.
+      const bool late = site.connection != connection && chance_.below(4) == 0;
+      if (site.life != life || (site.connection != connection && !late)) return;
       if (std::holds_alternative<PublishFailed>(event)) checker_.unsent_by_site(site, frame);
       drive(site, event);
     });
   };
+  if (site.sends_fail > 0) {
+    site.sends_fail--;
+    journal_.tally[Met::unsent]++;
+    return answer(PublishFailed{publish.token, false, "the queue of the link is full"});
+  }
   if (!site.connected) return answer(PublishFailed{publish.token, false, "not connected"});
   if (packet_limit_ > 0 && publish.frame.size() + kTopicBytes > packet_limit_) {
     journal_.tally[Met::oversized]++;
@@ -228,17 +259,18 @@ bool World::append(Site& site, bool answered) {
   Unit unit;
   std::vector<Id> ids;
   Tally& tally = journal_.tally;
-  auto chance = [&](uint64_t permille) { return entropy_.below(1000) < permille; };
-  for (uint64_t n = 1 + entropy_.below(plan_.unit_max); n > 0; n--) {
+  auto chance = [&](uint64_t permille) { return chance_.below(1000) < permille; };
+  for (uint64_t n = 1 + chance_.below(plan_.unit_max); n > 0; n--) {
     StreamId lane = chance(plan_.critical_permille) ? StreamId::critical : StreamId::result;
     if (chance(plan_.telemetry_permille)) lane = StreamId::telemetry;
+    if (chance(plan_.bulk_permille)) lane = StreamId::bulk;
     RecordKind kind = RecordKind::small;
     if (chance(plan_.large_permille)) kind = RecordKind::large;
-    if (chance(plan_.poison_permille)) kind = entropy_.below(2) == 0 ? RecordKind::undecodable : RecordKind::wrong_facility;
+    if (chance(plan_.poison_permille)) kind = chance_.below(2) == 0 ? RecordKind::undecodable : RecordKind::wrong_facility;
     std::optional<Made> made;
-    if (chance(plan_.again_permille)) made = producer_.again(site.fac, now_at(site).wall);
+    if (chance(plan_.again_permille)) made = producer_.again(site.fac, now_at(site).wall, chance_);
     tally[Met::repeated_bodies] += made.has_value();
-    if (!made) made = producer_.make(site.fac, kind, now_at(site).wall);
+    if (!made) made = producer_.make(site.fac, kind, now_at(site).wall, chance_);
     tally[Met::poison] += history_.fact(made->id).poison;
     tally[Met::large_records] += kind == RecordKind::large;
     tally[Met::telemetry] += lane == StreamId::telemetry;
