@@ -42,7 +42,6 @@ constexpr int64_t kTickMs = 1'000;
 constexpr int64_t kStopMs = 1'000;  // for answers that are on their way
 constexpr size_t kNoticesKept = 20;
 constexpr size_t kShedBlocksPerTick = 256;
-constexpr int kCorruptReopensMax = 3;
 
 int exit_code_of(const Error& error) {
   switch (error.code) {
@@ -70,7 +69,7 @@ class Daemon {
   Result<void> open();
   void close();
   void begin_session();
-  void reopen(const Error& why);
+  void reopen();
   Result<void> open_doors();
   void check_witness();
 
@@ -117,7 +116,8 @@ class Daemon {
   uint64_t in_flight_bytes_ = 0;  // handed to the writer, not answered yet
   uint64_t refused_ = 0;  // to be counted by the writer
   uint64_t reopens_ = 0;
-  int corrupt_reopens_ = 0;  // of the store that is open now
+  Distrust distrust_;     // of the store that is open now
+  uint64_t life_ = 0;     // of the writer: what an earlier one says is void
   MonoTime reopen_at_, stop_at_, rescue_from_;
   std::string lost_tail_;
   std::deque<NoticeLine> notices_;
@@ -125,10 +125,9 @@ class Daemon {
 };
 
 Result<void> Daemon::open() {
-  const bool distrust = corrupt_reopens_ >= kCorruptReopensMax;
-  Result<OpenStore> store = open_agent_store(config_, buffer_entropy_, now().wall, distrust);
+  Result<OpenStore> store = open_agent_store(config_, buffer_entropy_, now().wall, distrust_.now());
   if (!store) return store.error();
-  if (store->set_aside) corrupt_reopens_ = 0;
+  if (store->set_aside) distrust_ = {};
   store_ = std::move(*store);
   view_ = store_.buffer->view();
   if (!has_ballast(config_.state_dir)) {
@@ -142,7 +141,9 @@ Result<void> Daemon::open() {
     view_ = view;
     drive(edge::ViewChanged{std::move(view)});
   };
-  events.failed = [this](const Error& error) { reopen(error); };
+  events.failed = [this, life = life_](const Error&) {
+    if (life == life_) reopen();
+  };
   writer_ = std::make_unique<Writer>(*store_.buffer, [] { return now(); }, post, events);
   begin_session();
   Rescue::Ways ways;
@@ -172,6 +173,7 @@ void Daemon::begin_session() {
 }
 
 void Daemon::close() {
+  life_++;
   rescue_.reset();
   link_.reset();
   writer_.reset();
@@ -181,11 +183,12 @@ void Daemon::close() {
 }
 
 // es1 5.7: a failed sync is never retried. Close, open, read back what is there; a new epoch begins with the next append.
-void Daemon::reopen(const Error& why) {
+void Daemon::reopen() {
   if (stopping_ || !session_) return;
+  const Error why = store_.buffer->failure();
   note("the store failed (" + why.text + "): opening it again");
   reopens_++;
-  if (why.code == Errc::corrupt) corrupt_reopens_++;
+  distrust_.failed(why);
   if (rescue_ && rescue_->busy()) rescue_from_ = now().mono + kRescueRetryMs;
   close();
   if (why.code == Errc::disk_full) release_ballast(config_.state_dir);
@@ -203,9 +206,12 @@ void Daemon::check_witness() {
   if (!last) return;
   StreamKey key{last->epoch, last->stream};
   const edge::StreamView* stream = view_.find(key);
-  bool shorter = stream ? !stream->moved && stream->head < last->head : !store_.buffer->finished_stream(key).has_value();
+  bool shorter = stream ? edge::is_shorter(view_, *last) : !store_.buffer->finished_stream(key).has_value();
   if (!shorter) return;
-  lost_tail_ = fmt::format("lane {} was synced to {} and holds {} now", name_of(last->stream), last->head.value, stream ? stream->head.value : 0);
+  const uint64_t holds = stream ? stream->head.value : 0;
+  lost_tail_ = holds < last->head.value
+                   ? fmt::format("lane {} was synced to {} and holds {} now", name_of(last->stream), last->head.value, holds)
+                   : "lanes of the last run hold fewer than were synced";
   note("the disk has lost records that were synced: " + lost_tail_);
 }
 
@@ -280,6 +286,7 @@ void Daemon::tick() {
     if (Result<void> opened = open(); !opened) spdlog::error("{}: trying again", opened.error().text);
     return;
   }
+  if (store_.buffer->failed()) return reopen();  // in reading: nobody is told of that
   look_at_disk();
   rescue_->tick(now().mono, disk().free_bytes);
   write_witness();
@@ -331,17 +338,10 @@ void Daemon::look_at_disk() {
 }
 
 void Daemon::write_witness() {
-  const edge::EpochView* current = view_.find(view_.current);
-  if (!current || !witness_) return;
-  size_t longest = 0;
-  for (size_t i = 1; i < kStreamCount; i++) {
-    if (current->streams[i].head > current->streams[longest].head) longest = i;
-  }
-  const edge::StreamView& stream = current->streams[longest];
-  std::optional<edge::WitnessPoint> last = witness_->last();
-  if (stream.empty() || (last && last->epoch == current->id && last->head == stream.head)) return;
-  edge::WitnessPoint point{current->id, static_cast<StreamId>(longest), stream.head, get_u32(egret::view(stream.c_head), 0)};
-  if (Result<void> written = witness_->write(point); !written) spdlog::warn("{}", written.error().text);
+  if (!witness_) return;
+  std::optional<edge::WitnessPoint> point = edge::witness_point(view_), last = witness_->last();
+  if (!point || (last && last->epoch == point->epoch && last->records == point->records)) return;
+  if (Result<void> written = witness_->write(*point); !written) spdlog::warn("{}", written.error().text);
 }
 
 // ---- the door ----

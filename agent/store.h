@@ -26,6 +26,17 @@ struct OpenStore {
 Result<OpenStore> open_agent_store(const Config& config, Entropy& entropy, WallTime now, bool distrust = false);
 KvOptions agent_kv_options(const std::filesystem::path& dir);
 
+// How often a store that opens may fail with damage before it is believed no more.
+class Distrust {
+ public:
+  void failed(const Error& why) { damaged_ += why.code == Errc::corrupt; }
+  bool now() const { return damaged_ >= kFailuresMax; }
+
+ private:
+  static constexpr int kFailuresMax = 3;
+  int damaged_ = 0;
+};
+
 // The oldest store that was set aside and has not been brought back yet.
 std::optional<std::filesystem::path> oldest_damaged_store(const std::filesystem::path& state_dir);
 // It has: from now on it is store.salvaged-N.

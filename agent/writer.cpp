@@ -96,7 +96,7 @@ void Writer::commit(std::deque<Waiting> group) {
     if (ok) tell(std::move(view));
     for (auto& [done, outcome] : answers) done(std::move(outcome));
   });
-  if (!synced && !failed_) report_failure(synced.error());
+  if (!synced && !failed_ && buffer_.failed()) report_failure(synced.error());
 }
 
 void Writer::report_failure(const Error& error) {

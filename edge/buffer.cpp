@@ -133,8 +133,15 @@ Result<void> Buffer::commit(Change& change) {
 }
 
 Error Buffer::fail(Error why) const {
+  std::lock_guard lock(mutex_);
+  if (!failure_) failure_ = why;
   failed_ = true;
   return why;
+}
+
+Error Buffer::failure() const {
+  std::lock_guard lock(mutex_);
+  return failure_.value_or(Error{});
 }
 
 Result<void> Buffer::usable() const {

@@ -68,8 +68,8 @@ class Buffer final : public Reader {
 
   // es1 5.6. Deletes data up to each `to`, and borders up to min(to, safe); retires epochs that are done
   // into the finished list. A `to` at or below P only moves borders: a room purge may have gone ahead of the
-  // session, and its borders wait for S. A moved stream or finished epoch is left alone. A `to` that is no
-  // border or lies past the head breaks an invariant and stops the program.
+  // session, and its borders wait for S. A moved stream or finished epoch is left alone. A `to` past the head
+  // breaks an invariant and stops the program; corrupt: there is no border at `to`.
   Result<void> purge(std::span<const PurgeTo> upto);
   // Drops the oldest telemetry block above `above` (per epoch; es1: not acknowledged) and writes its range
   // record in the same Batch. Returns the number of records shed; 0 when there is none.
@@ -97,6 +97,7 @@ class Buffer final : public Reader {
   View view() const;
   // A write failed, or the store could not be read: nothing more is accepted; close, re-open (es1 5.7).
   bool failed() const { return failed_; }
+  Error failure() const;  // the first of them
 
   // What the object knows beside its Kv. With a copy of the disk it is what a running machine is made of:
   // the simulator rolls back and clones machines alive with it.
@@ -185,6 +186,7 @@ class Buffer final : public Reader {
   Result<Hash> c_before(const Found& in, const BorderRow& border) const;
   bool read_item(const Found& in, const BorderRow& border, const Hash& c, Item& item) const;
   std::optional<BorderRow> still_there(const Found& in, const BorderRow& border) const;
+  bool is_as_stored(const Found& in) const;
 
   Kv& kv_;
   Entropy& entropy_;
@@ -192,6 +194,7 @@ class Buffer final : public Reader {
   mutable std::mutex mutex_;  // memory_: the writer changes it, the session's thread looks at it
   Memory memory_;
   mutable std::atomic<bool> failed_ = false;
+  mutable std::optional<Error> failure_;  // under mutex_
 };
 
 }  // namespace egret::edge

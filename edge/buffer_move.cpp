@@ -101,7 +101,9 @@ Result<bool> Buffer::move_step(Change& change, EpochNo no, StreamId stream) {
     if (block->gap != GapKind::none && mutant(Mutant::gap_lost_on_rehome)) continue;
     place(change, stream, std::move(*block));
   }
-  EGRET_INVARIANT(source.moved_to > from || from == source.head, "borders are there from B to the head");
+  if (source.moved_to == from && from < source.head) {
+    return Error{Errc::corrupt, "edge store: the borders end below the head"};
+  }
   // The border of the last block moved stays: the next step proves its first block with it.
   const Seq erased_from = from == source.purged ? from.next() : from;
   if (erased_from < source.moved_to) {

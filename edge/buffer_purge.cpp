@@ -58,7 +58,7 @@ Result<void> Buffer::purge_one(Change& change, const PurgeTo& upto) {
   if (upto.to > r.purged) {
     const Result<std::optional<BorderRow>> border = border_at(no, stream, upto.to);
     if (!border) return border.error();
-    EGRET_INVARIANT(border->has_value(), "a purge ends on a border");
+    if (!*border) return Error{Errc::corrupt, "edge store: the border at the end of a purge is missing"};
     const Bytes first = block_key(no, r.purged.next()), end = block_key(no, upto.to.next());
     change.batch.erase_range(block_space(stream), first, end);
     change.reclaim.push_back({block_space(stream), first, end});
@@ -78,7 +78,7 @@ Result<void> Buffer::raise_border(Change& change, EpochNo no, StreamId stream, S
   if (safe < r.purged) {
     const Result<std::optional<BorderRow>> border = border_holding(no, {no, stream, r}, safe);
     if (!border) return border.error();
-    EGRET_INVARIANT(border->has_value(), "borders are there from B to the head");
+    if (!*border) return Error{Errc::corrupt, "edge store: the border that holds S is missing"};
     mark(Mark::borders_wait);
     raised = (*border)->last;
   }

@@ -118,16 +118,23 @@ std::vector<Item> Buffer::read(StreamKey key, Seq after, const ReadLimit& limit)
     items.push_back(purged_item(after, start, in->row.c_purged));
     appetite.wants(items.back().count, 0);
   }
+  if (in->row.moving || in->row.moved || start >= in->row.head) return items;
   std::optional<Hash> c = c_at(key, start);
-  if (in->row.moving || in->row.moved || !c) return items;
   std::vector<BorderRow> borders;
+  Seq reached = start;
+  bool sated = false;
   const Result<void> scanned = scan_borders(in->no, key.stream, start.next(), in->row.head, [&](const BorderRow& b) {
-    const bool follows = b.first == (borders.empty() ? start : borders.back().last).next();
-    const bool wanted = follows && appetite.wants(b.count, b.raw_len);
-    if (wanted) borders.push_back(b);
-    return wanted;
+    if (b.first != reached.next()) return false;
+    sated = !appetite.wants(b.count, b.raw_len);
+    if (sated) return false;
+    borders.push_back(b);
+    reached = b.last;
+    return true;
   });
   if (!scanned) fail(scanned.error());
+  const bool hole = scanned && !sated && reached < in->row.head;
+  if ((hole || !c) && is_as_stored(*in)) fail({Errc::corrupt, "edge store: a border is missing"});
+  if (!c) return items;
   for (const BorderRow& border : borders) {
     Item item;
     if (!read_item(*in, border, *c, item)) break;
@@ -158,6 +165,16 @@ bool Buffer::read_item(const Found& in, const BorderRow& border, const Hash& c, 
   item = gap_item(*now);
   item.unreadable = now->gap == GapKind::none;
   return true;
+}
+
+// Borders go with a purge, a re-homing or a retirement, and the epoch's row says so from the same Batch on. While it
+// says what was read before, what was looked for must be there.
+bool Buffer::is_as_stored(const Found& in) const {
+  const Result<std::optional<Bytes>> value = kv_.get(kMetaSpace, epoch_key(in.no));
+  const Result<EpochRow> epoch = value && *value ? decode_epoch(fac_, **value) : Result<EpochRow>(Error{});
+  if (!epoch) return false;
+  const StreamRow& row = epoch->at(in.stream);
+  return row.purged == in.row.purged && row.border == in.row.border && !row.moving && !row.moved;
 }
 
 std::optional<BorderRow> Buffer::still_there(const Found& in, const BorderRow& border) const {

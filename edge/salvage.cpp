@@ -38,30 +38,35 @@ Result<Salvage> Salvage::open(KvOptions damaged, const Facility& fac) {
     return Error{Errc::config, "the store that was set aside belongs to another facility"};
   }
   Salvage salvage(std::move(*kv));
-  salvage.list_borders(fac);
+  salvage.list_epochs(fac);
+  salvage.list_borders();
   salvage.list_blocks();
+  salvage.list_holes();
   salvage.list_parked();
   return salvage;
 }
 
 // Damage ends a scan; what it saw until then is kept, and the blocks are looked for on their own
 // after it.
-void Salvage::list_borders(const Facility& fac) {
-  std::map<EpochNo, EpochRow> epochs;
+void Salvage::list_epochs(const Facility& fac) {
   (void)kv_->scan(kMetaSpace, first_of('e'), first_of('f'), [&](ByteView key, ByteView value) {
     Result<EpochRow> epoch = decode_epoch(fac, value);
-    if (epoch) epochs.emplace(get_u32(key, 1), *epoch);
+    if (epoch) epochs_.emplace(get_u32(key, 1), *epoch);
     return true;
   });
+}
+
+void Salvage::list_borders() {
   (void)kv_->scan(kMetaSpace, first_of('b'), first_of('c'), [&](ByteView key, ByteView value) {
     const Result<BorderRow> border = decode_border(key, value);
     if (!border || uint8_t(key[5]) >= kStreamCount) return true;
     const EpochNo no = get_u32(key, 1);
     const StreamId stream{uint8_t(key[5])};
-    const auto epoch = epochs.find(no);
-    if (epoch != epochs.end() && border->last <= gone_to(epoch->second.at(stream))) return true;
+    const auto epoch = epochs_.find(no);
+    if (epoch != epochs_.end() && border->last <= gone_to(epoch->second.at(stream))) return true;
     Place place{block_space(stream), block_key(no, border->first), stream, *border};
     named_.emplace(place.space, place.key);
+    listed_[{no, stream}].emplace(border->first, border->last);
     places_.push_back(std::move(place));
     return true;
   });
@@ -70,12 +75,42 @@ void Salvage::list_borders(const Facility& fac) {
 void Salvage::list_blocks() {
   for (size_t i = 0; i < kStreamCount; ++i) {
     const Space space = block_space(StreamId(i));
-    (void)kv_->scan(space, Bytes(), Bytes(16, '\xff'), [&](ByteView key, ByteView) {
-      if (!named_.contains({space, Bytes(key)}))
-        places_.push_back({space, Bytes(key), StreamId(i), {}});
+    (void)kv_->scan(space, Bytes(), Bytes(16, '\xff'), [&](ByteView key, ByteView packed) {
+      if (named_.contains({space, Bytes(key)})) return true;
+      places_.push_back({space, Bytes(key), StreamId(i), {}});
+      const Seq first{get_u64(key, sizeof(EpochNo))};
+      if (const Result<OpenBlock> open = open_block(packed))
+        listed_[{get_u32(key, 0), StreamId(i)}].emplace(first, first + (open->leaves.size() - 1));
       return true;
     });
   }
+}
+
+// A record of the log that cannot be read takes border and block with it. The epoch's row, which
+// later records wrote again, still says that they were there.
+void Salvage::list_holes() {
+  for (const auto& [no, epoch] : epochs_) {
+    for (size_t i = 0; i < kStreamCount; ++i) {
+      Seq at = gone_to(epoch.streams[i]);
+      std::map<Seq, Seq> ranges = listed_[{no, StreamId(i)}];
+      ranges.emplace(epoch.streams[i].head.next(), epoch.streams[i].head);  // where it ends
+      for (const auto& [first, last] : ranges) {
+        if (first > at.next() && at < epoch.streams[i].head) add_hole(no, StreamId(i), at.next(), {first.value - 1});
+        at = std::max(at, last);
+      }
+    }
+  }
+}
+
+void Salvage::add_hole(EpochNo no, StreamId stream, Seq first, Seq last) {
+  BorderRow hole;
+  hole.first = first;
+  hole.last = last;
+  hole.count = uint32_t(last.value - first.value + 1);
+  hole.gap = GapKind::corrupt;
+  hole.reason = GapReason::unreadable;
+  places_.push_back({block_space(stream), block_key(no, first), stream, hole});
+  ++found_.unreadable;
 }
 
 void Salvage::list_parked() {

@@ -1,5 +1,5 @@
-// Witness: a 64-byte file beside the store that names the newest (epoch, stream, seq, c). If the store comes
-// back shorter than it, a synced tail was lost and is known at once (es1 5.1).
+// Witness: a 64-byte file beside the store that names the newest (epoch, stream, seq, c) and how many records its epoch
+// holds in all lanes. If the store comes back shorter than it, a synced tail was lost and is known at once (es1 5.1).
 // Promises: two slots, written in turn and synced, each with a checksum; a torn write leaves the other.
 // Leaves to others: how often (at most once a second), what to do about a lost tail (daemon: alarm and status).
 #pragma once
@@ -7,8 +7,8 @@
 #include <filesystem>
 #include <optional>
 
+#include "edge/view.h"
 #include "schemas/error.h"
-#include "schemas/types.h"
 
 namespace egret::edge {
 
@@ -17,7 +17,12 @@ struct WitnessPoint {
   StreamId stream = StreamId::critical;
   Seq head;
   uint32_t c_prefix = 0;  // the first 4 bytes of c_head
+  uint32_t records = 0;   // of all lanes together, modulo 2^24
 };
+// Of the epoch that is being written, by its longest lane; nullopt while none is.
+std::optional<WitnessPoint> witness_point(const View& view);
+// Does `view` hold less than the point says? An epoch that is not in it has been finished, or is gone: the list tells.
+bool is_shorter(const View& view, const WitnessPoint& point);
 
 class Witness {
  public:

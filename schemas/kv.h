@@ -46,7 +46,7 @@ class Kv {
  public:
   virtual ~Kv() = default;
   // Errors: store_failed (nothing may be assumed written; a failed sync is never retried),
-  // disk_full, unknown_outcome (only of a remote store).
+  // disk_full, corrupt (damage was met beside it), unknown_outcome (only of a remote store).
   virtual Result<void> write(const KvBatch& batch, bool sync) = 0;
   // nullopt: no such key. Errors: corrupt, store_failed.
   virtual Result<std::optional<Bytes>> get(Space space, ByteView key) const = 0;

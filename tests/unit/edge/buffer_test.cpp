@@ -732,3 +732,25 @@ TEST_CASE("reading beside a writer that purges, sheds and moves never calls a go
   CHECK(bad == 0);
   CHECK_FALSE(rig.buffer->failed());
 }
+
+TEST_CASE("a border that is gone fails the buffer as damage, whoever meets it, and never stops the program", "[es1 5.7]") {
+  Rig<MemoryDisk> rig;
+  rig.fill(StreamId::result, 5, 2);
+  const StreamKey key = rig.key(StreamId::result);
+  KvBatch lost;
+  const uint64_t last = GENERATE(4, 10);  // in the middle, at the end
+  lost.erase(kMetaSpace, border_key(1, StreamId::result, {last}));
+  REQUIRE(rig.disk.kv().write(lost, true));
+  SECTION("reading") {
+    CHECK(rig.read(key).size() == (last - 2) / 2);
+  }
+  SECTION("purge") {
+    const PurgeTo upto{key, {last}, {last}};
+    CHECK(rig.buffer->purge(std::span(&upto, 1)).error().code == Errc::corrupt);
+  }
+  SECTION("re-homing") {
+    CHECK(rig.buffer->rehome(key).error().code == Errc::corrupt);
+  }
+  CHECK(rig.buffer->failed());
+  CHECK(rig.buffer->failure().code == Errc::corrupt);
+}

@@ -159,6 +159,26 @@ TEST_CASE("a damaged table loses the blocks it held, which are named, and nothin
   for (const auto& [record, times] : found.records) CHECK(old.held.records.contains(record));
 }
 
+TEST_CASE("numbers that nothing is left of but the head of their epoch are a gap too", "[es1 5.7]") {
+  Old old(false);
+  old.rig.disk.reopen();
+  KvBatch lost;  // as a damaged record of the log would take them: border and block, in the middle and at the end
+  const EpochNo no = 2;
+  for (uint64_t first : {1, 7}) {
+    lost.erase(kMetaSpace, border_key(no, StreamId::result, {first + 2}));
+    lost.erase(block_space(StreamId::result), block_key(no, {first}));
+  }
+  REQUIRE(old.rig.disk.kv().write(lost, true));
+  old.rig.disk.kv_.reset();
+  Fresh fresh;
+  const Result<Salvaged> done = salvage(options_of(old.rig.disk), kFac, *fresh.buffer);
+  REQUIRE(done);
+  CHECK(done->unreadable == 2);
+  const Holdings found = holdings(*fresh.buffer);
+  CHECK(found.records.size() == old.held.records.size() - 6);
+  CHECK(found.gaps.at(GapKind::corrupt) == 6);
+}
+
 TEST_CASE("a store of another facility is not salvaged", "[es1 5.7]") {
   Old old(false);
   Fresh fresh;

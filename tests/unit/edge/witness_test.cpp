@@ -26,7 +26,7 @@ struct File {
   }
 };
 
-WitnessPoint point(uint64_t head) { return {{7}, StreamId::result, {head}, 99}; }
+WitnessPoint point(uint64_t head) { return {{7}, StreamId::result, {head}, 99, static_cast<uint32_t>(head + 5)}; }
 
 }  // namespace
 
@@ -42,6 +42,7 @@ TEST_CASE("the newest point is read back", "[witness]") {
   REQUIRE(again.last());
   CHECK(again.last()->head == Seq{5});
   CHECK(again.last()->epoch == EpochId{7});
+  CHECK(again.last()->records == 10);
   CHECK(again.last()->stream == StreamId::result);
 }
 
@@ -58,4 +59,23 @@ TEST_CASE("a damaged slot leaves the one before it", "[witness]") {
     uint64_t head = again.last()->head.value;
     CHECK((head == 4 || head == 3));
   }
+}
+
+TEST_CASE("a tail that is gone in any lane is missed, not only in the one that is named", "[witness]") {
+  View view;
+  view.current = {7};
+  EpochView& epoch = view.epochs.emplace_back();
+  epoch.id = {7};
+  epoch.streams[1].head = {100};
+  epoch.streams[3].head = {3};
+  const WitnessPoint point = witness_point(view).value();
+  CHECK(point.stream == StreamId::result);
+  CHECK(point.records == 103);
+  CHECK_FALSE(is_shorter(view, point));
+  epoch.streams[3].head = {2};
+  CHECK(is_shorter(view, point));
+  epoch.streams[1].head = {200};  // a lane that grew since hides it: the point is a second old at most
+  CHECK_FALSE(is_shorter(view, point));
+  epoch.streams[1].head = {99};
+  CHECK(is_shorter(view, point));
 }

@@ -1,0 +1,341 @@
+// A site's folder damaged at one place, in thousands of ways: the agent starts, takes records in,
+// and everything it had accepted is in the region or named there by a gap or an incident. Nothing
+// wrong arrives, nothing stops it, nothing goes round in circles (es1 5.7).
+#include <fmt/format.h>
+
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <future>
+#include <iostream>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "schemas/record.h"
+#include "tests/storage/damage.h"
+#include "tests/storage/site.h"
+#include "tests/storage/storage_main.h"
+#include "tests/storage/trial.h"
+#include "tests/unit/agent/scratch.h"
+
+using namespace egret;
+using namespace egret::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr uint64_t kShortRun = 200, kLongRun = 5'000;
+constexpr std::chrono::seconds kTrialLimit{60};
+constexpr uint64_t kAtOnce = 16;
+constexpr int64_t kMinute = 60'000;
+constexpr uint8_t kRunAfter = 100;  // names the sessions after the damage
+
+// In a trial: Catch's own checks belong to the process that tests.
+void must(bool holds) {
+  if (!holds) throw std::runtime_error("the site before the damage is not as it should be");
+}
+
+// One record that got its 2xx, and the place it was given.
+struct Known {
+  StreamKey key;
+  Seq seq;
+  Bytes record;
+};
+using Books = std::vector<Known>;
+
+Bytes event_of(uint64_t n, size_t detail_bytes) {
+  SeededEntropy entropy(n);
+  v1::Body body;
+  body.set_sens(1);
+  body.add_purpose(v1::PURPOSE_QUALITY);
+  v1::AgentEvent* event = body.mutable_agent_event();
+  event->set_boot_id(Bytes(16, 'b'));
+  event->set_counter(n);
+  event->set_name("test.event");
+  event->set_severity(v1::AgentEvent::SEVERITY_INFO);
+  event->mutable_t()->set_us(1'700'000'000'000'000);
+  std::string* detail = event->mutable_detail();
+  while (detail->size() < detail_bytes)
+    detail->push_back(static_cast<char>('a' + entropy.below(26)));
+  v1::Arrival arrival;
+  arrival.set_wall_us(1'700'000'000'000'000);
+  return join_record(make_body(body, cloud::kFac)->bytes, encode_arrival(arrival).value()).value();
+}
+
+// What producers hand in, in the rhythm of a small clinic; every accepted record is written into
+// the books.
+class Producers {
+ public:
+  explicit Producers(uint64_t first) : next_(first) {}
+  bool post(Site& site, StreamId lane, size_t bytes) {
+    Known known{{{}, lane}, {}, event_of(next_++, bytes)};
+    if (!site.accept(lane, known.record)) return false;
+    known.key.epoch = site.places().front().epoch;
+    known.seq = site.places().front().seq;
+    books.push_back(std::move(known));
+    return true;
+  }
+  void work(Site& site, int rounds) {
+    for (int i = 0; i < rounds; ++i) {
+      must(post(site, StreamId::critical, 80));
+      for (int k = 0; k < 3; ++k) must(post(site, StreamId::result, 300));
+      for (int k = 0; k < 3; ++k) must(post(site, StreamId::telemetry, 120));
+      must(post(site, StreamId::bulk, 500));
+      site.live(1000);
+    }
+  }
+  Books books;
+
+ private:
+  uint64_t next_;
+};
+
+void keep(const Books& books, const fs::path& file) {
+  Bytes out;
+  for (const Known& k : books) {
+    put_u64(out, k.key.epoch.value);
+    out.push_back(static_cast<char>(k.key.stream));
+    put_u64(out, k.seq.value);
+    put_u32(out, static_cast<uint32_t>(k.record.size()));
+    out += k.record;
+  }
+  std::ofstream(file, std::ios::binary) << out;
+}
+
+Books read_books(const fs::path& file) {
+  std::stringstream text;
+  text << std::ifstream(file, std::ios::binary).rdbuf();
+  const Bytes all = text.str();
+  Books books;
+  for (size_t at = 0; at < all.size();) {
+    Known k{{{get_u64(all, at)}, StreamId(all[at + 8])}, {get_u64(all, at + 9)}, {}};
+    const uint32_t size = get_u32(all, at + 17);
+    k.record = all.substr(at + 21, size);
+    at += 21 + size;
+    books.push_back(std::move(k));
+  }
+  return books;
+}
+
+// A site's life up to the damage: a finished run; one of which some is shed and a block parked; one
+// of which some is acknowledged; one more. All that is held is claimed, so the region misses what
+// is gone; or, `offline`, the last two runs never met it, and the site must say itself what it has
+// lost.
+std::string found(const fs::path& dir, bool offline) {
+  Region region;
+  Producers producers(1);
+  uint8_t run = 1;
+  const auto live = [&](const std::function<void(Site&)>& what) {
+    Site site(dir / "state", region, run);
+    must(site.start());
+    what(site);
+    run += 10;
+  };
+  live([&](Site& site) {
+    producers.work(site, 12);
+    site.live(20 * kMinute);
+  });
+  live([&](Site& site) {
+    site.lanes_open = false;
+    producers.work(site, 15);
+    must(site.buffer().shed_oldest([](EpochId) { return Seq{}; }).value() > 0);
+    const StreamKey key{site.buffer().view().current, StreamId::result};
+    must(site.buffer().park(key, {4}, GapReason::undecodable).has_value());
+  });
+  live([&](Site& site) {
+    producers.work(site, 5);
+    site.lanes_open = false;
+    producers.work(site, 15);
+  });
+  live([&](Site& site) {
+    site.link_up = !offline;
+    site.lanes_open = false;
+    producers.work(site, 8);
+  });
+  live([&](Site& site) {
+    site.link_up = !offline;
+    site.lanes_open = false;
+    producers.work(site, 15);
+    site.live(20 * kMinute);
+  });
+  region.keep(dir / "region");
+  keep(producers.books, dir / "books");
+  return "ok";
+}
+
+// ---- after the damage ----
+
+struct Fates {
+  uint64_t applied = 0, gaps = 0, incidents = 0;
+  std::map<StreamId, uint64_t> nowhere;  // neither applied nor named at the number they were given
+};
+
+Fates fates_of(const Books& books, Region& region) {
+  Fates fates;
+  for (const Known& known : books) {
+    switch (region.fate(known.key, known.seq, known.record)) {
+      case Region::Fate::applied:
+        ++fates.applied;
+        break;
+      case Region::Fate::gap:
+        ++fates.gaps;
+        break;
+      case Region::Fate::incident:
+        ++fates.incidents;
+        break;
+      case Region::Fate::unknown:
+        ++fates.nowhere[known.key.stream];
+        break;
+    }
+  }
+  return fates;
+}
+
+// Numbers in gaps of a lane, in epochs that the books do not know: ranges of a store that was set
+// aside keep their length and get other numbers.
+std::map<StreamId, uint64_t> moved_gaps(const Books& books, Region& region) {
+  std::set<EpochId> known;
+  for (const Known& k : books) known.insert(k.key.epoch);
+  std::map<StreamId, uint64_t> numbers;
+  const auto txn = region.rig().store->begin();
+  const auto rows = txn->rows(cloud::kFac);
+  for (const auto& [key, row] : *rows) {
+    if (known.contains(key.epoch)) continue;
+    for (const cloud::GapRow& gap : *txn->gaps(cloud::kFac, key, {}, 100'000)) {
+      numbers[key.stream] += span(gap.first, gap.last) + 1;
+    }
+  }
+  return numbers;
+}
+
+std::string listed(const std::vector<std::string>& lines) {
+  std::string all;
+  for (const std::string& line : lines) all += "\n    " + line;
+  return all;
+}
+
+// Lives on over the damage and says how it ended: the first word is the outcome.
+std::string after(const fs::path& dir) {
+  const Books before = read_books(dir / "books");
+  Region region(dir / "region");
+  Site site(dir / "state", region, kRunAfter);
+  if (!site.start()) return "WRONG: the agent refuses to start: " + site.why();
+  Producers producers(1'000'000);
+  int refusals = 0;
+  for (int i = 0; i < 40; ++i) {
+    refusals += !producers.post(site, StreamId(i % 4), 200);
+    site.live(1000);
+  }
+  for (int hour = 0; hour < 4 && !site.settled(); ++hour) {
+    for (int minute = 0; minute < 60 && !site.settled(); ++minute) site.live(kMinute);
+  }
+  const std::string said = listed(site.notices()) + listed(region.incidents());
+  if (refusals > 8) return fmt::format("WRONG: {} of 40 records were refused{}", refusals, said);
+  if (!site.settled())
+    return "WRONG: does not settle within four hours: " + site.waits_for() + said;
+
+  Books all = before;
+  all.insert(all.end(), producers.books.begin(), producers.books.end());
+  std::set<Bytes> keys;
+  for (const Known& known : all) keys.insert(Region::natural_key_of(known.record));
+  if (region.strangers([&](const Bytes& key) { return keys.contains(key); }) != 0)
+    return "WRONG: a record that nobody wrote" + said;
+  if (const std::string wrong = region.wrong(); !wrong.empty())
+    return "WRONG: the region's store: " + wrong + said;
+
+  Fates fates = fates_of(all, region);
+  for (const auto& [stream, numbers] : moved_gaps(before, region)) {
+    uint64_t& nowhere = fates.nowhere[stream];
+    nowhere -= std::min(nowhere, numbers);
+  }
+  // Which records a cut log has held nobody can know who has only the log. That there were more the
+  // witness knows.
+  const bool aside = !site.notices().empty() && site.notices().front().starts_with("set aside");
+  uint64_t nowhere = 0;
+  for (const auto& [stream, count] : fates.nowhere) nowhere += count;
+  if (!aside && site.tail_lost() && nowhere > 0) return "tail lost, and said:" + said;
+  for (const auto& [stream, count] : fates.nowhere) {
+    if (count > 0)
+      return fmt::format("WRONG: {} records of lane {} are gone and nobody says so{}", count,
+                         name_of(stream), said);
+  }
+  const char* what = fates.incidents > 0                         ? "incident"
+                     : site.buffer().view().counters.corrupt > 0 ? "gap"
+                     : aside                                     ? "rescued whole"
+                                                                 : "whole";
+  return fmt::format("{}: {} applied, {} in gaps, {} in incidents, {} reopens, tail lost: {}{}",
+                     what, fates.applied, fates.gaps, fates.incidents, site.reopens(),
+                     site.tail_lost(), said);
+}
+
+struct Damaged {
+  Damage damage;
+  Ended ended;
+};
+
+Damaged damaged_at(const fs::path& origin, uint64_t seed) {
+  agent::Scratch copy;
+  fs::copy(origin, copy.path(), fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  SeededEntropy entropy(seed);
+  Damaged damaged;
+  damaged.damage = damage(copy.path() / "state", entropy);
+  if (const char* kept = std::getenv("EGRET_DAMAGE_KEEP"))
+    fs::copy(copy.path(), kept, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  damaged.ended = in_own_process([&] { return after(copy.path()); }, kTrialLimit);
+  return damaged;
+}
+
+std::string outcome_of(const Ended& ended) {
+  if (ended.how == Ended::How::crashed) return "CRASH";
+  if (ended.how == Ended::How::hung) return "HANG";
+  return ended.text.substr(0, ended.text.find(':'));
+}
+
+}  // namespace
+
+TEST_CASE("whatever is damaged in a site's folder, the agent goes on and all is there or named",
+          "[es1 5.7]") {
+  if (fs::exists("/dev/shm")) ::setenv("TMPDIR", "/dev/shm", 0);  // no sync is tried here
+  const bool offline = GENERATE(false, true);
+  agent::Scratch origin;
+  const Ended built = in_own_process([&] { return found(origin.path(), offline); }, kTrialLimit);
+  INFO(built.text);
+  REQUIRE(built.text == "ok");
+  const Ended clean = in_own_process(
+      [&] {
+        agent::Scratch copy;
+        fs::copy(origin.path(), copy.path(),
+                 fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+        return after(copy.path());
+      },
+      kTrialLimit);
+  INFO(clean.text);
+  REQUIRE(outcome_of(clean) == "whole");
+
+  std::map<std::pair<std::string, std::string>, uint64_t> counts;
+  const char* only = std::getenv("EGRET_DAMAGE_SEED");
+  const uint64_t first = only ? std::stoull(only) : 1,
+                 last = only ? first : (long_run ? kLongRun : kShortRun) / 2;
+  std::map<uint64_t, std::future<Damaged>>
+      trials;  // they wait for RocksDB's sleeps more than they work
+  for (uint64_t seed = first, next = first; seed <= last; ++seed) {
+    for (; next <= last && next < seed + kAtOnce; ++next) {
+      trials[next] =
+          std::async(std::launch::async, [&, next] { return damaged_at(origin.path(), next); });
+    }
+    const Damaged damaged = trials[seed].get();
+    trials.erase(seed);
+    const std::string outcome = outcome_of(damaged.ended);
+    ++counts[{damaged.damage.kind, outcome}];
+    const bool bad = outcome == "WRONG" || outcome == "CRASH" || outcome == "HANG";
+    if (only || bad)
+      std::cout << (offline ? "offline, " : "greeted, ") << "seed " << seed << ", "
+                << damaged.damage.what << "\n  " << damaged.ended.text << "\n";
+    if (bad)
+      FAIL_CHECK("seed " << seed << ": " << damaged.damage.what << ": "
+                         << damaged.ended.text.substr(0, 200));
+  }
+  std::cout << (offline ? "a site that was offline:\n" : "a site that had greeted:\n");
+  for (const auto& [what, count] : counts)
+    std::cout << "  " << what.first << ": " << what.second << ": " << count << "\n";
+}
