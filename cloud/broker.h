@@ -24,7 +24,7 @@ struct BrokerConfig {
   int keep_alive_s = 20;
   bool shared_subscription =
       true;  // false: this reconciler is the only one, or the broker has no $share
-  size_t queue_messages = 1'024;   // of each line
+  size_t queue_messages = 4'096;   // of each line; room for a region of hundreds of sites
   size_t queue_bytes = 64 * kMiB;  // of each line
   size_t frame_bytes_max = kFrameBytesAgreedMax;
   int64_t backoff_max_ms = 2'000;  // a region has few of these: no herd to spread

@@ -10,16 +10,16 @@
 
 namespace egret::edge {
 
-// Reconnect: first uniform in [0, herd window), then doubling with full jitter to `max_ms`; reset
-// only by a stable link.
+// Reconnect: first uniform in [0, herd window), then with full jitter below a ceiling that doubles
+// to `max_ms` and is never below the herd window: what is too many for the broker at the first try
+// is too many at the second. Reset only by a stable link.
 class Backoff {
  public:
   explicit Backoff(int64_t max_ms = kBackoffMaxMs) : max_ms_(max_ms) {}
   // The wait before the next attempt, in milliseconds.
   int64_t next(Entropy& entropy, int64_t herd_window_ms) {
-    int64_t ceiling = attempts_ == 0
-                          ? std::max(herd_window_ms, kBackoffFirstMs)
-                          : std::min(max_ms_, kBackoffFirstMs << std::min(attempts_, 9));
+    int64_t ceiling = std::max(herd_window_ms, kBackoffFirstMs << std::min(attempts_, 9));
+    if (attempts_ > 0) ceiling = std::min(max_ms_, ceiling);
     attempts_ = std::min(attempts_ + 1, 16);
     return static_cast<int64_t>(entropy.below(static_cast<uint64_t>(ceiling)));
   }

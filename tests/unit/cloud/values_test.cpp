@@ -98,6 +98,27 @@ TEST_CASE("a lease that has ended gives its credit back", "[credit]") {
   CHECK(credit.current("a") == 0);
 }
 
+TEST_CASE("sites without a backlog take no room from those that have one", "[credit]") {
+  SeededEntropy entropy(1);
+  Credit credit({100, 100});
+  for (int i = 0; i < 1000; i++) {
+    Grant g = credit.grant("idle-" + std::to_string(i), false, kLeaseMs, {0}, entropy);
+    REQUIRE(g.credit == 1);
+  }
+  CHECK(credit.current("idle-7") == 1);
+  CHECK(credit.granted() == 0);
+  CHECK(credit.grant("busy", true, kLeaseMs, {0}, entropy).credit == kCreditMax);
+  credit.grant("busy", false, kLeaseMs, {0}, entropy);
+  CHECK(credit.granted() == 0);
+}
+
+TEST_CASE("547 sites that come back at once with a backlog are all let in", "[credit]") {
+  SeededEntropy entropy(1);
+  Credit credit({});
+  for (int i = 0; i < 547; i++)
+    REQUIRE_FALSE(credit.grant("site-" + std::to_string(i), true, kLeaseMs, {0}, entropy).retry);
+}
+
 TEST_CASE("asking again renews a lease and takes no more", "[credit]") {
   SeededEntropy entropy(1);
   Credit credit({1000, 1000});

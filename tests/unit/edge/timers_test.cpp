@@ -17,8 +17,20 @@ TEST_CASE(
   int64_t ceiling = kBackoffFirstMs;
   for (int i = 0; i < 20; i++) {
     ceiling = std::min(ceiling * 2, kBackoffMaxMs);
-    CHECK(backoff.next(entropy, 60'000) < ceiling);
+    CHECK(backoff.next(entropy, 0) < ceiling);
   }
+}
+
+TEST_CASE("a retry is spread over the herd window like the first try", "[timers]") {
+  SeededEntropy entropy(1);
+  int64_t longest = 0;
+  for (int i = 0; i < 200; i++) {
+    Backoff backoff;
+    backoff.next(entropy, 60'000);
+    longest = std::max(longest, backoff.next(entropy, 60'000));
+  }
+  CHECK(longest < 60'000);
+  CHECK(longest > 50'000);
 }
 
 TEST_CASE("a site with a shorter longest wait never waits longer between two tries", "[timers]") {
