@@ -90,7 +90,15 @@ ControlAnswer run_control(const std::string& name, const ControlArgs& args, Open
 
 std::string encode_args(const ControlArgs& args) {
   std::string out;
-  for (const auto& [name, value] : args) out += name + "=" + value + "\n";
+  for (const auto& [name, value] : args) {
+    out += name + "=";
+    for (char c : value) {
+      if (c == '\n') out += "\\n";
+      else if (c == '\\') out += "\\\\";
+      else out += c;
+    }
+    out += "\n";
+  }
   return out;
 }
 
@@ -98,8 +106,15 @@ ControlArgs decode_args(const std::string& text) {
   ControlArgs args;
   std::istringstream in(text);
   for (std::string line; std::getline(in, line);) {
-    size_t equals = line.find('=');
-    if (equals != std::string::npos) args[line.substr(0, equals)] = line.substr(equals + 1);
+    const size_t equals = line.find('=');
+    if (equals == std::string::npos) continue;
+    std::string& value = args[line.substr(0, equals)];
+    value.clear();
+    for (size_t i = equals + 1; i < line.size(); i++) {
+      const bool escaped = line[i] == '\\' && i + 1 < line.size();
+      if (escaped) i++;
+      value += escaped && line[i] == 'n' ? '\n' : line[i];
+    }
   }
   return args;
 }

@@ -12,7 +12,8 @@
 
 namespace egret::cloud {
 
-// Names and values, as they travel over the control socket: one `name=value` a line.
+// Names and values, as they travel over the control socket: one `name=value` a line, a line end
+// in a value as \n and \ as \\.
 using ControlArgs = std::map<std::string, std::string>;
 struct ControlAnswer {
   int code = 0;      // exit code of the command line

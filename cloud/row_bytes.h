@@ -46,7 +46,12 @@ class RowReader {
   uint32_t u32() { return need(4) ? get_u32(bytes_, step(4)) : 0; }
   uint64_t u64() { return need(8) ? get_u64(bytes_, step(8)) : 0; }
   int64_t i64() { return static_cast<int64_t>(u64()); }
-  bool flag() { return u8() != 0; }
+  // 0 or 1; anything else was never written.
+  bool flag() {
+    const uint8_t v = u8();
+    ok_ = ok_ && v <= 1;
+    return v == 1;
+  }
   template <size_t N>
   std::array<uint8_t, N> fixed() {
     return need(N) ? egret::take<N>(bytes_.substr(step(N))) : std::array<uint8_t, N>{};

@@ -165,7 +165,7 @@ std::optional<StreamName> stream_of(char table, ByteView key) {
   auto fac = take_facility(key);
   if (!fac) return std::nullopt;
   const auto stream = take_stream(key);
-  if (!stream) return std::nullopt;
+  if (!stream || !key.empty()) return std::nullopt;
   return StreamName{std::move(*fac), *stream};
 }
 
@@ -227,7 +227,7 @@ Result<Registration> decode_registration(ByteView value) {
   const uint8_t flags = in.u8();
   Registration row{{}, (flags & kRevokedFlag) != 0, (flags & kBlockedFlag) != 0};
   for (size_t n = in.u8(); n > 0 && in.ok(); --n) row.keys.push_back({in.fixed<32>()});
-  if (!in.done()) return corrupt_row("registration", value.size());
+  if (!in.done() || (flags & ~(kRevokedFlag | kBlockedFlag)) != 0) return corrupt_row("registration", value.size());
   return row;
 }
 
@@ -358,6 +358,8 @@ Result<LedgerRow> decode_ledger(ByteView value) {
   row.claimed.value = in.u64();
   row.purged.value = in.u64();
   const uint8_t flags = in.u8();
+  if ((flags & ~(kFinalFlag | kMovedFlag | kFinishedFlag | kUnverifiedFlag)) != 0)
+    return corrupt_row("ledger", value.size());
   row.final = flags & kFinalFlag;
   row.moved = flags & kMovedFlag;
   row.finished = flags & kFinishedFlag;
@@ -437,7 +439,8 @@ Result<QuarantineRow> decode_quarantine(ByteView value) {
   row.place = read_place(in);
   row.at.us = in.i64();
   row.record = in.rest();
-  if (!in.done()) return corrupt_row("quarantine", value.size());
+  const bool known = row.reason <= QuarantineReason::too_large && size_t(row.place.key.stream) < kStreamCount;
+  if (!in.done() || !known) return corrupt_row("quarantine", value.size());
   return row;
 }
 
@@ -461,7 +464,9 @@ Result<Incident> decode_incident(ByteView value) {
   row.opened.us = in.i64();
   row.closed.us = in.i64();
   row.note = in.text();
-  if (!in.done()) return corrupt_row("incident", value.size());
+  const bool known = row.kind >= IncidentKind::tail_lost && row.kind <= IncidentKind::restored &&
+                     size_t(row.key.stream) < kStreamCount;
+  if (!in.done() || !known) return corrupt_row("incident", value.size());
   return row;
 }
 
@@ -478,7 +483,7 @@ Bytes encode_place(const Place& place) {
 }
 
 Result<Place> decode_place(ByteView value) {
-  if (value.size() < 10 || value.size() > 17 || uint8_t(value[8]) >= kStreamCount) {
+  if (value.size() < 10 || value.size() > 17 || uint8_t(value[8]) >= kStreamCount || value[9] == '\0') {
     return corrupt_row("natural key", value.size());
   }
   Place place{{{get_u64(value, 0)}, StreamId(value[8])}, {}};

@@ -57,6 +57,9 @@ Bytes key_of(char table) {
 bool known(GapKind gap) {
   return gap <= GapKind::parked;
 }
+bool known(GapReason reason) {
+  return reason <= GapReason::undecodable;
+}
 
 }  // namespace
 
@@ -171,11 +174,14 @@ Result<EpochRow> decode_epoch(const Facility& fac, ByteView value) {
   }
   Cursor in(value);
   EpochRow row = fresh_epoch(fac, {in.u64()});
+  size_t next = 0;  // streams stand in the order of their numbers, each once
   while (!in.rest().empty()) {
     const uint8_t stream = in.u8();
-    if (stream >= kStreamCount) return corrupt_row("epoch", value.size());
+    if (stream < next || stream >= kStreamCount) return corrupt_row("epoch", value.size());
+    next = stream + size_t{1};
     StreamRow& s = row.streams[stream];
     const uint8_t flags = in.u8();
+    if ((flags & ~(kMovingFlag | kMovedFlag)) != 0) return corrupt_row("epoch", value.size());
     s.moving = flags & kMovingFlag;
     s.moved = flags & kMovedFlag;
     s.purged = in.seq();
@@ -186,7 +192,7 @@ Result<EpochRow> decode_epoch(const Facility& fac, ByteView value) {
     s.bytes_total = in.u64();
     s.bytes_purged = in.u64();
     s.moved_to = in.seq();
-    if (s.border > s.purged || s.purged > s.head) return corrupt_row("epoch", value.size());
+    if (s.empty() || s.border > s.purged || s.purged > s.head) return corrupt_row("epoch", value.size());
   }
   return row;
 }
@@ -219,7 +225,7 @@ Result<BorderRow> decode_border(ByteView key, ByteView value) {
   row.appended = {int64_t(in.u64())};
   row.raw_len = in.u32();
   row.last = {get_u64(key, kBorderKeyBytes - 8)};
-  if (row.count == 0 || row.first + (row.count - 1) != row.last || !known(row.gap)) {
+  if (row.count == 0 || row.first + (row.count - 1) != row.last || !known(row.gap) || !known(row.reason)) {
     return corrupt_row("border", value.size());
   }
   return row;
@@ -245,6 +251,7 @@ Result<ParkedRow> decode_parked(ByteView key, ByteView value) {
   row.count = in.u32();
   row.reason = GapReason(in.u8());
   row.appended = {int64_t(in.u64())};
+  if (!known(row.reason)) return corrupt_row("parked", value.size());
   const Hash hash = in.array<32>();
   row.block = Bytes(in.rest());
   row.whole = sha256(row.block) == hash;

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "schemas/mqtt.h"
@@ -63,7 +64,8 @@ Result<MqttUrl> parse_mqtt_url(const std::string& url) {
     if (host_end == std::string_view::npos) host_end = rest.size();
   }
   if (out.host.empty()) return bad_url(url, "no host");
-  if (out.host.find_first_of("/@?# ") != std::string::npos) return bad_url(url, "host name");
+  const bool plain = std::all_of(out.host.begin(), out.host.end(), [](char c) { return c > ' ' && c != 0x7f; });
+  if (!plain || out.host.find_first_of("/@?#[]\\") != std::string::npos) return bad_url(url, "host name");
   if (!take_port(rest.substr(host_end), out.port)) return bad_url(url, "the port is 1 to 65535");
   return out;
 }

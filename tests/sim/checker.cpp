@@ -103,10 +103,11 @@ void Checker::heard_by_site(Site& site, ByteView frame) {
     if (!welcome.ParseFromString(opened->body) || welcome.hello_nonce() != site.overheard.hello_nonce) return;
     site.overheard.in_flight.clear();
     site.overheard.credit = std::max(site.overheard.credit, welcome.credit());
+    const edge::View view = site.buffer->view();
     const bool another_runs = welcome.hello_no_nonce() != welcome.hello_nonce();  // the site begins a new run, judging nothing
     for (const es1::WelcomeEntry& e : welcome.entries()) {
       if (another_runs) break;
-      const edge::StreamView* held = site.buffer->view().find({{e.epoch()}, StreamId(e.stream())});
+      const edge::StreamView* held = view.find({{e.epoch()}, StreamId(e.stream())});
       if (held && !held->moved && e.claimed() > held->head.value) site.overheard.outclaimed.insert({e.epoch()});
     }
     site.overheard.believed = std::move(welcome);
