@@ -1,26 +1,24 @@
 // Fuzz entry: the JSON door takes any bytes; what it accepts checks, is written and read again as
 // the same body.
-#include <cstdlib>
-
 #include "schemas/record_json.h"
+#include "tests/fuzz/fuzz.h"
 
 using namespace egret;
+using fuzz::require;
 
 namespace {
 
 void check_accepted(const NewBody& made) {
   const auto checked = check_body(made.bytes, "clinic-7");
-  if (!checked || checked->key != made.key || checked->lane != made.lane) std::abort();
+  require(checked && checked->key == made.key && checked->lane == made.lane,
+          "what is accepted checks");
   const auto written = json_from_body(made.bytes);
-  if (!written) std::abort();
+  require(written.has_value(), "what is accepted can be written");
   const auto again = body_from_json(*written, "clinic-7");
-  if (!again || again->bytes != made.bytes) std::abort();
+  require(again && again->bytes == made.bytes, "what is written is read as the same body");
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const ByteView bytes(reinterpret_cast<const char*>(data), size);
+void run(ByteView bytes) {
   for (const JsonForm form : {JsonForm::document, JsonForm::lines, JsonForm::automatic}) {
     (void)records_from_json(bytes, form, "clinic-7", [](const JsonOutcome& outcome) {
       if (outcome.result) check_accepted(*outcome.result);
@@ -28,10 +26,19 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   if (const auto bodies = telemetry_from_json(bytes, "clinic-7")) {
     for (const auto& body : *bodies) {
-      if (!check_body(body.bytes, "clinic-7")) std::abort();
+      require(check_body(body.bytes, "clinic-7").has_value(), "telemetry that is accepted checks");
     }
   }
-  if (check_body(bytes, "clinic-7") && !json_from_body(bytes)) std::abort();
-  (void)json_from_body(bytes);
-  return 0;
+  const bool written = json_from_body(bytes).has_value();
+  require(written || !check_body(bytes, "clinic-7"), "a body that checks can be written");
 }
+
+std::vector<Bytes> seeds() {
+  return {
+      R"({"sens":2,"purpose":["quality"],"agent_event":{"boot_id":"62626262-6262-6262-6262-626262626262","counter":1,"name":"a","severity":"info"}})",
+      "{}\n\n[1]\n{\"sens\":2}"};
+}
+
+const fuzz::Registered registered({"record_json", run, seeds});
+
+}  // namespace

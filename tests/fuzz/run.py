@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Runs the fuzz entries, each from a corpus that begins with the project's samples.
+"""Runs the fuzz entries, each from a corpus that begins with the project's samples and the entry's own seeds.
 
-    run.py BIN_DIR CORPUS_DIR [--minutes N] [NAME...]
+    run.py BIN_DIR CORPUS_DIR [--seconds N] [NAME...]      libFuzzer, N seconds each
+    run.py BIN_DIR CORPUS_DIR --replay                     no fuzzing: seeds and what once broke an entry, each once
 
 What was found stays in CORPUS_DIR and the next run goes on from it. Exit 1 when an entry crashed, ran out of time or
 memory on one input, or could not run; the input lies in CORPUS_DIR/NAME.found, and NAME_fuzz FILE replays it.
@@ -11,6 +12,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -54,43 +56,90 @@ def frame_seeds():
         yield bytes.fromhex(vector["frame"])
 
 
-SEEDS = {"frame": frame_seeds, "codec": codec_seeds, "record_json": json_seeds, "record_body": body_seeds}
+# Seeds out of the samples, beside those that an entry makes itself.
+SAMPLES = {"frame": frame_seeds, "codec": codec_seeds, "record_json": json_seeds, "record_body": body_seeds}
+PARTS = 8
+REGRESSIONS = pathlib.Path(__file__).resolve().parent / "regressions"
 
 
-def fuzz(program, corpus, seeds, seconds):
-    """(executions, inputs kept, what went wrong)"""
-    corpus.mkdir(parents=True, exist_ok=True)
-    for n, seed in enumerate(seeds):
-        (corpus / f"seed-{n:04}").write_bytes(seed)
+def entries(binaries):
+    return subprocess.run([binaries / "fuzz-replay", "--list"], check=True, capture_output=True, text=True).stdout.split()
+
+
+def write_seeds(binaries, corpus):
+    subprocess.run([binaries / "fuzz-replay", "--seeds", corpus], check=True)
+    for name, seeds in SAMPLES.items():
+        for n, seed in enumerate(seeds()):
+            (corpus / name / f"seed-{n:04}").write_bytes(seed)
+
+
+def replay(binaries, corpus):
+    """In several processes: a link that was cut takes up to a second to say so, without any work."""
+    shutil.rmtree(corpus, ignore_errors=True)
+    corpus.mkdir(parents=True)
+    write_seeds(binaries, corpus)
+    parts = [subprocess.Popen([binaries / "fuzz-replay", f"{k}/{PARTS}", corpus, REGRESSIONS], stdout=subprocess.PIPE, text=True)
+             for k in range(PARTS)]
+    inputs = dict.fromkeys(entries(binaries), 0)
+    for part in parts:
+        for line in part.communicate()[0].splitlines():
+            name, count = line.split()
+            inputs[name] += int(count)
+    for name, count in inputs.items():
+        print(f"{name:<16}{count:>6} inputs")
+    broken = [part for part in parts if part.returncode != 0]
+    idle = [name for name, count in inputs.items() if count == 0]
+    print(f"{len(inputs)} entries; without an input: {', '.join(idle) or 'none'}; {'BROKEN' if broken else 'all ran'}")
+    return 1 if broken or idle else 0
+
+
+def fuzz(program, corpus, regressions, seconds):
+    """(executions, coverage with the seeds, coverage at the end, inputs kept, what went wrong)"""
     found = corpus.with_suffix(".found")
     found.mkdir(exist_ok=True)
-    argv = [str(program), str(corpus), f"-artifact_prefix={found}/", f"-max_total_time={seconds}", "-print_final_stats=1", "-timeout=10",
-            "-rss_limit_mb=2048"]
+    folders = [str(corpus)] + ([str(regressions)] if regressions.is_dir() else [])
+    argv = [str(program), *folders, f"-artifact_prefix={found}/", f"-max_total_time={seconds}", "-print_final_stats=1", "-timeout=20",
+            "-rss_limit_mb=2048", "-close_fd_mask=1"]
     done = subprocess.run(argv, capture_output=True, text=True, errors="replace", env={**os.environ, "ASAN_OPTIONS": "detect_leaks=1"})
     executions = re.search(r"stat::number_of_executed_units:\s*(\d+)", done.stderr)
+    covered = [int(n) for n in re.findall(r"\bcov: (\d+)", done.stderr)] or [0]
     count = int(executions[1]) if executions else 0
-    wrong = "" if done.returncode == 0 and count > 0 else done.stderr[-4000:]
-    return count, len(list(corpus.iterdir())), wrong
+    wrong = ""
+    if done.returncode != 0 or count == 0:
+        inputs = re.findall(r"Test unit written to (\S+)", done.stderr)
+        wrong = done.stderr[-6000:] + "".join(f"\nrun it again: {program} {name}" for name in inputs)
+    return count, covered[0], covered[-1], len(list(corpus.iterdir())), wrong
+
+
+def run_all(names, args):
+    print(f"{'entry':<16}{'executions':>12}{'a second':>10}{'covered':>9}{'new':>6}{'inputs':>8}", flush=True)
+    failed = []
+    for name in names:
+        count, seeded, covered, kept, wrong = fuzz(args.bin / f"{name}_fuzz", args.corpus / name, REGRESSIONS / name, args.seconds)
+        print(f"{name:<16}{count:>12,}{count / max(args.seconds, 1):>10,.0f}{covered:>9,}{covered - seeded:>6,}{kept:>8,}"
+              f"{'  FAILED' if wrong else ''}", flush=True)
+        if wrong:
+            print(wrong, file=sys.stderr)
+            failed.append(name)
+    print(f"{len(names) - len(failed)} passed, {len(failed)} failed")
+    return 1 if failed else 0
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bin", type=pathlib.Path)
     parser.add_argument("corpus", type=pathlib.Path)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(SEEDS)}; all when none is named")
-    parser.add_argument("--minutes", type=float, default=1, help="for each of them")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of the entries; all when none is named")
+    parser.add_argument("--seconds", type=int, default=60, help="for each of them")
+    parser.add_argument("--replay", action="store_true")
     args = parser.parse_args()
-    if unknown := set(args.names) - set(SEEDS):
-        parser.error(f"{', '.join(unknown)}: known are {', '.join(SEEDS)}")
-    passed = failed = 0
-    for name in args.names or SEEDS:
-        count, kept, wrong = fuzz(args.bin / f"{name}_fuzz", args.corpus / name, SEEDS[name](), int(args.minutes * 60))
-        print(f"{name:<12} {count:>12,} executions  {kept:>6,} inputs  {'FAILED' if wrong else 'ok'}", flush=True)
-        if wrong:
-            print(wrong, file=sys.stderr)
-        passed, failed = passed + (not wrong), failed + bool(wrong)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    known = entries(args.bin)
+    if unknown := set(args.names) - set(known):
+        parser.error(f"{', '.join(unknown)}: known are {', '.join(known)}")
+    if args.replay:
+        return replay(args.bin, args.corpus)
+    write_seeds(args.bin, args.corpus)
+    return run_all(args.names or known, args)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,105 @@
+// Fuzz entry: rows and keys of the cloud's store: any bytes are refused, or read and written again
+// as the very same bytes.
+#include "cloud/tables.h"
+#include "schemas/chain.h"
+#include "tests/fuzz/fuzz.h"
+
+using namespace egret;
+using namespace egret::cloud;
+using fuzz::require;
+
+namespace {
+
+template <class Row>
+void same(ByteView value, Result<Row> (*decode)(ByteView)) {
+  if (auto row = decode(value)) require(encode(*row) == value, "a row is written as it was read");
+}
+
+void keys(ByteView key) {
+  if (const auto name = stream_of('l', key))
+    require(ledger_key(name->fac, name->key) == key || !valid_facility(name->fac), "a ledger key");
+  if (const auto name = numbered_of(key))
+    require(numbered_key(name->fac, name->key, name->seq) == key, "a block's key");
+  if (const auto name = numbered_of('g', key))
+    require(gap_key(name->fac, name->key, name->seq) == key, "a gap's key");
+  if (const auto name = natural_of(key))
+    require(natural_key(name->fac, name->key) == key, "a natural key");
+  if (const auto fac = facility_of('r', key))
+    require(key.starts_with(registration_key(*fac)), "a registration's key");
+}
+
+// Input: table(1) · value.
+void run(ByteView input) {
+  if (input.empty()) return;
+  const ByteView value = input.substr(1);
+  switch (input[0] % 11) {
+    case 0:
+      return same(value, &decode_meta);
+    case 1:
+      return same(value, &decode_registration);
+    case 2:
+      return same(value, &decode_session);
+    case 3:
+      return same(value, &decode_facility);
+    case 4:
+      return same(value, &decode_ledger);
+    case 5:
+      if (auto row = decode_gap(value, {9}))
+        require(encode(*row) == value, "a gap is written as it was read");
+      return;
+    case 6:
+      return same(value, &decode_quarantine);
+    case 7:
+      return same(value, &decode_incident);
+    case 8:
+      if (auto place = decode_place(value))
+        require(encode_place(*place) == value, "a place is written as it was read");
+      return;
+    case 9:
+      if (auto row = decode_leaves(value))
+        require(encode_leaves(row->first, row->c_end, row->leaves) == value, "leaves");
+      return;
+    default:
+      return keys(value);
+  }
+}
+
+std::vector<Bytes> seeds() {
+  const StreamKey key{{77}, StreamId::result};
+  MetaRow meta;
+  meta.meta.format = 1;
+  meta.meta.backup_confirmed = true;
+  meta.meta.last_backup_confirmed = {1};
+  SessionRow session;
+  session.hello_nonce = "nonce";
+  session.listed = {{77}, {78}};
+  LedgerRow ledger;
+  ledger.final = ledger.unverified = true;
+  ledger.claims = {{{7}, {}}};
+  ledger.marks = {{{1}, {2}}, {{3}, {4}}};
+  Incident incident;
+  incident.note = "note";
+  const std::vector<Hash> leaves(2, sha256("leaf"));
+  std::vector<Bytes> out{
+      fuzz::tagged(0, encode(meta)),
+      fuzz::tagged(1, encode(Registration{{{}, {}}, true, false})),
+      fuzz::tagged(2, encode(session)),
+      fuzz::tagged(3, encode(FacilityRow{})),
+      fuzz::tagged(4, encode(ledger)),
+      fuzz::tagged(5, encode(GapRow{})),
+      fuzz::tagged(
+          6, encode(QuarantineRow{QuarantineReason::undecodable, "why", {key, {3}}, {}, "record"})),
+      fuzz::tagged(7, encode(incident)),
+      fuzz::tagged(8, encode_place({key, {300}})),
+      fuzz::tagged(9, encode_leaves({1}, {}, leaves))};
+  for (const Bytes& k :
+       {ledger_key("clinic-7", key), gap_key("clinic-7", key, {5}),
+        numbered_key("clinic-7", key, {5}), natural_key("clinic-7", {Kind::ai_result, sha256("x")}),
+        registration_key("clinic-7")})
+    out.push_back(fuzz::tagged(10, k));
+  return out;
+}
+
+const fuzz::Registered registered({"cloud_rows", run, seeds});
+
+}  // namespace
