@@ -1,10 +1,16 @@
 #include "cloud/committer.h"
 
+#include "schemas/mutants.h"
+
 namespace egret::cloud {
 
 CommitReport Committer::run(std::span<const Inbound> group, Now now) {
   CommitReport report;
   if (run_group(group, now, report)) return report;
+  if (mutant(Mutant::poison_aborts_group)) {
+    report.failed = group.size();
+    return report;
+  }
   // Something in the group could not be committed: each alone, so that one bad frame delays no
   // neighbour.
   for (size_t i = 0; i < group.size(); i++) {
@@ -26,6 +32,7 @@ bool Committer::run_group(std::span<const Inbound> group, Now now, CommitReport&
   for (const Inbound& frame : group) {
     txn->savepoint();
     Result<Outcome> applied = reconciler_.apply(frame, *txn, *meta, now);
+    if (!applied && mutant(Mutant::poison_aborts_group)) return false;
     if (!applied) {
       txn->rollback_to_savepoint();
       if (group.size() == 1) return false;
@@ -42,7 +49,7 @@ bool Committer::run_group(std::span<const Inbound> group, Now now, CommitReport&
   }
   CommitResult result = wrote ? store_.commit(std::move(txn)) : CommitResult::committed;
   if (result == CommitResult::failed) return false;
-  if (result == CommitResult::unknown) {
+  if (result == CommitResult::unknown && !mutant(Mutant::ack_on_unknown_commit)) {
     report.unknown += group.size();
     return true;
   }

@@ -3,12 +3,17 @@
 #include "schemas/chain.h"
 #include "schemas/codec.h"
 #include "schemas/limits.h"
+#include "schemas/mutants.h"
 
 namespace egret::cloud {
 namespace {
 
 Error bad(const char* text) {
   return {Errc::bad_input, text};
+}
+
+size_t raw_max(const es1::Batch& batch) {
+  return mutant(Mutant::wire_size_trusted) ? batch.raw_len() : kRawBodyBytesMax;
 }
 
 bool lawful_gap(StreamId stream, GapKind kind) {
@@ -50,7 +55,7 @@ Result<Unpacked> outline(const es1::Batch& batch) {
     return bad("batch.c_from: 16 bytes are allowed");
   if (!batch.c_head().empty() && batch.c_head().size() != kDigestWireBytes)
     return bad("batch.c_head: 16 bytes are allowed");
-  if (batch.raw_len() > kRawBodyBytesMax) return bad("batch.raw_len: over the limit");
+  if (batch.raw_len() > raw_max(batch)) return bad("batch.raw_len: over the limit");
   if (batch.items_size() == 0) return bad("batch.items: at least one is needed");
   out.key = {{batch.epoch()}, static_cast<StreamId>(batch.stream())};
   out.first = {batch.first()};
@@ -70,7 +75,7 @@ Result<Unpacked> outline(const es1::Batch& batch) {
 Result<void> unpack(const es1::Batch& batch, Unpacked& out) {
   if (batch.codec() > 255) return Error{Errc::unsupported, "batch.codec: unknown"};
   Result<Bytes> raw = decode(static_cast<CodecId>(batch.codec()), batch.dictionary(),
-                             batch.records(), batch.raw_len(), kRawBodyBytesMax);
+                             batch.records(), batch.raw_len(), raw_max(batch));
   if (!raw) return raw.error();
   out.raw = std::move(*raw);
   bool ok = true;

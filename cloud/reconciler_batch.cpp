@@ -9,8 +9,18 @@
 namespace egret::cloud {
 namespace {
 
+bool digests_off() {
+  return mutant(Mutant::no_digest) || mutant(Mutant::batch_digest_off) || mutant(Mutant::old_epoch_resumed);
+}
+
 bool agrees(const Hash& ours, ByteView digest) {
-  return mutant(Mutant::no_digest) || view(ours).substr(0, kDigestWireBytes) == digest;
+  return digests_off() || view(ours).substr(0, kDigestWireBytes) == digest;
+}
+
+// Does a batch that begins at `first` leave a hole behind W?
+bool skips(Seq w, Seq first) {
+  if (mutant(Mutant::unguarded_difference)) return first.value - w.value - 1 > 0;
+  return first > w.next();
 }
 
 QuarantineReason reason_of(const Error& error) {
@@ -105,7 +115,7 @@ Result<es1::AckStatus> Reconciler::Impl::push(Handling& h, Push& p) {
   es1::AckStatus status = es1::ACK_OK;
   if (u.last <= p.row.w) {  // a duplicate
     if (u.last == p.row.w && !agrees(p.row.c, p.batch.c_last())) status = es1::ACK_FORK;
-  } else if (u.first > p.row.w.next()) {
+  } else if (skips(p.row.w, u.first)) {
     status = es1::ACK_GAP;
   } else {
     Result<void> unpacked = unpack(p.batch, p.unpacked);
@@ -155,7 +165,7 @@ Result<es1::AckStatus> Reconciler::Impl::check_prefix(Handling& h, Push& p) {
   if (stated) {
     Result<std::optional<Hash>> before = h.txn.c_at(h.in.fac, u.key, {u.first.value - 1});
     if (!before) return before.error();
-    if (!*before && !mutant(Mutant::no_digest)) return es1::ACK_FORK;
+    if (!*before && !digests_off()) return es1::ACK_FORK;
     c = before->value_or(Hash{});
     if (!agrees(c, p.batch.c_from())) return es1::ACK_FORK;
   }
@@ -166,7 +176,7 @@ Result<es1::AckStatus> Reconciler::Impl::check_prefix(Handling& h, Push& p) {
     if (part.last() > p.row.w) return part.gap != GapKind::none ? es1::ACK_GAP : es1::ACK_FORK;
     c = fold(part, c);
   }
-  return c == p.row.c || mutant(Mutant::no_digest) ? es1::ACK_OK : es1::ACK_FORK;
+  return c == p.row.c || digests_off() ? es1::ACK_OK : es1::ACK_FORK;
 }
 
 // The prefix agrees: a fold that ends elsewhere means that codec or memory is wrong, not history.
@@ -188,6 +198,9 @@ Result<void> Reconciler::Impl::write_parts(Handling& h, Push& p) {
     const Part& part = u.parts[i];
     if (part.first <= p.w_before) continue;
     if (part.gap == GapKind::none) {
+      auto poison = [](const JudgedRecord& j) { return j.quarantine != QuarantineReason::none; };
+      if (mutant(Mutant::poison_aborts_group) && std::ranges::any_of(p.judged[i], poison))
+        return Error{Errc::bad_input, "poison"};
       blocks.push_back({part.first, p.judged[i], part.leaves, part.c_end});
       continue;
     }

@@ -4,6 +4,7 @@
 
 #include "cloud/txn_kv.h"
 #include "schemas/limits.h"
+#include "schemas/mutants.h"
 
 namespace egret::cloud {
 namespace {
@@ -43,6 +44,18 @@ Result<MetaRow> found_store(Kv& kv, Entropy& entropy) {
   return row;
 }
 
+// The mutant w_before_records: the ledger in a transaction of its own.
+Result<void> write_ledger_first(Kv& kv, const KvBatch& batch) {
+  KvBatch ledger, rest;
+  for (const KvOp& op : batch.ops()) {
+    KvBatch& to = op.space == kMetaSpace && op.key[0] == 'l' ? ledger : rest;
+    if (op.what == KvOp::What::put) to.put(op.space, op.key, op.value);
+    if (op.what == KvOp::What::erase) to.erase(op.space, op.key);
+  }
+  if (Result<void> written = kv.write(ledger, true); !written) return written;
+  return kv.write(rest, true);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<KvStore>> open_store(Kv& kv, Entropy& entropy) {
@@ -68,7 +81,8 @@ CommitResult KvStore::commit(std::unique_ptr<Txn> txn) {
   }
   const KvBatch batch = mine.overlay().take();
   if (batch.empty()) return CommitResult::committed;
-  if (const auto written = kv_.write(batch, true); !written) {
+  const auto written = mutant(Mutant::w_before_records) ? write_ledger_first(kv_, batch) : kv_.write(batch, true);
+  if (!written) {
     last_error_ = written.error();
     return last_error_.code == Errc::unknown_outcome ? CommitResult::unknown : CommitResult::failed;
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "schemas/chain.h"
+#include "schemas/mutants.h"
 
 namespace egret::cloud {
 namespace {
@@ -162,6 +163,16 @@ Result<StoredEntry> KvTxn::quarantine(const Facility& fac, const Place& place,
   return StoredEntry{EntryKind::quarantined, {}, {}, {}, hash};
 }
 
+// The mutant dedup_by_time: only what came in the last two minutes is known as a duplicate.
+bool KvTxn::committed_lately(const Facility& fac, const Place& place, WallTime now) {
+  constexpr int64_t kWindowUs = 120'000'000;
+  const auto of = row(fac, place.key);
+  if (!of || !*of) return true;
+  return std::ranges::none_of((*of)->marks, [&](const LedgerRow::Mark& mark) {
+    return mark.w >= place.seq && now.us - mark.at.us > kWindowUs;
+  });
+}
+
 Result<StoredEntry> KvTxn::judge(const Facility& fac, const Place& place,
                                  const JudgedRecord& record, Known known, WallTime now) {
   if (record.quarantine != QuarantineReason::none) return quarantine(fac, place, record, now);
@@ -176,6 +187,10 @@ Result<StoredEntry> KvTxn::judge(const Facility& fac, const Place& place,
   if (!parts) return parts.error();
   const auto body_at = decode_place(*at);
   if (!body_at) return body_at.error();
+  if (mutant(Mutant::dedup_by_time) && !committed_lately(fac, *body_at, now)) {
+    overlay_.put(kNaturalSpace, natural_key(fac, record.key), encode_place(place));
+    return StoredEntry{EntryKind::applied, record.record, {}, {}, {}};
+  }
   return StoredEntry{EntryKind::duplicate, {}, *body_at, parts->arrival, {}};
 }
 

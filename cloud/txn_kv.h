@@ -66,6 +66,7 @@ class KvTxn final : public Txn {
     Result<std::optional<Bytes>> at{std::optional<Bytes>()};
   };
   std::vector<Known> look_up(const Facility& fac, const JudgedBlock& block) const;
+  bool committed_lately(const Facility& fac, const Place& place, WallTime now);
   Result<StoredEntry> judge(const Facility& fac, const Place& place, const JudgedRecord& record,
                             Known known, WallTime now);
   Result<BlockWriter> judge(const Facility& fac, StreamKey key, const JudgedBlock& block,

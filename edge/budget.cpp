@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "schemas/limits.h"
+#include "schemas/mutants.h"
 
 namespace egret::edge {
 namespace {
@@ -27,7 +28,7 @@ BudgetDecision Budget::decide(const DiskState& disk) {
   if (above(kShedPercent)) d.shed_bytes = std::max<uint64_t>(used - limit * kShedPercent / 100, 1);
   // A refusal begins at its mark and ends some per cent below it, so that it does not flicker.
   refusing_telemetry_ = above(refusing_telemetry_ ? kRefuseTelemetryPercent - kRefuseSlackPercent : kRefuseTelemetryPercent);
-  refusing_results_ = above(refusing_results_ ? 100 - kRefuseSlackPercent : 100);
+  refusing_results_ = (refusing_results_ && mutant(Mutant::full_disk_for_ever)) || above(refusing_results_ ? 100 - kRefuseSlackPercent : 100);
   d.refuse_telemetry = refusing_telemetry_;
   d.refuse_results = refusing_results_;
   uint64_t last = limit + kReserveBytes / 2;

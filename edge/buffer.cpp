@@ -7,6 +7,7 @@
 #include "schemas/buggify.h"
 #include "schemas/chain.h"
 #include "schemas/limits.h"
+#include "schemas/mutants.h"
 
 namespace egret::edge {
 namespace {
@@ -78,6 +79,7 @@ Result<Buffer::Memory> Buffer::load(Kv& kv, const Facility& fac) {
   });
   if (!scanned) return scanned.error();
   if (wrong) return *wrong;
+  if (mutant(Mutant::old_epoch_resumed) && !memory.epochs.empty()) memory.current = memory.epochs.rbegin()->first;
   return memory;
 }
 
@@ -116,7 +118,9 @@ Result<void> Buffer::commit(Change& change) {
     if (!retired) change.batch.put(kMetaSpace, epoch_key(no), encode(epoch));
   }
   change.batch.put(kMetaSpace, store_key(), encode(change.store));
-  if (Result<void> written = kv_.write(change.batch, true); !written) return fail(written.error());
+  Result<void> written = kv_.write(change.batch, !mutant(Mutant::ack_before_sync));
+  if (!written && mutant(Mutant::sync_retried)) written = kv_.write(change.batch, true);
+  if (!written) return fail(written.error());
   {
     std::lock_guard lock(mutex_);
     memory_.store = std::move(change.store);

@@ -167,6 +167,7 @@ class Buffer final : public Reader {
   Result<void> raise_border(Change& change, EpochNo no, StreamId stream, Seq safe);
   void retire_if_done(Change& change, EpochNo no) const;
   Result<std::optional<BorderRow>> oldest_data(EpochNo no, const StreamRow& row, Seq above);
+  Result<uint64_t> shed_any(StreamId stream);
   void gap_in_place(Change& change, EpochNo no, StreamId stream, BorderRow border, GapKind gap,
                     GapReason reason) const;
 

@@ -247,6 +247,12 @@ Result<void> Buffer::mark_corrupt(StreamKey key, Seq first) {
   Change change = begin();
   change.store.counters.corrupt += block->count;
   gap_in_place(change, in.no, key.stream, **border, GapKind::corrupt, GapReason::unreadable);
+  if (mutant(Mutant::unreadable_takes_all)) {
+    (void)scan_borders(in.no, key.stream, (*border)->last.next(), in.row.head, [&](const BorderRow& b) {
+      if (b.gap == GapKind::none) gap_in_place(change, in.no, key.stream, b, GapKind::corrupt, GapReason::unreadable);
+      return true;
+    });
+  }
   return commit(change);
 }
 

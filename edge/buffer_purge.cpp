@@ -136,8 +136,29 @@ Result<uint64_t> Buffer::shed_oldest(const std::function<Seq(EpochId)>& above) {
     if (!border) return fail(border.error());
     if (!*border) continue;
     Change change = begin();
+    if (mutant(Mutant::shed_in_two_steps)) {
+      change.batch.erase(block_space(StreamId::telemetry), block_key(no, (*border)->first));
+      if (Result<void> erased = commit(change); !erased) return erased.error();
+      change = begin();
+    }
     gap_in_place(change, no, StreamId::telemetry, **border, GapKind::shed, GapReason::disk_budget);
     change.store.counters.shed += (*border)->count;
+    if (Result<void> shed = commit(change); !shed) return shed.error();
+    return (*border)->count;
+  }
+  if (mutant(Mutant::shed_takes_results)) return shed_any(StreamId::result);
+  return 0;
+}
+
+// The mutant shed_takes_results: what no build but the simulator's ever calls.
+Result<uint64_t> Buffer::shed_any(StreamId stream) {
+  for (const auto& [no, epoch] : memory_.epochs) {
+    const StreamRow& r = epoch.at(stream);
+    if (r.moving || r.done()) continue;
+    const Result<std::optional<BorderRow>> border = border_holding(no, {no, stream, r}, r.purged.next());
+    if (!border || !*border || (*border)->gap != GapKind::none) continue;
+    Change change = begin();
+    gap_in_place(change, no, stream, **border, GapKind::shed, GapReason::disk_budget);
     if (Result<void> shed = commit(change); !shed) return shed.error();
     return (*border)->count;
   }

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "schemas/limits.h"
+#include "schemas/mutants.h"
 
 namespace egret::edge {
 namespace {
@@ -34,6 +35,12 @@ std::optional<StreamId> Lanes::pick(const std::array<bool, kStreamCount>& may_se
       all > 0 && others && recent[kCritical] * 100 > all * kCriticalSharePercentMax;
   if (may_send[kCritical] && !critical_over) return StreamId::critical;
 
+  if (mutant(Mutant::telemetry_starves)) {
+    for (size_t i = 0; i < kStreamCount; i++) {
+      if (may_send[i]) return static_cast<StreamId>(i);
+    }
+    return std::nullopt;
+  }
   // A lane under its floor goes before the weights are looked at.
   for (size_t i = kStreamCount - 1; i > 0; i--) {
     if (may_send[i] && all > 0 && recent[i] * 100 < all * kLaneSharePercentMin)

@@ -47,6 +47,7 @@ Session::~Session() = default;
 Actions Session::step(const Event& event, Now now) {
   Impl& s = *impl_;
   s.now = now;
+  if (mutant(Mutant::wall_clock_timers)) s.now.mono = {now.wall.us / 1000 % 1'700'000'000'000};  // the simulator begins there
   s.out.clear();
   Classified c = s.classify(event);
   s.react(event, c);
@@ -201,6 +202,7 @@ void Session::Impl::on_connected(const Connected& event) {
                          : std::min(event.frame_bytes_max, kFrameBytesAgreedMax);
   broker = event.broker;
   connected_at = now.mono;
+  if (mutant(Mutant::backoff_reset_on_connect)) backoff.link_was_up(kBackoffStableMs);
   if (broker_frame_max > before && view.parked_blocks > 0) out.push_back(Unpark{std::nullopt});
   enter_state(State::greeting, "greeting the cloud");
   send_hello();

@@ -140,7 +140,7 @@ bool Session::Impl::build_flight(StreamKey key, Row& row) {
     row.flight = make_flight(*made);
     return true;
   }
-  if (made && made->unreadable) {
+  if (made && made->unreadable && !mutant(Mutant::unreadable_stops)) {
     out.push_back(MarkCorrupt{key, *made->unreadable});
     notice(Notice::Kind::corrupt_block, std::string("a block of lane ") + name_of(key.stream) +
                                             " could not be read back: it is named as a gap");
@@ -189,6 +189,10 @@ void Session::Impl::resend_due() {
   for (auto& [key, row] : rows) {
     if (!row.flight || now.mono < row.flight->retry_at) continue;
     Flight& flight = *row.flight;
+    if (mutant(Mutant::never_resent)) {
+      flight.retry_at = {INT64_MAX};
+      continue;
+    }
     bool passed_before = flight.frame.size() <= memory.largest_acked_bytes;
     int enough = passed_before ? kTriesBeforeDoubt : kTriesBeforeTooLarge;
     if (flight.on_broker && flight.tries >= enough && flight.frame.size() > kFrameBytesFloor) {
@@ -222,8 +226,8 @@ void Session::Impl::on_ack(const es1::Ack& ack, bool send_on) {
   if (w <= row->cursor) return;
   const StreamView* stream = view.find(key);
   Seq end = end_of(key);
-  bool known_c = row->flight && row->flight->last == w &&
-                 egret::view(row->flight->c_last).substr(0, kDigestWireBytes) == ack.c();
+  bool known_c = mutant(Mutant::ack_digest_off) || (row->flight && row->flight->last == w &&
+                 egret::view(row->flight->c_last).substr(0, kDigestWireBytes) == ack.c());
   if (w > end ||
       !(known_c || digest_agrees(*reader, key, stream ? stream->border : end, w, ack.c()))) {
     if (send_on) mark(Mark::ack_not_earned);

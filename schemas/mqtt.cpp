@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "schemas/limits.h"
+#include "schemas/mutants.h"
 
 // Threads. Each connection has one worker thread; only it calls into Paho, so that nobody else ever
 // waits for Paho's process-wide lock (which is held over name look-ups). Paho's own two threads
@@ -290,6 +291,7 @@ class ConnectOptions {
       : ca_(s.options.ca_file), certificate_(s.options.certificate_file), key_(s.options.key_file) {
     bool v5 = version == MQTTVERSION_5;
     if (v5) options = MQTTAsync_connectOptions_initializer5;
+    if (mutant(Mutant::persistent_session)) options.cleanstart = options.cleansession = 0;
     options.MQTTVersion = version;
     options.keepAliveInterval = s.options.keep_alive_s;
     options.maxInflight = s.options.inflight_max;

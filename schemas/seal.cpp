@@ -11,6 +11,7 @@
 #include "schemas/gcm.h"
 #include "schemas/hpke.h"
 #include "schemas/limits.h"
+#include "schemas/mutants.h"
 
 namespace egret {
 namespace {
@@ -102,7 +103,7 @@ Nonce Sealer::nonce_of(ByteView clear, ByteView body) const {
 
 std::optional<Bytes> Sealer::decrypt(const Nonce& nonce, ByteView clear, ByteView sealed) {
   auto body = gcm_.decrypt(nonce, {clear, tail_}, sealed);
-  if (body && nonce_of(clear, *body) != nonce) body.reset();
+  if (body && nonce_of(clear, *body) != nonce && !mutant(Mutant::counter_nonce)) body.reset();
   return body;
 }
 
@@ -147,6 +148,7 @@ class RunChannel final : public Channel {
 
   const Run run_;
   const Direction sends_;
+  uint64_t sealed_ = 0;
   Sealer out_, in_;
   const std::optional<SitePrivateKey> site_;
 };
@@ -158,6 +160,10 @@ Sealed RunChannel::seal(FrameType type, ByteView body) {
   const ByteView hello_clear = hello ? ByteView(run_.hello_clear) : ByteView();
   const Bytes clear = clear_of(encode_prefix(prefix), hello_clear);
   prefix.nonce = out_.nonce_of(clear, body);
+  if (mutant(Mutant::counter_nonce)) {
+    prefix.nonce = {};
+    std::memcpy(prefix.nonce.data(), &++sealed_, sizeof sealed_);
+  }
 
   Sealed sealed{prefix.nonce, {}};
   Bytes& frame = sealed.frame;

@@ -65,7 +65,36 @@ void Checker::cloud_went_back(bool beyond_s) {
 
 // ---- what is said on the wire ----
 
+void Checker::check_nonce(const Facility& fac, ByteView frame) {
+  const auto parsed = parse_frame(frame);
+  if (!parsed || parsed->prefix.type == FrameType::need_hello) return;
+  const Hash content = sha256(frame);
+  const auto [known, fresh] = nonces_.try_emplace({fac, parsed->prefix.sid, parsed->prefix.nonce}, content);
+  if (!fresh && known->second != content) journal_.fail("es1 4", "a nonce of {} was used for two contents", fac);
+}
+
+// A cursor moves by what the cloud says of (W, c), and only where c is ours.
+void Checker::check_footing(Site& site, const es1::Batch& batch) {
+  const Seq before{batch.first() - 1};
+  if (before.value == 0 || batch.c_from().empty()) return;
+  const StreamKey key{{batch.epoch()}, StreamId(batch.stream())};
+  if (!site.overheard.told.contains({key, before, batch.c_from()})) {
+    journal_.fail("es1 6", "{} goes on at {} of stream {}, where the cloud agreed to nothing of the kind", site.name,
+                  batch.first(), name_of(key.stream));
+  }
+}
+
+void Checker::check_gap_answer(const Facility& fac, const es1::Ack& ack) {
+  const auto sent = sent_.find(ack.nonce());
+  if (ack.status() != es1::ACK_GAP || sent == sent_.end()) return;
+  const Sent& batch = sent->second;
+  const bool hole = batch.first.value > ack.w() + 1;
+  if (!hole && !batch.gaps) journal_.fail("es1 8", "GAP is answered to {} at W {}, and {}..{} leaves no hole", fac, ack.w(),
+                                          batch.first.value, batch.last.value);
+}
+
 void Checker::sent_by_site(Site& site, ByteView frame) {
+  check_nonce(site.fac, frame);
   const auto opened = sealing_.look_into(site.fac, frame);
   if (!opened) return;
   if (opened->prefix.type == FrameType::hello) {
@@ -79,6 +108,9 @@ void Checker::sent_by_site(Site& site, ByteView frame) {
   es1::Batch batch;
   batch.ParseFromString(opened->body);
   journal_.tally[Met::batches]++;
+  const bool gaps = std::ranges::any_of(batch.items(), [](const es1::BatchItem& i) { return i.gap() != es1::GAP_NONE; });
+  sent_[Bytes(view(opened->prefix.nonce))] = {{{batch.epoch()}, StreamId(batch.stream())}, {batch.first()}, {batch.last()}, gaps};
+  check_footing(site, batch);
   if (batch.stream() == 0) return;
   site.overheard.in_flight.insert(batch.stream());
   journal_.tally.checked[15]++;
@@ -106,6 +138,7 @@ void Checker::heard_by_site(Site& site, ByteView frame) {
     const edge::View view = site.buffer->view();
     const bool another_runs = welcome.hello_no_nonce() != welcome.hello_nonce();  // the site begins a new run, judging nothing
     for (const es1::WelcomeEntry& e : welcome.entries()) {
+      site.overheard.told.insert({{{e.epoch()}, StreamId(e.stream())}, {e.w()}, e.c()});
       if (another_runs) break;
       const edge::StreamView* held = view.find({{e.epoch()}, StreamId(e.stream())});
       if (held && !held->moved && e.claimed() > held->head.value) site.overheard.outclaimed.insert({e.epoch()});
@@ -115,6 +148,7 @@ void Checker::heard_by_site(Site& site, ByteView frame) {
     es1::Ack ack;
     if (!ack.ParseFromString(opened->body)) return;
     site.overheard.in_flight.erase(ack.stream());
+    site.overheard.told.insert({{{ack.epoch()}, StreamId(ack.stream())}, {ack.w()}, ack.c()});
     site.overheard.credit = std::max(site.overheard.credit, ack.credit());
   }
 }
@@ -192,6 +226,7 @@ void Checker::check_entry(const Facility& fac, StreamKey key, Seq w, ByteView c,
 
 void Checker::said_by_cloud(const cloud::Reply& reply) {
   Tally& tally = journal_.tally;
+  check_nonce(reply.fac, reply.frame);
   const auto opened = sealing_.look_into(reply.fac, reply.frame);
   if (!opened) {
     const auto parsed = parse_frame(reply.frame);
@@ -217,6 +252,7 @@ void Checker::said_by_cloud(const cloud::Reply& reply) {
     tally[Met::ack_fork] += ack.status() == es1::ACK_FORK;
     tally[Met::ack_bad_body] += ack.status() == es1::ACK_BAD_BODY;
     tally[Met::ack_need_dict] += ack.status() == es1::ACK_NEED_DICT;
+    check_gap_answer(reply.fac, ack);
     check_entry(reply.fac, {{ack.epoch()}, StreamId(ack.stream())}, {ack.w()}, ack.c(), "ACK");
   }
 }

@@ -6,6 +6,8 @@
 //   I13 end(): a lost record that was claimed has an open incident; I14 also end()  I15 sent_by_site(): lanes in flight <= credit
 //   I16 converged() within a bound after the faults; deleted() after a backup    I18 end(): the store digest, and verify
 //   I19 wall clocks of sites jump by years; nothing above looks at them          I20 World: noise writes nothing
+// And of es1: section 4, no nonce is used for two contents; section 6, a batch stands on what the cloud has said of this
+// very history; section 8, GAP is answered only to a batch that leaves a hole, or whose gap crosses W.
 // I12 holds by the key of the natural table and by verify's dispositions; I17 is measured elsewhere (tests/bench).
 //
 // Promises: no check reads what a side merely says about itself; all is compared with History.
@@ -57,6 +59,15 @@ class Checker {
   void end();
 
  private:
+  // Of a batch, by its nonce: what an answer to it must fit.
+  struct Sent {
+    StreamKey key;
+    Seq first, last;
+    bool gaps = false;
+  };
+  void check_nonce(const Facility& fac, ByteView frame);
+  void check_footing(Site& site, const es1::Batch& batch);
+  void check_gap_answer(const Facility& fac, const es1::Ack& ack);
   bool lawful(const Fact& fact) const;
   bool held(Id id, const Facility& fac) const;
   bool accounted(Id id) const;
@@ -73,6 +84,8 @@ class Checker {
   KvMemory& cloud_disk_;
   Sites& sites_;
   std::set<Facility> went_back_;
+  std::map<std::tuple<Facility, SessionId, Nonce>, Hash> nonces_;  // the frame that each was used for
+  std::map<Bytes, Sent> sent_;
 };
 
 std::string describe(const Opened& opened);

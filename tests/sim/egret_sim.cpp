@@ -132,26 +132,6 @@ int run(const RunOrder& order, bool json, const char* program) {
   return r.done >= kSeedsToMeetAll && order.mutant == Mutant::none && !never_met(r.tally).empty() ? 1 : 0;
 }
 
-#ifdef EGRET_MUTANTS
-// Each planted bug must fall to some seed.
-int run_mutants(RunOrder order) {
-  int missed = 0;
-  fmt::print("  {:<24}{:>6}  {}\n", "mutant", "seed", "what fell");
-  for (int i = 1; i <= kMutants; i++) {
-    order.mutant = static_cast<Mutant>(i);
-    order.quiet = true;
-    Ticker ticker(order, std::string(name_of(order.mutant)) + ": ");
-    const RunResult r = run_seeds(order, [&](uint64_t done) { ticker(done); });
-    missed += r.failed_seed == 0;
-    fmt::print("  {:<24}{:>6}  {}\n", name_of(order.mutant), r.failed_seed,
-               r.failed_seed == 0 ? fmt::format("NOTHING in {} seeds", r.done) : r.violation);
-    std::fflush(stdout);
-  }
-  fmt::print("{} of {} mutants caught\n", kMutants - missed, kMutants);
-  return missed == 0 ? 0 : 1;
-}
-#endif
-
 int main_of(int argc, char** argv) {
   CLI::App app{
       "egret-sim: the real session, buffer, reconciler and store under a virtual clock, with faults.\n"
@@ -172,9 +152,7 @@ int main_of(int argc, char** argv) {
   app.add_flag("--trace", trace, "print every event of the first seed");
 #ifdef EGRET_MUTANTS
   std::string mutant;
-  bool every_mutant = false;
   app.add_option("--mutant", mutant, "plant this bug (schemas/mutants.h)");
-  app.add_flag("--every-mutant", every_mutant, "plant each bug in turn; exit 0 when all are caught");
 #endif
   CLI11_PARSE(app, argc, argv);
 #ifdef EGRET_MUTANTS
@@ -185,7 +163,6 @@ int main_of(int argc, char** argv) {
     fmt::print(stderr, "--mutant: \"{}\" is none; they are named in schemas/mutants.h\n", mutant);
     return 2;
   }
-  if (every_mutant) return run_mutants(order);
 #endif
 #ifdef EGRET_MUTANTS
   planted_mutant = order.mutant;

@@ -133,6 +133,7 @@ class RealSealing final : public Sealing {
     const auto it = seen_.find(Bytes(frame));
     return it == seen_.end() ? std::nullopt : std::optional(it->second);
   }
+  void region_restarts() override { joined_.clear(); }
 
  private:
   const SitePrivateKey& site(const Facility& fac) {

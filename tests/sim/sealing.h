@@ -19,6 +19,8 @@ class Sealing : public cloud::KeyRing {
   virtual SitePublicKey site_key(const Facility& fac) = 0;
   // What a frame says, for the checker; nullopt when it is no frame that a side has sealed, or is changed.
   virtual std::optional<Opened> look_into(const Facility& fac, ByteView frame) = 0;
+  // The region's process is another one: what it had agreed on with runs, it agrees on anew.
+  virtual void region_restarts() {}
   std::optional<RegionPublicKey> next() const override { return std::nullopt; }
 };
 

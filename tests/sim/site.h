@@ -20,6 +20,7 @@ struct Overheard {
   std::set<uint32_t> in_flight;          // lanes 1-3 with a batch that is not answered
   uint32_t credit = 0;                   // most that was granted on this link
   std::set<EpochId> outclaimed;          // more was claimed of them than it holds
+  std::set<std::tuple<StreamKey, Seq, Bytes>> told;  // (W, c) as the cloud said
 };
 
 // A machine as it was at a moment: its disk, and what ran on it.

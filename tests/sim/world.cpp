@@ -76,6 +76,7 @@ void World::run_until(MonoTime end) {
 void World::heal() {
   journal_.note("---- the faults stop ----");
   healing_ = true;
+  const bool limited = packet_limit_ > 0;
   packet_limit_ = 0;
   refuses_until_ = time_.now();
   rivals_ = false;
@@ -87,7 +88,7 @@ void World::heal() {
     site->disk.set_capacity(0);
     set_blocked(site->fac, false);
     // A broker that lets more through is a new connection to it.
-    if (site->connected) cut_link(*site, "the network was mended");
+    if (limited && site->connected) cut_link(*site, "the network was mended");
   }
 }
 

@@ -42,6 +42,7 @@ void World::end_cloud() {
   for (Region& region : regions_) end_reconciler(region);
   store_.reset();
   cloud_kv_.heal();
+  sealing_->region_restarts();
 }
 
 void World::end_reconciler(Region& region) {

@@ -107,12 +107,14 @@ void World::perform_on_disk(Deed deed, Site& site) {
 
 // What was synced is there; of a disk that lies, what it had time for.
 void World::lose_power(Site& site) {
-  const bool lied = site.disk.unsynced() > 0;
+  const bool lost = site.disk.unsynced() > 0;
   site.kv.heal();
   site.disk.crash(chance_);
-  if (!lied) return;
+  if (!lost) return;
   site.watch.look_anew();
-  checker_.site_went_back(site.fac);
+  // Only a disk that lied may lose what was answered for.
+  if (plan_.lying_disk) checker_.site_went_back(site.fac);
+  checker_.conserve();
 }
 
 void World::roll_back(Deed deed, Site& site) {

@@ -177,6 +177,46 @@ TEST_CASE("a failed append of a whole document leaves nothing of it, and closes 
   CHECK(holdings(*rig.buffer) == before);
 }
 
+namespace {
+
+// A disk whose next sync fails, and whose later ones say that all is well.
+class SyncFailsOnce final : public Kv {
+ public:
+  explicit SyncFailsOnce(Kv& disk) : disk_(disk) {}
+  bool fails = false;
+  Result<void> write(const KvBatch& batch, bool sync) override {
+    if (std::exchange(fails, false)) return Error{Errc::store_failed, "sync"};
+    return disk_.write(batch, sync);
+  }
+  Result<std::optional<Bytes>> get(Space space, ByteView key) const override { return disk_.get(space, key); }
+  Result<void> scan(Space space, ByteView first, ByteView end, const Visit& visit) const override {
+    return disk_.scan(space, first, end, visit);
+  }
+  Result<void> scan_back(Space space, ByteView first, ByteView end, const Visit& visit) const override {
+    return disk_.scan_back(space, first, end, visit);
+  }
+  uint64_t disk_bytes() const override { return disk_.disk_bytes(); }
+  void reclaim(Space, ByteView, ByteView) override {}
+
+ private:
+  Kv& disk_;
+};
+
+}  // namespace
+
+TEST_CASE("a sync that failed is not tried again, though the next would succeed", "[es1 5.7]") {
+  KvMemory disk(kEdgeSpaces);
+  SyncFailsOnce kv(disk);
+  SeededEntropy entropy(1);
+  const auto buffer = Buffer::open(kv, "clinic-1", entropy).value();
+  Unit unit;
+  unit.records.push_back({StreamId::result, "a"});
+  kv.fails = true;
+  CHECK_FALSE(buffer->append(std::span(&unit, 1), {}));
+  CHECK(buffer->failed());
+  CHECK_FALSE(buffer->append(std::span(&unit, 1), {}));
+}
+
 TEST_CASE("a record over the limit is refused before anything is written", "[buffer]") {
   Rig<MemoryDisk> rig;
   Unit unit{{{StreamId::result, "fits"}, {StreamId::result, Bytes(kRecordBytesMax - 3, 'x')}}};

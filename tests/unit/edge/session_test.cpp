@@ -3,6 +3,7 @@
 #include "edge/session.h"
 
 #include <catch2/catch.hpp>
+#include <numeric>
 
 #include "session_rig.h"
 
@@ -482,6 +483,22 @@ TEST_CASE("a block that breaks the link for an hour is parked, and the lane goes
   REQUIRE(parks.size() == 1);
   CHECK(parks[0].reason == GapReason::frame_too_large);
   CHECK(rig.now.mono - begun >= kParkRetryMs);
+}
+
+TEST_CASE("a link that breaks at once is tried ever more slowly", "[es1 section 9]") {
+  Rig rig;
+  rig.start();
+  std::vector<int64_t> waits;
+  for (int i = 0; i < 16; i++) {
+    rig.fire();
+    REQUIRE(rig.all<Connect>().size() == 1);
+    rig.step(Connected{0, "broker"});
+    rig.wait(100);
+    rig.step(Disconnected{"reset"});
+    waits.push_back(rig.session->next_deadline() - rig.now.mono);
+  }
+  CHECK(*std::max_element(waits.begin(), waits.begin() + 4) < 16'000);
+  CHECK(std::accumulate(waits.end() - 6, waits.end(), int64_t{0}) > 120'000);
 }
 
 TEST_CASE("after a lost link the first retry is spread over the herd window", "[es1 section 9]") {
