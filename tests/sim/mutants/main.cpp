@@ -24,9 +24,7 @@ struct ByTest {
 };
 // What no seed can show, and who shows it.
 constexpr ByTest kByTest[] = {
-    {Mutant::sync_retried, "a sync that failed is not tried again, though the next would succeed"},
     {Mutant::persistent_session, "no broker is asked to keep a session: clean start, no expiry"},
-    {Mutant::never_resent, "a batch is resent as the same bytes until it is acknowledged"},
     {Mutant::backoff_reset_on_connect, "a link that breaks at once is tried ever more slowly"},
     {Mutant::full_disk_for_ever, "a refusal ends by itself when space is back, and does not flicker"},
     {Mutant::telemetry_starves, "every waiting lane gets at least five per cent under a flood of critical data"},
