@@ -107,9 +107,12 @@ Bytes fingerprint(const State& state) {
   Print p(state.now);
   for (const Machine& machine : state.machines) print(p, machine);
   print(p, state.region);
-  std::set<Bytes> net;
-  for (const auto& message : state.net) net.insert(message->content);
-  for (const Bytes& content : net) p.bytes(content);
+  std::set<std::pair<Bytes, int>> net;
+  for (const Carried& carried : state.net) net.insert({carried.message->content, carried.times});
+  for (const auto& [content, times] : net) {
+    p.bytes(content);
+    p.number(static_cast<uint64_t>(times));
+  }
   p.number(state.image.has_value());
   if (state.image) print(p, *state.image);
   p.number(state.backup.has_value());

@@ -82,6 +82,7 @@ void add_limits(CLI::App& app, Limits& limits) {
   limit(Step::image, "--images", 1, "images taken of the site's machine");
   limit(Step::backup, "--backups", 1, "backups of the region, each confirmed");
   for (size_t s = static_cast<size_t>(Step::crash); s < kSteps; s++) limits.most[s] = 1;
+  app.add_option("--copies", limits.copies, "how often a message may come")->capture_default_str();
   app.add_option("--faults", limits.faults, "faults of any kind")->capture_default_str();
 }
 

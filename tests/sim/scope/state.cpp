@@ -166,9 +166,9 @@ void forget_what_is_dropped(State& state) {
     const bool image = state.image && awaits(*state.image->session, nonce);
     return image || std::ranges::any_of(state.machines, [&](const Machine& m) { return awaits(*m.session, nonce); });
   };
-  std::erase_if(state.net, [&](const auto& message) {
+  std::erase_if(state.net, [&](const Carried& carried) {
     es1::Welcome welcome;
-    const auto parsed = parse_frame(message->frame);
+    const auto parsed = parse_frame(carried.message->frame);
     if (parsed->prefix.type != FrameType::welcome) return false;
     welcome.ParseFromString(Bytes(parsed->sealed.substr(0, parsed->sealed.size() - kTagBytes)));
     return !awaited(welcome.hello_nonce());
@@ -178,10 +178,10 @@ void forget_what_is_dropped(State& state) {
 void send(State& state, Message message) {
   message.sid = parse_frame(message.frame)->prefix.sid;
   message.content = content_of(message);
-  for (const auto& known : state.net) {
-    if (known->content == message.content) return;
+  for (const Carried& known : state.net) {
+    if (known.message->content == message.content) return;
   }
-  state.net.push_back(std::make_shared<const Message>(std::move(message)));
+  state.net.push_back({std::make_shared<const Message>(std::move(message)), 0});
 }
 
 // ---- a site: the session and what its daemon does ----
@@ -323,7 +323,8 @@ std::string region_is_sound(const State& state) {
 // ---- the steps ----
 
 void deliver(State& state, size_t which) {
-  const std::shared_ptr<const Message> message = state.net[which];
+  const std::shared_ptr<const Message> message = state.net[which].message;
+  state.net[which].times++;
   if (message->up) return Region(state).take(*message);
   for (size_t i = 0; i < state.machines.size(); i++) {
     Alive alive(state, i);
@@ -477,7 +478,9 @@ State first_state(const Limits&) {
 
 std::vector<Choice> choices(const State& state, const Limits& limits) {
   std::vector<Choice> out;
-  for (size_t i = state.net.size(); i > 0; i--) out.push_back({Step::deliver, i - 1});
+  for (size_t i = state.net.size(); i > 0; i--) {
+    if (state.net[i - 1].times < limits.copies) out.push_back({Step::deliver, i - 1});
+  }
   for (size_t s = 1; s < kSteps; s++) {
     const Step step = static_cast<Step>(s);
     if (state.done[s] >= limits.most[s] || (is_fault(step) && state.faults >= limits.faults)) continue;
@@ -494,7 +497,7 @@ std::vector<Choice> choices(const State& state, const Limits& limits) {
 
 std::string describe(const State& state, const Choice& choice) {
   if (choice.step != Step::deliver) return fmt::format("{} {}", name_of(choice.step), choice.which);
-  const Message& m = *state.net[choice.which];
+  const Message& m = *state.net[choice.which].message;
   const auto parsed = parse_frame(m.frame);
   return fmt::format("{} of run {} #{}", egret::name_of(parsed->prefix.type), m.sid[0], choice.which);
 }
@@ -538,10 +541,10 @@ std::string converges(State state, const Limits& limits) {
   for (int i = 0; i < kConvergeSteps; i++) {
     if (missing(state).empty()) return {};
     if (!state.net.empty()) {
-      const auto first = state.net.front();
+      const auto first = state.net.front().message;
       const std::string bad = carry_out(state, {Step::deliver, 0}, limits);
       if (!bad.empty()) return bad;
-      std::erase(state.net, first);
+      std::erase_if(state.net, [&](const Carried& carried) { return carried.message == first; });
       continue;
     }
     for (size_t m = 0; m < state.machines.size(); m++) fire(state, m);

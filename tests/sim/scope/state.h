@@ -1,4 +1,4 @@
-// Scope: one site (and perhaps its clone), a network that never forgets, and the region, as a value that can be copied:
+// Scope: one site (and perhaps its clone), a network that forgets no message until it has come twice, and the region, as a value that can be copied:
 // every way that a few events can follow each other is tried from it.
 // Promises: the objects inside are the real ones (Session, Buffer, Committer, Reconciler, KvStore); steps are atomic:
 // the disk answers at once, and what a broker acknowledges it acknowledges at once.
@@ -32,6 +32,7 @@ const char* name_of(Step step);
 struct Limits {
   std::array<int, kSteps> most{};  // of each; deliver has none
   int faults = 0;                  // of all that are faults together
+  int copies = 2;                  // of a message
   StreamId lane = StreamId::telemetry;
 };
 
@@ -54,12 +55,17 @@ struct Machine {
   edge::Buffer::Memory memory;
   std::shared_ptr<edge::Session> session;  // never steps: it is copied onto a buffer that lives
 };
+// A message under way: it may come as often as Limits allow, or never.
+struct Carried {
+  std::shared_ptr<const Message> message;
+  int times = 0;
+};
 using Ids = std::set<int>;
 
 struct State {
   std::vector<Machine> machines;
   KvMemory::State region;
-  std::vector<std::shared_ptr<const Message>> net;
+  std::vector<Carried> net;
   std::optional<Machine> image;
   std::optional<KvMemory::State> backup;
   Bytes last_hello;  // of which the region still knows what credit it gave
