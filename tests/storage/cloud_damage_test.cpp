@@ -207,7 +207,6 @@ std::string outcome_of(const Ended& ended) {
 TEST_CASE(
     "whatever is damaged in a region's folder, it serves what was committed and names the rest",
     "[verify]") {
-  if (fs::exists("/dev/shm")) ::setenv("TMPDIR", "/dev/shm", 0);  // no sync is tried here
   agent::Scratch origin;
   const Ended built = in_own_process([&] { return found(origin.path()); }, kTrialLimit);
   INFO(built.text);

@@ -295,7 +295,6 @@ std::string outcome_of(const Ended& ended) {
 
 TEST_CASE("whatever is damaged in a site's folder, the agent goes on and all is there or named",
           "[es1 5.7]") {
-  if (fs::exists("/dev/shm")) ::setenv("TMPDIR", "/dev/shm", 0);  // no sync is tried here
   const bool offline = GENERATE(false, true);
   agent::Scratch origin;
   const Ended built = in_own_process([&] { return found(origin.path(), offline); }, kTrialLimit);

@@ -42,10 +42,12 @@ class PowerCutFs::File final : public rocksdb::FSWritableFileOwnerWrapper {
 
   IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* dbg) override {
     std::lock_guard lock(fs_.mutex_);
-    if (IOStatus s = fs_.operation(); !s.ok()) return s;
-    IOStatus s = target()->Append(data, options, dbg);
-    if (s.ok()) length_->written += data.size();
-    return s;
+    const IOStatus allowed = fs_.operation(Kind::grow);
+    if (!allowed.ok() && !fs_.is_short_write()) return allowed;
+    const Slice part(data.data(), allowed.ok() ? data.size() : data.size() / 2);
+    IOStatus s = target()->Append(part, options, dbg);
+    if (s.ok()) length_->written += part.size();
+    return allowed.ok() ? s : allowed;
   }
   IOStatus Append(const Slice& data, const IOOptions& options, const rocksdb::DataVerificationInfo&,
                   IODebugContext* dbg) override {
@@ -53,7 +55,7 @@ class PowerCutFs::File final : public rocksdb::FSWritableFileOwnerWrapper {
   }
   IOStatus Truncate(uint64_t size, const IOOptions& options, IODebugContext* dbg) override {
     std::lock_guard lock(fs_.mutex_);
-    if (IOStatus s = fs_.operation(); !s.ok()) return s;
+    if (IOStatus s = fs_.operation(Kind::other); !s.ok()) return s;
     IOStatus s = target()->Truncate(size, options, dbg);
     if (s.ok()) length_->written = size;
     return s;
@@ -67,8 +69,11 @@ class PowerCutFs::File final : public rocksdb::FSWritableFileOwnerWrapper {
  private:
   IOStatus sync() {
     std::lock_guard lock(fs_.mutex_);
-    if (IOStatus s = fs_.operation(); !s.ok()) return s;
-    length_->synced = length_->written;
+    if (IOStatus s = fs_.operation(Kind::sync); !s.ok()) {
+      length_->lost = true;
+      return s;
+    }
+    if (!length_->lost) length_->synced = length_->written;
     return IOStatus::OK();
   }
   PowerCutFs& fs_;
@@ -81,7 +86,7 @@ class PowerCutFs::Directory final : public rocksdb::FSDirectoryWrapper {
       : FSDirectoryWrapper(std::move(dir)), fs_(fs), name_(std::move(name)) {}
   IOStatus Fsync(const IOOptions&, IODebugContext*) override {
     std::lock_guard lock(fs_.mutex_);
-    if (IOStatus s = fs_.operation(); !s.ok()) return s;
+    if (IOStatus s = fs_.operation(Kind::other); !s.ok()) return s;
     fs_.synced_directory(name_);
     return IOStatus::OK();
   }
@@ -115,8 +120,33 @@ bool PowerCutFs::off() const {
   return operations_ >= off_at_;
 }
 
-IOStatus PowerCutFs::operation() {
-  return ++operations_ >= off_at_ ? power_off() : IOStatus::OK();
+void PowerCutFs::fail_at(uint64_t n, Fault fault) {
+  std::lock_guard lock(mutex_);
+  fault_at_ = operations_ + n;
+  fault_ = fault;
+}
+
+IOStatus PowerCutFs::operation(Kind kind) {
+  return ++operations_ >= off_at_ ? power_off() : fault_of(kind);
+}
+
+IOStatus PowerCutFs::fault_of(Kind kind) {
+  if (operations_ < fault_at_) return IOStatus::OK();
+  if (fault_ == Fault::full) {
+    const bool full = operations_ < fault_at_ + kFullFor && kind == Kind::grow;
+    return full ? IOStatus::NoSpace("No space left on device") : IOStatus::OK();
+  }
+  // What the fault is not for lets it wait: the next sync, the next write.
+  const bool meets = fault_ == Fault::error ||
+                     (fault_ == Fault::sync_loses && kind == Kind::sync) ||
+                     (fault_ == Fault::short_write && kind == Kind::grow);
+  if (!meets) return IOStatus::OK();
+  fault_at_ = ~uint64_t{0};
+  return IOStatus::IOError("Input/output error");
+}
+
+bool PowerCutFs::is_short_write() const {
+  return fault_ == Fault::short_write && operations_ < off_at_;
 }
 
 void PowerCutFs::follow(const std::string& name, uint64_t already) {
@@ -137,7 +167,7 @@ IOStatus PowerCutFs::NewWritableFile(const std::string& name, const rocksdb::Fil
                                      IODebugContext* dbg) {
   std::lock_guard lock(mutex_);
   if (!followed(name)) return target()->NewWritableFile(name, options, file, dbg);
-  if (IOStatus s = operation(); !s.ok()) return s;
+  if (IOStatus s = operation(Kind::grow); !s.ok()) return s;
   NameChange old{NameChange::What::erase, name, {}, {}, {}};
   old.saved = save(name, old.length);
   if (!old.saved.empty()) {  // a new file under an old name
@@ -157,7 +187,7 @@ IOStatus PowerCutFs::ReopenWritableFile(const std::string& name,
                                         std::unique_ptr<rocksdb::FSWritableFile>* file,
                                         IODebugContext* dbg) {
   std::lock_guard lock(mutex_);
-  if (IOStatus s = operation(); !s.ok()) return s;
+  if (IOStatus s = operation(Kind::grow); !s.ok()) return s;
   const bool there = fs::exists(name);
   IOStatus s = target()->ReopenWritableFile(name, options, file, dbg);
   if (!s.ok()) return s;
@@ -178,7 +208,7 @@ IOStatus PowerCutFs::DeleteFile(const std::string& name, const IOOptions& option
                                 IODebugContext* dbg) {
   std::lock_guard lock(mutex_);
   if (!followed(name)) return target()->DeleteFile(name, options, dbg);
-  if (IOStatus s = operation(); !s.ok()) return s;
+  if (IOStatus s = operation(Kind::other); !s.ok()) return s;
   NameChange change{NameChange::What::erase, name, {}, {}, {}};
   change.saved = save(name, change.length);
   IOStatus s = target()->DeleteFile(name, options, dbg);
@@ -193,7 +223,7 @@ IOStatus PowerCutFs::RenameFile(const std::string& from, const std::string& to,
                                 const IOOptions& options, IODebugContext* dbg) {
   std::lock_guard lock(mutex_);
   if (!followed(from)) return target()->RenameFile(from, to, options, dbg);
-  if (IOStatus s = operation(); !s.ok()) return s;
+  if (IOStatus s = operation(Kind::other); !s.ok()) return s;
   NameChange change{NameChange::What::rename, from, to, {}, {}};
   change.saved = save(to, change.length);
   IOStatus s = target()->RenameFile(from, to, options, dbg);

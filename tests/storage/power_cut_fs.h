@@ -36,6 +36,15 @@ class PowerCutFs final : public rocksdb::FileSystemWrapper {
   // The n-th operation from now that changes the disk (1: the next) finds the power off; so does
   // all after it.
   void cut_at(uint64_t n);
+  // What the n-th operation from now meets instead, while the power stays on.
+  enum class Fault : uint8_t {
+    error,        // EIO, once
+    sync_loses,   // EIO of a sync, and the pages it was for are never written (nor by a later one)
+    short_write,  // half of the bytes are there, then EIO
+    full,         // ENOSPC of all that needs room, for the next kFullFor operations
+  };
+  static constexpr uint64_t kFullFor = 40;
+  void fail_at(uint64_t n, Fault fault);
   uint64_t operations() const;
   bool off() const;
   // Makes the disk what it is after the cut (or after a cut right now) and turns the power on
@@ -62,6 +71,7 @@ class PowerCutFs final : public rocksdb::FileSystemWrapper {
   class Directory;
   struct Length {
     uint64_t written = 0, synced = 0;
+    bool lost = false;  // a sync failed: what it was for stays unsynced
   };
   // One change of names that its directory has not been synced after.
   struct NameChange {
@@ -71,7 +81,10 @@ class PowerCutFs final : public rocksdb::FileSystemWrapper {
     std::shared_ptr<Length> length;  // of what is saved, when it is followed
   };
 
-  rocksdb::IOStatus operation();  // counts one; an error when the power is off
+  enum class Kind : uint8_t { grow, sync, other };
+  rocksdb::IOStatus operation(Kind kind);  // counts one; an error when the power is off
+  rocksdb::IOStatus fault_of(Kind kind);
+  bool is_short_write() const;
   void synced_directory(const std::string& dir);
   void follow(const std::string& name, uint64_t already);
   std::string save(const std::string& name, std::shared_ptr<Length>& length);
@@ -82,6 +95,8 @@ class PowerCutFs final : public rocksdb::FileSystemWrapper {
   mutable std::mutex mutex_;
   uint64_t operations_ = 0;
   uint64_t off_at_ = ~uint64_t{0};
+  uint64_t fault_at_ = ~uint64_t{0};
+  Fault fault_ = Fault::error;
   uint64_t saved_ = 0;
   std::map<std::string, std::shared_ptr<Length>> lengths_;  // of files written since power came
   std::vector<NameChange> unsynced_;

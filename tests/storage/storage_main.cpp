@@ -2,6 +2,9 @@
 #define CATCH_CONFIG_RUNNER
 #include <catch2/catch.hpp>
 
+#include <cstdlib>
+#include <filesystem>
+
 #include "tests/storage/storage_main.h"
 
 namespace egret::test {
@@ -15,5 +18,7 @@ int main(int argc, char** argv) {
   session.cli(session.cli() | Catch::clara::Opt(egret::test::long_run)["--long"](
                                   "cut the power at every operation"));
   if (const int wrong = session.applyCommandLine(argc, argv); wrong != 0) return wrong;
+  if (std::filesystem::exists("/dev/shm"))
+    ::setenv("TMPDIR", "/dev/shm", 0);  // what is synced, we remember ourselves
   return session.run();
 }
