@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "cloud/reconciler_impl.h"
+#include "schemas/buggify.h"
 #include "schemas/chain.h"
 #include "schemas/limits.h"
 #include "schemas/mutants.h"
@@ -21,6 +22,18 @@ bool agrees(const Hash& ours, ByteView digest) {
 bool skips(Seq w, Seq first) {
   if (mutant(Mutant::unguarded_difference)) return first.value - w.value - 1 > 0;
   return first > w.next();
+}
+
+RowKind kind_of(const LedgerRow& row) {
+  return row.finished ? RowKind::finished
+         : row.moved  ? RowKind::moved
+         : row.final  ? RowKind::final
+                      : row.w.value > 0 ? RowKind::open : RowKind::fresh;
+}
+
+es1::AckStatus told(Verdict verdict, const LedgerRow& row, es1::AckStatus status) {
+  met_ledger(verdict, kind_of(row));
+  return status;
 }
 
 QuarantineReason reason_of(const Error& error) {
@@ -87,6 +100,7 @@ Result<void> Reconciler::Impl::batch(Handling& h) {
   Result<std::optional<LedgerRow>> row = h.txn.row(h.in.fac, p.unpacked.key);
   if (!row) return row.error();
   if (!*row) {
+    met_ledger(Verdict::row_missing, RowKind::fresh);
     h.out.drop = DropReason::unknown_session;
     h.out.replies.push_back({h.in.fac, need_hello_frame(sid, h.frame.prefix.nonce)});
     return {};
@@ -114,13 +128,15 @@ Result<es1::AckStatus> Reconciler::Impl::push(Handling& h, Push& p) {
                              : Claim{u.last, take<sizeof(Digest16)>(p.batch.c_last())});
   es1::AckStatus status = es1::ACK_OK;
   if (u.last <= p.row.w) {  // a duplicate
-    if (u.last == p.row.w && !agrees(p.row.c, p.batch.c_last())) status = es1::ACK_FORK;
+    const bool fork = u.last == p.row.w && !agrees(p.row.c, p.batch.c_last());
+    status = fork ? told(Verdict::duplicate_fork, p.row, es1::ACK_FORK) : told(Verdict::duplicate, p.row, es1::ACK_OK);
   } else if (skips(p.row.w, u.first)) {
-    status = es1::ACK_GAP;
+    status = told(Verdict::ahead, p.row, es1::ACK_GAP);
   } else {
     Result<void> unpacked = unpack(p.batch, p.unpacked);
     if (!unpacked) {
-      status = unpacked.error().code == Errc::unsupported ? es1::ACK_NEED_DICT : es1::ACK_BAD_BODY;
+      status = unpacked.error().code == Errc::unsupported ? told(Verdict::no_dictionary, p.row, es1::ACK_NEED_DICT)
+                                                          : told(Verdict::undecodable, p.row, es1::ACK_BAD_BODY);
     } else {
       examine(h, p);
       Result<es1::AckStatus> prefix = check_prefix(h, p);
@@ -128,6 +144,7 @@ Result<es1::AckStatus> Reconciler::Impl::push(Handling& h, Push& p) {
       status = *prefix == es1::ACK_OK ? fold_above(p) : *prefix;
     }
     if (status == es1::ACK_OK) {
+      met_ledger(Verdict::appended, kind_of(p.row));
       if (Result<void> r = write_parts(h, p); !r) return r.error();
       p.row.w = u.last;
       mark_w(p.row, config.safe_age_ms, h.now.wall);
@@ -154,29 +171,31 @@ Result<es1::AckStatus> Reconciler::Impl::check_prefix(Handling& h, Push& p) {
   Unpacked& u = p.unpacked;
   Part& head = u.parts.front();
   bool stated = !p.batch.c_from().empty();
-  if (!stated && head.gap != GapKind::purged) return es1::ACK_BAD_BODY;
+  if (!stated && head.gap != GapKind::purged) return told(Verdict::no_prefix, p.row, es1::ACK_BAD_BODY);
+  const auto other = [&] { return told(Verdict::other_prefix, p.row, es1::ACK_FORK); };
   if (u.first == p.row.w.next()) {
     if (mutant(Mutant::gap_prefix_unchecked) && head.gap != GapKind::none) return es1::ACK_OK;
-    if (stated) return agrees(p.row.c, p.batch.c_from()) ? es1::ACK_OK : es1::ACK_FORK;
+    if (stated) return agrees(p.row.c, p.batch.c_from()) ? es1::ACK_OK : other();
     p.row.unverified = true;
-    return es1::ACK_OK;
+    return told(Verdict::joined, p.row, es1::ACK_OK);
   }
   Hash c{};
   if (stated) {
     Result<std::optional<Hash>> before = h.txn.c_at(h.in.fac, u.key, {u.first.value - 1});
     if (!before) return before.error();
-    if (!*before && !digests_off()) return es1::ACK_FORK;
+    if (!*before && !digests_off()) return other();
     c = before->value_or(Hash{});
-    if (!agrees(c, p.batch.c_from())) return es1::ACK_FORK;
+    if (!agrees(c, p.batch.c_from())) return other();
   }
   for (Part& part : u.parts) {
     if (part.first > p.row.w) break;
     // A block that crosses W was cut elsewhere: other history. A gap that does must be cut again at
     // W.
-    if (part.last() > p.row.w) return part.gap != GapKind::none ? es1::ACK_GAP : es1::ACK_FORK;
+    if (part.last() > p.row.w && part.gap != GapKind::none) return told(Verdict::gap_crosses, p.row, es1::ACK_GAP);
+    if (part.last() > p.row.w) return told(Verdict::block_crosses, p.row, es1::ACK_FORK);
     c = fold(part, c);
   }
-  return c == p.row.c || digests_off() ? es1::ACK_OK : es1::ACK_FORK;
+  return c == p.row.c || digests_off() ? es1::ACK_OK : other();
 }
 
 // The prefix agrees: a fold that ends elsewhere means that codec or memory is wrong, not history.
@@ -185,7 +204,7 @@ es1::AckStatus Reconciler::Impl::fold_above(Push& p) {
   for (Part& part : p.unpacked.parts) {
     if (part.first > p.row.w) c = fold(part, c);
   }
-  if (!agrees(c, p.batch.c_last())) return es1::ACK_BAD_BODY;
+  if (!agrees(c, p.batch.c_last())) return told(Verdict::other_end, p.row, es1::ACK_BAD_BODY);
   p.row.c = c;
   return es1::ACK_OK;
 }

@@ -57,15 +57,27 @@ enum class Mark : uint8_t {
 };
 inline constexpr size_t kMarks = static_cast<size_t>(Mark::count_);
 
+// What the ledger can say to a BATCH (es1 section 8), and to what kind of row.
+enum class Verdict : uint8_t {
+  row_missing, duplicate, duplicate_fork, ahead, undecodable, no_dictionary, no_prefix, other_prefix, gap_crosses, block_crosses,
+  other_end, joined, appended,
+  count_
+};
+inline constexpr size_t kVerdicts = static_cast<size_t>(Verdict::count_);
+enum class RowKind : uint8_t { fresh, open, final, moved, finished, count_ };
+inline constexpr size_t kRowKinds = static_cast<size_t>(RowKind::count_);
+
 #ifdef EGRET_SIM
 bool turn(Turn t);
 void mark(Mark m);
 // One pair of a table of states was met: a session's (state, event).
 void met_session(size_t state, size_t event);
+void met_ledger(Verdict verdict, RowKind row);
 #else
 constexpr bool turn(Turn) { return false; }
 constexpr void mark(Mark) {}
 constexpr void met_session(size_t, size_t) {}
+constexpr void met_ledger(Verdict, RowKind) {}
 #endif
 
 }  // namespace egret

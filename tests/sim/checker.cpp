@@ -350,6 +350,11 @@ void Checker::check_outclaimed() {
   }
 }
 
+std::optional<Hash> Checker::digest() const {
+  const auto verdict = cloud::verify(cloud_disk_, nullptr);
+  return verdict ? std::optional(verdict->digest) : std::nullopt;
+}
+
 // I18: the digest of the store is that of what was accepted, and the store proves itself.
 void Checker::check_store() {
   std::set<Bytes> keys;

@@ -57,6 +57,8 @@ class Checker {
   // Do the sites still hold what the cloud keeps in a backup?
   std::string not_deleted() const;
   void end();
+  // Of the store; nullopt: it cannot be verified.
+  std::optional<Hash> digest() const;
 
  private:
   // Of a batch, by its nonce: what an answer to it must fit.

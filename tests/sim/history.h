@@ -51,7 +51,11 @@ struct Node {
 class History {
  public:
   Id offer(const Facility& fac, const NaturalKey& key, bool poison);
-  void offer_bytes(const Facility& fac, const Hash& leaf, Id id) { leaves_[{fac, leaf}] = id; }
+  void offer_bytes(const Facility& fac, const Hash& leaf, Id id, ByteView record) {
+    leaves_[{fac, leaf}] = id;
+    records_.try_emplace(id, record);
+  }
+  const Bytes& record(Id id) const { return records_.at(id); }
   std::optional<Id> id_of_leaf(const Facility& fac, const Hash& leaf) const;
   std::optional<Id> id_of_content(const Facility& fac, const Hash& content) const;
   Fact& fact(Id id) { return facts_[id]; }
@@ -77,6 +81,7 @@ class History {
  private:
   std::vector<Fact> facts_;
   std::map<std::pair<Facility, Hash>, Id> contents_, leaves_;
+  std::map<Id, Bytes> records_;  // as first offered
   std::map<std::tuple<Facility, StreamKey, Seq, Hash>, Node> nodes_;
   std::map<std::pair<Facility, EpochId>, std::set<uint64_t>> writers_;
 };

@@ -49,7 +49,7 @@ Made Producer::arrive(const Facility& fac, const Bytes& body, WallTime wall) {
   const Result<CheckedBody> checked = check_body(body, fac);
   const NaturalKey key = checked ? checked->key : NaturalKey{Kind::agent_event, sha256(made.record)};
   made.id = history_.offer(fac, key, !checked);
-  history_.offer_bytes(fac, leaf_of(made.record), made.id);
+  history_.offer_bytes(fac, leaf_of(made.record), made.id, made.record);
   return made;
 }
 
@@ -57,7 +57,7 @@ Made Producer::make(const Facility& fac, RecordKind kind, WallTime wall, Entropy
   if (kind == RecordKind::undecodable) {
     Made made{0, "no record " + std::to_string(++number_)};
     made.id = history_.offer(fac, {Kind::agent_event, sha256(made.record)}, true);
-    history_.offer_bytes(fac, leaf_of(made.record), made.id);
+    history_.offer_bytes(fac, leaf_of(made.record), made.id, made.record);
     return made;
   }
   v1::Body body = kind == RecordKind::large ? part(chance) : event(++number_);
@@ -65,6 +65,10 @@ Made Producer::make(const Facility& fac, RecordKind kind, WallTime wall, Entropy
   const Bytes bytes = make_body(body, stated).value().bytes;
   if (kind == RecordKind::small) bodies_[fac].push_back(bytes);
   return arrive(fac, bytes, wall);
+}
+
+Made Producer::bring(const Facility& fac, const Bytes& body, WallTime wall) {
+  return arrive(fac, body, wall);
 }
 
 std::optional<Made> Producer::again(const Facility& fac, WallTime wall, Entropy& chance) {

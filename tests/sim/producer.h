@@ -18,6 +18,8 @@ class Producer {
  public:
   explicit Producer(History& history) : history_(history) {}
   Made make(const Facility& fac, RecordKind kind, WallTime wall, Entropy& chance);
+  // A statement made elsewhere.
+  Made bring(const Facility& fac, const Bytes& body, WallTime wall);
   // The same statement as an earlier one of this facility, brought again.
   std::optional<Made> again(const Facility& fac, WallTime wall, Entropy& chance);
 

@@ -33,14 +33,23 @@ const char* unreachable(State state, EventKind event) {
   return nullptr;
 }
 
+constexpr const char* unreachable_crossing =
+    "W would have to rise while a GAP PURGED is on its way: once in thousands of seeds";
+
 // The same of what can happen; nullptr: it must.
 const char* unreachable(Met met) {
   if (met == Met::no_reason) return "every gap that a site makes has a reason";
   return nullptr;
 }
 
+const char* unreachable(Verdict verdict) {
+  if (verdict == Verdict::gap_crosses) return unreachable_crossing;
+  if (verdict == Verdict::no_prefix) return "a site names c_from unless its disk fails in that moment";
+  return nullptr;
+}
+
 const char* unreachable(Mark mark) {
-  if (mark == Mark::cut_again_at_w) return "W would have to rise while a GAP PURGED is on its way: once in tens of thousands of seeds";
+  if (mark == Mark::cut_again_at_w) return unreachable_crossing;
   return nullptr;
 }
 
@@ -57,6 +66,12 @@ void print_lines(const char* head, std::span<const uint64_t> counts, const auto&
   for (size_t i = 0; i < counts.size(); i++) {
     fmt::print("  {:<32}{:>12}{}\n", name(i), counts[i], counts[i] == 0 && say_never ? "   <- never happened" : "");
   }
+}
+
+uint64_t verdict_met(const Tally& tally, size_t verdict) {
+  uint64_t n = 0;
+  for (size_t r = 0; r < kRowKinds; r++) n += tally.ledger[verdict * kRowKinds + r];
+  return n;
 }
 
 const auto kMetName = [](size_t i) { return name_of(static_cast<Met>(i)); };
@@ -79,8 +94,27 @@ std::vector<std::string> never_met(const Tally& tally) {
   for (size_t i = 0; i < kSessionPairs; i++) {
     if (tally.session[i] == 0 && !pair_excused(i)) out.push_back(fmt::format("session pair {}", pair_name(i)));
   }
+  for (size_t v = 0; v < kVerdicts; v++) {
+    const auto verdict = static_cast<Verdict>(v);
+    if (verdict_met(tally, v) == 0 && !unreachable(verdict)) out.push_back(fmt::format("verdict {}", name_of(verdict)));
+  }
   return out;
 }
+
+namespace {
+
+// Every verdict must be met; on which rows is shown, for some pairs are rarer than a short run.
+void print_ledger(const Tally& tally) {
+  fmt::print("ledger: verdicts on rows {:>14}", "");
+  for (size_t r = 0; r < kRowKinds; r++) fmt::print("{:>10}", name_of(static_cast<RowKind>(r)));
+  for (size_t i = 0; i < kLedgerPairs; i++) {
+    if (i % kRowKinds == 0) fmt::print("\n  {:<37}", name_of(static_cast<Verdict>(i / kRowKinds)));
+    fmt::print("{:>10}", tally.ledger[i]);
+  }
+  fmt::print("\n");
+}
+
+}  // namespace
 
 void print_summary(const Tally& tally, bool say_never) {
   print_lines("what happened", tally.n, kMetName, say_never);
@@ -96,6 +130,7 @@ void print_summary(const Tally& tally, bool say_never) {
     met += !pair_excused(i) && tally.session[i] > 0;
   }
   fmt::print("\nsession: {} of {} (state, event) pairs that can happen\n", met, possible);
+  print_ledger(tally);
   for (const std::string& name : say_never ? never_met(tally) : std::vector<std::string>{}) {
     fmt::print("never: {}\n", name);
   }
@@ -107,6 +142,10 @@ std::string summary_json(const Tally& tally) {
   for (size_t i = 0; i < kTurns; i++) out += fmt::format(",\"turn_{}\":{}", kTurnName(i), tally.turns[i]);
   for (size_t i = 0; i < kMarks; i++) out += fmt::format(",\"mark_{}\":{}", kMarkName(i), tally.marks[i]);
   for (size_t i = 1; i < kInvariants; i++) out += fmt::format(",\"checked_I{}\":{}", i, tally.checked[i]);
+  for (size_t i = 0; i < kLedgerPairs; i++) {
+    out += fmt::format(",\"ledger_{}_{}\":{}", name_of(static_cast<Verdict>(i / kRowKinds)), name_of(static_cast<RowKind>(i % kRowKinds)),
+                       tally.ledger[i]);
+  }
   out += ",\"never\":[";
   const std::vector<std::string> never = never_met(tally);
   for (size_t i = 0; i < never.size(); i++) out += fmt::format("{}\"{}\"", i > 0 ? "," : "", never[i]);

@@ -15,6 +15,7 @@ void Tally::add(const Tally& other) {
   sum(turns, other.turns);
   sum(marks, other.marks);
   sum(session, other.session);
+  sum(ledger, other.ledger);
   sum(checked, other.checked);
 }
 

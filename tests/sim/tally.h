@@ -36,6 +36,7 @@ enum class Met : uint8_t {
 };
 inline constexpr size_t kMets = static_cast<size_t>(Met::count_);
 inline constexpr size_t kSessionPairs = edge::kStates * edge::kEventKinds;
+inline constexpr size_t kLedgerPairs = kVerdicts * kRowKinds;
 inline constexpr size_t kInvariants = 21;  // I1 to I20; 0 is not used
 
 struct Tally {
@@ -43,6 +44,7 @@ struct Tally {
   std::array<uint64_t, kTurns> turns{};
   std::array<uint64_t, kMarks> marks{};
   std::array<uint64_t, kSessionPairs> session{};
+  std::array<uint64_t, kLedgerPairs> ledger{};
   std::array<uint64_t, kInvariants> checked{};  // how often each invariant was really compared
   uint64_t& operator[](Met met) { return n[static_cast<size_t>(met)]; }
   uint64_t operator[](Met met) const { return n[static_cast<size_t>(met)]; }

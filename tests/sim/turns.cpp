@@ -19,6 +19,10 @@ void met_session(size_t state, size_t event) {
   if (turns) turns->tally().session[state * edge::kEventKinds + event]++;
 }
 
+void met_ledger(Verdict verdict, RowKind row) {
+  if (turns) turns->tally().ledger[static_cast<size_t>(verdict) * kRowKinds + static_cast<size_t>(row)]++;
+}
+
 namespace sim {
 
 Turns::Turns(uint64_t seed, const TurnRates& rates, Tally& tally) : chance_(seed), rates_(rates), tally_(tally) {
@@ -42,6 +46,20 @@ const char* name_of(Turn turn) {
       "one_block_a_step", "merge_early", "short_lease", "no_credit", "come_back_later", "no_version"};
   static_assert(sizeof(kNames) / sizeof(kNames[0]) == kTurns);
   return kNames[static_cast<size_t>(turn)];
+}
+
+const char* name_of(Verdict verdict) {
+  static constexpr const char* kNames[] = {"row_missing", "duplicate", "duplicate_fork", "ahead", "undecodable", "no_dictionary",
+                                           "no_prefix", "other_prefix", "gap_crosses", "block_crosses", "other_end", "joined",
+                                           "appended"};
+  static_assert(sizeof(kNames) / sizeof(kNames[0]) == kVerdicts);
+  return kNames[static_cast<size_t>(verdict)];
+}
+
+const char* name_of(RowKind row) {
+  static constexpr const char* kNames[] = {"fresh", "open", "final", "moved", "finished"};
+  static_assert(sizeof(kNames) / sizeof(kNames[0]) == kRowKinds);
+  return kNames[static_cast<size_t>(row)];
 }
 
 const char* name_of(Mark mark) {

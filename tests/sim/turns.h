@@ -11,6 +11,8 @@ namespace egret::sim {
 
 const char* name_of(Turn turn);
 const char* name_of(Mark mark);
+const char* name_of(Verdict verdict);
+const char* name_of(RowKind row);
 
 using TurnRates = std::array<uint16_t, kTurns>;  // in thousandths
 

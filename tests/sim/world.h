@@ -45,6 +45,8 @@ class World {
   void heal();
   Now now_at(const Site& site) const;
   Now now_in_cloud() const;
+  void feed(const Facility& fac, const Bytes& body, WallTime wall);
+  void compare_with_calm();
   int64_t below(int64_t ms) { return static_cast<int64_t>(chance_.below(static_cast<uint64_t>(std::max<int64_t>(ms, 1)))); }
 
   // world_site.cpp: an agent
@@ -111,6 +113,7 @@ class World {
   std::vector<std::unique_ptr<Site>> sites_;
   uint64_t next_process_ = 1;
   bool healing_ = false;
+  bool calm_ = false;      // this is the run without faults that another one is compared with
   uint64_t jobs_ = 0;
   size_t packet_limit_ = 0;  // the broker's; 0: none
   MonoTime refuses_until_;
