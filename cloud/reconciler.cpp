@@ -46,7 +46,7 @@ LedgerRow fresh_row(const Facility& fac, StreamKey key) {
 }
 
 Reconciler::Reconciler(ReconcilerConfig config, KeyRing& keys, Entropy& entropy)
-    : impl_(std::make_unique<Impl>(config, keys, entropy)) {}
+    : impl_(std::make_unique<Impl>(std::move(config), keys, entropy)) {}
 Reconciler::~Reconciler() = default;
 
 uint64_t Reconciler::credit_granted() const {

@@ -38,7 +38,7 @@ struct Reconciler::Impl {
   Credit credit;
 
   Impl(ReconcilerConfig c, KeyRing& k, Entropy& e)
-      : config(c), keys(k), entropy(e), credit(c.credit) {}
+      : config(std::move(c)), keys(k), entropy(e), credit(config.credit) {}
 
   int64_t alone_us() const { return (config.alone_ms > 0 ? config.alone_ms : kAloneMs) * 1000; }
 
