@@ -69,6 +69,11 @@ Result<Unpacked> outline(const es1::Batch& batch) {
   for (const Part& part : out.parts) records += part.gap == GapKind::none ? part.count : 0;
   if (records > kBatchRecordsMax) return bad("batch.items: more records than a batch may hold");
   if (next != out.last.next()) return bad("batch.items: they do not add up to the range");
+  // A gap brings its own c, and c_last would prove nothing of the data before it.
+  for (size_t i = 1; i < out.parts.size(); i++) {
+    if (out.parts[i].gap != GapKind::none && out.parts[i - 1].gap == GapKind::none)
+      return bad("batch.items: a gap after data goes into a batch of its own");
+  }
   return out;
 }
 

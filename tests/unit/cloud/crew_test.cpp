@@ -44,8 +44,8 @@ TEST_CASE("a region that judges on a crew writes what one alone writes, byte for
   }
   for (CloudRig* rig : {&alone, &crewed}) {
     rig->hello({CloudRig::listing(w)});
-    rig->push(w.batch(0, 20));
-    rig->push(w.batch(10, w.blocks.size()));  // half of it overlaps
+    rig->push_all(w, 0, 20);
+    rig->push_all(w, 10, w.blocks.size());  // half of it overlaps
     CHECK(rig->row(w.key).w == w.head());
     CHECK(rig->facility().duplicates > 39);
     CHECK(rig->facility().quarantined == 40);

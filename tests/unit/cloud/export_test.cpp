@@ -60,9 +60,9 @@ struct Filled {
     telemetry.data({record_of(2), record_of(3)});
     result.data({record_of(3), "not a record"});
     rig.hello({CloudRig::listing(telemetry)});
-    rig.push(telemetry.batch(0, 3));
+    rig.push_all(telemetry, 0, 3);
     rig.hello({CloudRig::listing(telemetry), CloudRig::listing(result)});
-    rig.push(result.batch(0, 1));
+    rig.push_all(result, 0, 1);
   }
 };
 
@@ -130,7 +130,7 @@ TEST_CASE("a document comes out byte for byte, and one whose part is missing is 
     for (const NewBody& body : *bodies) w.data({join_record(body.bytes, encode_arrival(arrival).value()).value()});
   }
   rig.hello({CloudRig::listing(w)});
-  rig.push(w.batch(0, w.blocks.size()));
+  rig.push_all(w, 0, w.blocks.size());
   REQUIRE(rig.row(w.key).w == w.head());
   test::TempDir dir;
   ExportOptions options;

@@ -146,6 +146,18 @@ TEST_CASE("a batch against a bound of its header is dropped before anything is a
   CHECK(rig.push(good).status() == es1::ACK_OK);
 }
 
+TEST_CASE("a gap after data is refused: c_last would prove nothing of the data", "[es1 section 2]") {
+  CloudRig rig;
+  Writer w{key_of(5, StreamId::telemetry)};
+  w.data({record_of(1), record_of(2)});
+  w.gap(3, GapKind::shed);
+  rig.hello({CloudRig::listing(w)});
+  rig.push(w.batch(0, 2));
+  CHECK(rig.drop() == DropReason::undecodable);
+  CHECK(rig.row(w.key).w == Seq{0});
+  CHECK(rig.push_all(w, 0, 2).w() == 5);
+}
+
 TEST_CASE("only telemetry may be shed", "[I10]") {
   CloudRig rig;
   Writer result{key_of(5)};
@@ -166,7 +178,7 @@ TEST_CASE("a gap stands in its place and the chain goes on behind it", "[es1 sec
   w.gap(4, GapKind::shed);
   w.data({record_of(6)});
   rig.hello({CloudRig::listing(w)});
-  CHECK(rig.push(w.batch(0, 3)).w() == 6);
+  CHECK(rig.push_all(w, 0, 3).w() == 6);
   std::vector<GapRow> gaps = rig.store->begin()->gaps(kFac, w.key, {0}, 10).value();
   REQUIRE(gaps.size() == 1);
   CHECK(gaps[0].first == Seq{2});
