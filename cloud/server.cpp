@@ -17,6 +17,8 @@
 #include "cloud/page.h"
 #include "cloud/store_thread.h"
 #include "schemas/entropy.h"
+#include "schemas/heap.h"
+#include "schemas/limits.h"
 
 namespace egret::cloud {
 namespace {
@@ -181,6 +183,7 @@ int serve(const CloudConfig& config) {
     spdlog::error("{}", keys.error().text);
     return exit_code_of(keys.error());
   }
+  keep_freed_memory(kHeapKeptBytes);
   OsEntropy entropy;
   Result<OpenedStore> store = open_to_write(store_dir(config.state_dir), entropy);
   if (!store) {

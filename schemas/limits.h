@@ -120,6 +120,8 @@ inline constexpr uint32_t kLaneSharePercentMin = 5;
 // ---- the edge's disk ----
 inline constexpr size_t kWitnessBytes = 64;
 inline constexpr size_t kBallastBytes = 4 * kMiB;
+// Freed memory that a process keeps: buffers of a batch come and go many times a second.
+inline constexpr size_t kHeapKeptBytes = 32 * kMiB;
 inline constexpr size_t kReserveBytes = 8 * kMiB;  // kept for stream 0 and re-homing
 inline constexpr size_t kDiskBudgetBytesMin = 32 * kMiB;
 // Of the budget less its reserves: where each measure of es1 5.6 begins.

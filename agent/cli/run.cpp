@@ -2,6 +2,8 @@
 
 #include "agent/cli/config_file.h"
 #include "agent/daemon.h"
+#include "schemas/heap.h"
+#include "schemas/limits.h"
 
 namespace egret::agent::cli {
 
@@ -14,6 +16,7 @@ void add_run(CLI::App& app, Chosen& chosen) {
       std::optional<Config> config = config_or_complain(*file);
       if (!config) return kBadConfig;
       spdlog::set_level(spdlog::level::from_str(config->log_level == "warn" ? "warning" : config->log_level));
+      keep_freed_memory(kHeapKeptBytes);
       return run_daemon(*config);
     };
   });

@@ -11,6 +11,8 @@
 #include <sys/resource.h>
 
 #include <chrono>
+#include <cmath>
+#include <numbers>
 #include <queue>
 
 #include "cloud/credit.h"
@@ -31,8 +33,12 @@ constexpr uint32_t kBlocks = 3, kRecordsPerBlock = 10;
 constexpr size_t kSitesPerRegion = 500;
 constexpr int64_t kLatencyMs = 40, kServiceMs = 2, kOutageMs = 600'000,
                   kPatienceMs = 4 * 3600 * 1000;
-// Retries with full jitter come up to e times as often as first tries (es1 section 9).
-constexpr uint64_t kRateFactor = 3;
+// A second's share of the handshakes: retries with full jitter come up to e times as often as first tries (es1 section 9),
+// give or take five standard deviations of what chance does in a second.
+uint64_t handshake_rate(size_t sites, int64_t herd_ms) {
+  const double mean = std::numbers::e * double(sites) * 1000 / double(herd_ms);
+  return uint64_t(std::ceil(mean + 5 * std::sqrt(mean)));
+}
 
 Bytes wire(const Hash& c) {
   return Bytes(view(c).substr(0, kDigestWireBytes));
@@ -120,7 +126,7 @@ class Fleet {
  public:
   Fleet(size_t sites, int64_t herd_ms)
       : herd_ms_(herd_ms),
-        rate_(kRateFactor * sites * 1000 / uint64_t(herd_ms)),
+        rate_(handshake_rate(sites, herd_ms)),
         sites_(sites),
         regions_(sites / kSitesPerRegion + 1) {
     Memory memory;

@@ -204,6 +204,11 @@ class FakeBroker {
       if (!answer.empty()) send(peer, answer.data(), answer.size(), MSG_NOSIGNAL);
     }
     while (!then_close_ && !stopping_) std::this_thread::sleep_for(10ms);
+    // Closed with bytes unread, the connection is reset, and the answer may be lost with it.
+    shutdown(peer, SHUT_WR);
+    char rest[4096];
+    while (!stopping_ && recv(peer, rest, sizeof(rest), 0) > 0) {
+    }
   }
 
   std::vector<Bytes> answers_;
