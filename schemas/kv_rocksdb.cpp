@@ -477,12 +477,16 @@ fs::path logs_aside(const fs::path& dir) {
   return dir.string() + ".logs";
 }
 
-// Can the list of files be gone by? Not when a table that it names does not open, or is not there:
-// in salvage the store opens all the same, and RocksDB 7.8 deletes the range tombstones of the table
-// before it twice, so that the first scan ends the program. Nor when there are tables that it does
-// not name: it may have lost its end, and opening deletes them.
+// Can the list of files be gone by? Not when a repair has not ended, which leaves the logs aside, nor
+// when it does not name all spaces: they would be founded anew, behind what the logs hold of them.
+// Not when a table that it names does not open, or is not there: in salvage the store opens all the
+// same, and RocksDB 7.8 deletes the range tombstones of the table before it twice, so that the first
+// scan ends the program. Nor when there are tables that it does not name: it may have lost its end,
+// and opening deletes them.
 bool list_of_files_holds(const fs::path& dir, const rocksdb::DBOptions& options,
                          const std::vector<rocksdb::ColumnFamilyDescriptor>& wanted) {
+  std::error_code failed;
+  if (fs::exists(logs_aside(dir), failed)) return false;
   rocksdb::DBOptions strict = options;
   strict.paranoid_checks = true;
   strict.max_open_files = -1;
@@ -493,21 +497,11 @@ bool list_of_files_holds(const fs::path& dir, const rocksdb::DBOptions& options,
   std::vector<rocksdb::LiveFileMetaData> named;
   owned->GetLiveFilesMetaData(&named);
   for (auto* family : families) owned->DestroyColumnFamilyHandle(family).PermitUncheckedError();
-  std::error_code failed;
   size_t there = 0;
   for (fs::directory_iterator it(dir, failed), end; !failed && it != end; it.increment(failed)) {
     there += it->path().extension() == ".sst";
   }
   return !failed && there == named.size();
-}
-
-// A list of files may open and not name all spaces: half of the one that a repair was making, or
-// one that has lost its end. They would be founded anew, behind what the logs hold of them.
-bool wants_repair(const KvOptions& o, const rocksdb::DBOptions& db) {
-  std::error_code failed;
-  if (fs::exists(logs_aside(o.dir), failed)) return true;
-  std::vector<std::string> named;
-  return !rocksdb::DB::ListColumnFamilies(db, o.dir.string(), &named).ok() || named.size() < o.spaces;
 }
 
 // Makes a new list of files from the tables that are there. The logs stand aside meanwhile:
@@ -575,7 +569,7 @@ Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& o) {
   rocksdb::DB* opened = nullptr;
   Status s = o.read_only
                  ? rocksdb::DB::OpenForReadOnly(db, o.dir.string(), wanted, &families, &opened)
-             : o.salvage && (wants_repair(o, db) || !list_of_files_holds(o.dir, db, wanted))
+             : o.salvage && !list_of_files_holds(o.dir, db, wanted)
                  ? Status::Corruption("the list of files is not whole")
                  : rocksdb::DB::Open(db, o.dir.string(), wanted, &families, &opened);
   if (!s.ok() && o.salvage && code_of(s) != Errc::locked) {

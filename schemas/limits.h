@@ -117,11 +117,13 @@ inline constexpr int64_t kLaneQuantumBytes = 16 * 1024;   // a lane's turn, a un
 inline constexpr uint32_t kCriticalSharePercentMax = 80;
 inline constexpr uint32_t kLaneSharePercentMin = 5;
 
+// ---- memory ----
+// Freed memory that a process keeps: buffers of a batch come and go many times a second.
+inline constexpr size_t kHeapKeptBytes = 32 * kMiB;
+
 // ---- the edge's disk ----
 inline constexpr size_t kWitnessBytes = 64;
 inline constexpr size_t kBallastBytes = 4 * kMiB;
-// Freed memory that a process keeps: buffers of a batch come and go many times a second.
-inline constexpr size_t kHeapKeptBytes = 32 * kMiB;
 inline constexpr size_t kReserveBytes = 8 * kMiB;  // kept for stream 0 and re-homing
 inline constexpr size_t kDiskBudgetBytesMin = 32 * kMiB;
 // Of the budget less its reserves: where each measure of es1 5.6 begins.

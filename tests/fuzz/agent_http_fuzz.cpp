@@ -4,11 +4,10 @@
 #include <boost/asio/co_spawn.hpp>
 
 #include "agent/doors/api.h"
-#include "schemas/record.h"
-#include "schemas/record.pb.h"
 #include "tests/fuzz/talk.h"
 #include "tests/sim/kv_memory.h"
 #include "tests/sim/seeded_entropy.h"
+#include "tests/unit/agent/plain_host.h"
 
 using namespace egret;
 using namespace egret::agent;
@@ -50,23 +49,9 @@ class Door {
     api_ = std::make_unique<Api>(io_, host());
   }
   ApiHost host() {
-    ApiHost host;
-    host.facility = "clinic-7";
-    host.arrival = [](const std::string& key) {
-      v1::Arrival arrival;
-      arrival.set_wall_us(1);
-      arrival.set_src_msg_id(key);
-      return encode_arrival(arrival).value();
-    };
-    host.admit = [](StreamId, size_t) { return Result<void>(); };
+    ApiHost host = plain_host("clinic-7");
     host.append = [this](edge::Unit unit) -> boost::asio::awaitable<Result<edge::Places>> {
       co_return buffer_->append(std::span(&unit, 1), {1});
-    };
-    host.count_refused = [](uint64_t) {};
-    host.status = [] { return std::string("{}"); };
-    host.healthy = [] { return true; };
-    host.unpark = []() -> boost::asio::awaitable<Result<uint64_t>> {
-      co_return Result<uint64_t>(0);
     };
     return host;
   }

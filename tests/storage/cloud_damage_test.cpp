@@ -5,18 +5,13 @@
 
 #include <catch2/catch.hpp>
 #include <filesystem>
-#include <future>
-#include <iostream>
 #include <map>
-#include <set>
 
 #include "cloud/access.h"
 #include "cloud/block_reader.h"
 #include "cloud/verify.h"
-#include "tests/storage/damage.h"
+#include "tests/storage/damage_trials.h"
 #include "tests/storage/storage_main.h"
-#include "tests/storage/trial.h"
-#include "tests/unit/agent/scratch.h"
 #include "tests/unit/cloud/reconciler_rig.h"
 
 using namespace egret;
@@ -26,9 +21,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr uint64_t kShortRun = 200, kLongRun = 5'000;
-constexpr std::chrono::seconds kTrialLimit{60};
-constexpr uint64_t kAtOnce = 16;
 constexpr uint64_t kRuns = 5, kGroupsOfARun = 25, kStreams = 3;
 
 // All that is ever committed, by number: the same in every process.
@@ -181,71 +173,10 @@ std::string after(const fs::path& state) {
                      served.right, served.refused, served.gone_back, verdict->wrong, first);
 }
 
-struct Damaged {
-  Damage damage;
-  Ended ended;
-};
-
-Damaged damaged_at(const fs::path& origin, uint64_t seed) {
-  agent::Scratch copy;
-  fs::copy(origin, copy.path(), fs::copy_options::recursive | fs::copy_options::overwrite_existing);
-  SeededEntropy entropy(seed);
-  Damaged damaged;
-  damaged.damage = damage(copy.path(), entropy);
-  damaged.ended = in_own_process([&] { return after(copy.path()); }, kTrialLimit);
-  return damaged;
-}
-
-std::string outcome_of(const Ended& ended) {
-  if (ended.how == Ended::How::crashed) return "CRASH";
-  if (ended.how == Ended::How::hung) return "HANG";
-  return ended.text.substr(0, ended.text.find(':'));
-}
-
 }  // namespace
 
 TEST_CASE(
     "whatever is damaged in a region's folder, it serves what was committed and names the rest",
     "[verify]") {
-  agent::Scratch origin;
-  const Ended built = in_own_process([&] { return found(origin.path()); }, kTrialLimit);
-  INFO(built.text);
-  REQUIRE(built.text == "ok");
-  const Ended clean = in_own_process(
-      [&] {
-        agent::Scratch copy;
-        fs::copy(origin.path(), copy.path(),
-                 fs::copy_options::recursive | fs::copy_options::overwrite_existing);
-        return after(copy.path());
-      },
-      kTrialLimit);
-  INFO(clean.text);
-  REQUIRE(outcome_of(clean) == "whole");
-
-  std::map<std::pair<std::string, std::string>, uint64_t> counts;
-  const char* only = std::getenv("EGRET_DAMAGE_SEED");
-  const uint64_t first = only ? std::stoull(only) : 1, last = only       ? first
-                                                              : long_run ? kLongRun
-                                                                         : kShortRun;
-  std::map<uint64_t, std::future<Damaged>>
-      trials;  // they wait for RocksDB's sleeps more than they work
-  for (uint64_t seed = first, next = first; seed <= last; ++seed) {
-    for (; next <= last && next < seed + kAtOnce; ++next) {
-      trials[next] =
-          std::async(std::launch::async, [&, next] { return damaged_at(origin.path(), next); });
-    }
-    const Damaged damaged = trials[seed].get();
-    trials.erase(seed);
-    const std::string outcome = outcome_of(damaged.ended);
-    ++counts[{damaged.damage.kind, outcome}];
-    const bool bad = outcome == "WRONG" || outcome == "CRASH" || outcome == "HANG";
-    if (only || bad)
-      std::cout << "seed " << seed << ", " << damaged.damage.what << "\n  " << damaged.ended.text
-                << "\n";
-    if (bad)
-      FAIL_CHECK("seed " << seed << ": " << damaged.damage.what << ": "
-                         << damaged.ended.text.substr(0, 200));
-  }
-  for (const auto& [what, count] : counts)
-    std::cout << what.first << ": " << what.second << ": " << count << "\n";
+  run({"", found, after, "", long_run ? kLongDamageRun : kShortDamageRun});
 }

@@ -5,18 +5,14 @@
 
 #include <catch2/catch.hpp>
 #include <fstream>
-#include <future>
-#include <iostream>
 #include <map>
 #include <set>
 #include <sstream>
 
 #include "schemas/record.h"
-#include "tests/storage/damage.h"
+#include "tests/storage/damage_trials.h"
 #include "tests/storage/site.h"
 #include "tests/storage/storage_main.h"
-#include "tests/storage/trial.h"
-#include "tests/unit/agent/scratch.h"
 
 using namespace egret;
 using namespace egret::test;
@@ -24,9 +20,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr uint64_t kShortRun = 200, kLongRun = 5'000;
-constexpr std::chrono::seconds kTrialLimit{60};
-constexpr uint64_t kAtOnce = 16;
 constexpr int64_t kMinute = 60'000;
 constexpr uint8_t kRunAfter = 100;  // names the sessions after the damage
 
@@ -45,21 +38,9 @@ using Books = std::vector<Known>;
 
 Bytes event_of(uint64_t n, size_t detail_bytes) {
   SeededEntropy entropy(n);
-  v1::Body body;
-  body.set_sens(1);
-  body.add_purpose(v1::PURPOSE_QUALITY);
-  v1::AgentEvent* event = body.mutable_agent_event();
-  event->set_boot_id(Bytes(16, 'b'));
-  event->set_counter(n);
-  event->set_name("test.event");
-  event->set_severity(v1::AgentEvent::SEVERITY_INFO);
-  event->mutable_t()->set_us(1'700'000'000'000'000);
-  std::string* detail = event->mutable_detail();
-  while (detail->size() < detail_bytes)
-    detail->push_back(static_cast<char>('a' + entropy.below(26)));
-  v1::Arrival arrival;
-  arrival.set_wall_us(1'700'000'000'000'000);
-  return join_record(make_body(body, cloud::kFac)->bytes, encode_arrival(arrival).value()).value();
+  std::string detail;
+  while (detail.size() < detail_bytes) detail.push_back(static_cast<char>('a' + entropy.below(26)));
+  return cloud::record_of(n, cloud::kFac, detail);
 }
 
 // What producers hand in, in the rhythm of a small clinic; every accepted record is written into
@@ -273,73 +254,12 @@ std::string after(const fs::path& dir) {
                      site.tail_lost(), said);
 }
 
-struct Damaged {
-  Damage damage;
-  Ended ended;
-};
-
-Damaged damaged_at(const fs::path& origin, uint64_t seed) {
-  agent::Scratch copy;
-  fs::copy(origin, copy.path(), fs::copy_options::recursive | fs::copy_options::overwrite_existing);
-  SeededEntropy entropy(seed);
-  Damaged damaged;
-  damaged.damage = damage(copy.path() / "state", entropy);
-  if (const char* kept = std::getenv("EGRET_DAMAGE_KEEP"))
-    fs::copy(copy.path(), kept, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
-  damaged.ended = in_own_process([&] { return after(copy.path()); }, kTrialLimit);
-  return damaged;
-}
-
-std::string outcome_of(const Ended& ended) {
-  if (ended.how == Ended::How::crashed) return "CRASH";
-  if (ended.how == Ended::How::hung) return "HANG";
-  return ended.text.substr(0, ended.text.find(':'));
-}
-
 }  // namespace
 
 TEST_CASE("whatever is damaged in a site's folder, the agent goes on and all is there or named",
           "[es1 5.7]") {
   const bool offline = GENERATE(false, true);
-  agent::Scratch origin;
-  const Ended built = in_own_process([&] { return found(origin.path(), offline); }, kTrialLimit);
-  INFO(built.text);
-  REQUIRE(built.text == "ok");
-  const Ended clean = in_own_process(
-      [&] {
-        agent::Scratch copy;
-        fs::copy(origin.path(), copy.path(),
-                 fs::copy_options::recursive | fs::copy_options::overwrite_existing);
-        return after(copy.path());
-      },
-      kTrialLimit);
-  INFO(clean.text);
-  REQUIRE(outcome_of(clean) == "whole");
-
-  std::map<std::pair<std::string, std::string>, uint64_t> counts;
-  const char* only = std::getenv("EGRET_DAMAGE_SEED");
-  const uint64_t first = only ? std::stoull(only) : 1,
-                 last = only ? first : (long_run ? kLongRun : kShortRun) / 2;
-  std::map<uint64_t, std::future<Damaged>>
-      trials;  // they wait for RocksDB's sleeps more than they work
-  for (uint64_t seed = first, next = first; seed <= last; ++seed) {
-    for (; next <= last && next < seed + kAtOnce; ++next) {
-      trials[next] =
-          std::async(std::launch::async, [&, next] { return damaged_at(origin.path(), next); });
-    }
-    const Damaged damaged = trials[seed].get();
-    trials.erase(seed);
-    const std::string outcome = outcome_of(damaged.ended);
-    ++counts[{damaged.damage.kind, outcome}];
-    const bool bad = outcome == "WRONG" || outcome == "CRASH" || outcome == "HANG";
-    if (only || bad)
-      std::cout << (offline ? "offline, " : "greeted, ") << "seed " << seed << ", "
-                << damaged.damage.what << "\n  " << damaged.ended.text << "\n";
-    if (bad)
-      FAIL_CHECK("seed " << seed << ": " << damaged.damage.what << ": "
-                         << damaged.ended.text.substr(0, 200));
-  }
-  std::cout << (offline ? "a site that was offline:\n" : "a site that had greeted:\n");
-  for (const auto& [what, count] : counts)
-    std::cout << "  " << what.first << ": " << what.second << ": " << count << "\n";
+  run({offline ? "offline, " : "greeted, ",
+       [offline](const fs::path& dir) { return found(dir, offline); }, after, "state",
+       (long_run ? kLongDamageRun : kShortDamageRun) / 2});
 }

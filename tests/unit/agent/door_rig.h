@@ -18,10 +18,9 @@
 #include "agent/append.h"
 #include "agent/doors/api.h"
 #include "agent/host.h"
-#include "schemas/record.h"
-#include "schemas/record.pb.h"
 #include "tests/sim/kv_memory.h"
 #include "tests/sim/seeded_entropy.h"
+#include "tests/unit/agent/plain_host.h"
 #include "tests/unit/agent/scratch.h"
 
 namespace egret::agent {
@@ -157,22 +156,8 @@ class DoorRig {
 
  private:
   ApiHost host() {
-    ApiHost host;
-    host.facility = "clinic-1";
-    host.arrival = [](const std::string& key) {
-      v1::Arrival arrival;
-      arrival.set_wall_us(1);
-      arrival.set_src_msg_id(key);
-      return encode_arrival(arrival).value();
-    };
-    host.admit = [](StreamId, size_t) { return Result<void>(); };
+    ApiHost host = plain_host("clinic-1");
     host.append = [this](edge::Unit unit) { return append_synced(io_, *writer_, std::move(unit)); };
-    host.count_refused = [](uint64_t) {};
-    host.status = [] { return std::string("{}"); };
-    host.healthy = [] { return true; };
-    host.unpark = []() -> boost::asio::awaitable<Result<uint64_t>> {
-      co_return Result<uint64_t>(0);
-    };
     return host;
   }
 

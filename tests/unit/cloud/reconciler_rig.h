@@ -35,7 +35,7 @@ class BenchKeys final : public KeyRing {
 };
 
 // A valid record that differs from others by `n`.
-inline Bytes record_of(uint64_t n, const Facility& fac = kFac) {
+inline Bytes record_of(uint64_t n, const Facility& fac = kFac, const std::string& detail = "") {
   v1::Body body;
   body.set_sens(1);
   body.add_purpose(v1::PURPOSE_QUALITY);
@@ -45,6 +45,7 @@ inline Bytes record_of(uint64_t n, const Facility& fac = kFac) {
   event->set_name("test.event");
   event->set_severity(v1::AgentEvent::SEVERITY_INFO);
   event->mutable_t()->set_us(1'700'000'000'000'000);
+  if (!detail.empty()) event->set_detail(detail);
   Result<NewBody> made = make_body(body, fac);
   if (!made) throw std::runtime_error(made.error().text);
   v1::Arrival arrival;
