@@ -531,11 +531,12 @@ Result<void> check_nothing_there(const KvOptions& o) {
 
 // Under the store's lock: the end of a log that another process is writing looks torn too.
 Result<void> mend_logs(const KvOptions& o, const rocksdb::DBOptions& db) {
-  if (!fs::exists(o.dir / "CURRENT")) return check_nothing_there(o);
+  if (!o.salvage && !fs::exists(o.dir / "CURRENT")) return check_nothing_there(o);
   rocksdb::FileLock* held = nullptr;
   const Status locked = db.env->LockFile((o.dir / "LOCK").string(), &held);
   if (!locked.ok()) return error_of(locked, o.dir, "opening");
-  Result<void> mended = cut_torn_tail(*db.env, o.dir);
+  Result<void> mended =
+      o.salvage ? keep_whole_records(*db.env, o.dir) : cut_torn_tail(*db.env, o.dir);
   db.env->UnlockFile(held).PermitUncheckedError();
   return mended;
 }
@@ -557,7 +558,7 @@ Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& o) {
   EGRET_INVARIANT(o.spaces > 0, "a store has at least one space");
   const rocksdb::DBOptions db = db_options(o);
   if (auto known = check_spaces(o, db); !known) return known.error();
-  if (!o.salvage && !o.read_only) {
+  if (!o.read_only) {
     if (auto logs = mend_logs(o, db); !logs) return logs.error();
   }
   const auto cache = rocksdb::NewLRUCache(o.cache_bytes, 0, false, 0.5);

@@ -40,6 +40,10 @@ uint32_t little_endian(ByteView b) {
   return v;
 }
 
+void append_little_endian(Bytes& out, uint32_t v, size_t n) {
+  for (; n > 0; --n, v >>= 8) out.push_back(char(v & 0xff));
+}
+
 uint32_t masked_crc32c(ByteView bytes) {
   boost::crc_optimal<32, 0x1EDC6F41, 0xFFFFFFFF, 0xFFFFFFFF, true, true> crc;
   crc.process_bytes(bytes.data(), bytes.size());
@@ -87,6 +91,48 @@ bool record_begins_after(ByteView log, size_t from) {
   return false;
 }
 
+// Where the fragments go on behind damage at `at`: where its header says, if one begins there, or
+// wherever the next is found. What a header says comes first: a record may hold bytes that look
+// like a log.
+size_t behind_damage(ByteView log, size_t at) {
+  const size_t block_end = at + kBlockSize - at % kBlockSize;
+  if (at + kHeaderSize <= log.size()) {
+    size_t told = at + kHeaderSize + little_endian(log.substr(at + 4, 2));
+    if (told < block_end && block_end - told < kHeaderSize) told = block_end;
+    if (told <= block_end && told < log.size() && fragment_at(log, told)) return told;
+  }
+  for (++at; at < log.size(); ++at) {
+    if (fragment_at(log, at)) break;
+  }
+  return at;
+}
+
+// The bytes of a log that holds `records` and nothing else.
+Bytes log_of(const std::vector<LogRecord>& records) {
+  Bytes log;
+  for (const LogRecord& record : records) {
+    ByteView rest = record.bytes;
+    bool begun = false;
+    do {
+      size_t left = kBlockSize - log.size() % kBlockSize;
+      if (left < kHeaderSize) {
+        log.append(left, '\0');
+        left = kBlockSize;
+      }
+      const ByteView payload = rest.substr(0, left - kHeaderSize);
+      rest.remove_prefix(payload.size());
+      const Part part = rest.empty() ? (begun ? Part::last : Part::full)
+                                     : (begun ? Part::middle : Part::first);
+      const Bytes typed = Bytes(1, char(part)).append(payload);
+      append_little_endian(log, masked_crc32c(typed), 4);
+      append_little_endian(log, uint32_t(payload.size()), 2);
+      log += typed;
+      begun = true;
+    } while (!rest.empty());
+  }
+  return log;
+}
+
 std::vector<std::pair<uint64_t, std::string>> logs_in_order(rocksdb::Env& env,
                                                             const std::string& dir) {
   std::vector<std::string> names;
@@ -108,18 +154,25 @@ Error unwritable(const std::filesystem::path& file, const rocksdb::Status& s) {
   return {full ? Errc::disk_full : Errc::store_failed, fmt::format("store: cutting {}: {}", file.string(), s.ToString())};
 }
 
-// Puts the first `size` bytes of `log` in the place of `file`: written beside, synced, renamed. RocksDB deletes what a
-// power cut leaves of *.dbtmp.
-Result<void> keep_only(rocksdb::Env& env, const std::filesystem::path& file, ByteView log, size_t size) {
+// Puts `log` in the place of `file`: written beside, synced, renamed. RocksDB deletes what a power cut leaves of *.dbtmp.
+Result<void> put_in_place(rocksdb::Env& env, const std::filesystem::path& file, ByteView log) {
   const std::string beside = std::filesystem::path(file).replace_extension(".dbtmp").string();
   const rocksdb::EnvOptions options;
   std::unique_ptr<rocksdb::WritableFile> out;
   rocksdb::Status s = env.NewWritableFile(beside, &out, options);
-  if (s.ok()) s = out->Append(rocksdb::Slice(log.data(), size));
+  if (s.ok()) s = out->Append(rocksdb::Slice(log.data(), log.size()));
   if (s.ok()) s = out->Sync();
   if (s.ok()) s = out->Close();
   if (s.ok()) s = env.RenameFile(beside, file.string());
   if (!s.ok()) return unwritable(file, s);
+  return {};
+}
+
+Result<void> sync_names(rocksdb::Env& env, const std::filesystem::path& dir) {
+  std::unique_ptr<rocksdb::Directory> names;
+  rocksdb::Status s = env.NewDirectory(dir.string(), &names);
+  if (s.ok()) s = names->Fsync();
+  if (!s.ok()) return unwritable(dir, s);
   return {};
 }
 
@@ -155,13 +208,51 @@ Result<void> cut_torn_tail(rocksdb::Env& env, const std::filesystem::path& dir) 
   }
   if (torn.empty()) return {};
   for (const TornLog& log : torn) {
-    if (Result<void> kept = keep_only(env, log.file, log.bytes, log.whole); !kept) return kept;
+    const ByteView whole = ByteView(log.bytes).substr(0, log.whole);
+    if (Result<void> kept = put_in_place(env, log.file, whole); !kept) return kept;
   }
-  std::unique_ptr<rocksdb::Directory> names;
-  rocksdb::Status s = env.NewDirectory(dir.string(), &names);
-  if (s.ok()) s = names->Fsync();
-  if (!s.ok()) return unwritable(dir, s);
-  return {};
+  return sync_names(env, dir);
+}
+
+std::vector<LogRecord> whole_records(ByteView log) {
+  std::vector<LogRecord> records;
+  std::optional<LogRecord> open;
+  for (size_t at = 0; at < log.size();) {
+    const size_t left = kBlockSize - at % kBlockSize;
+    if (left < kHeaderSize) {
+      at += left;
+      continue;
+    }
+    const auto fragment = fragment_at(log, at);
+    if (!fragment) {
+      open.reset();
+      at = behind_damage(log, at);
+      continue;
+    }
+    if (fragment->begins_record()) open = LogRecord{at, at, {}};
+    at += kHeaderSize + fragment->payload.size();
+    if (!open) continue;  // the end of a record that has lost its beginning
+    open->bytes += fragment->payload;
+    open->end = at;
+    if (fragment->part == Part::first || fragment->part == Part::middle) continue;
+    records.push_back(std::move(*open));
+    open.reset();
+  }
+  return records;
+}
+
+Result<void> keep_whole_records(rocksdb::Env& env, const std::filesystem::path& dir) {
+  bool changed = false;
+  for (const auto& [number, name] : logs_in_order(env, dir.string())) {
+    std::string log;
+    // What the disk does not give at all RocksDB may still get in part.
+    if (!rocksdb::ReadFileToString(&env, (dir / name).string(), &log).ok()) continue;
+    if (whole_until(log) == log.size()) continue;
+    const Bytes kept = log_of(whole_records(log));
+    if (Result<void> put = put_in_place(env, dir / name, kept); !put) return put;
+    changed = true;
+  }
+  return changed ? sync_names(env, dir) : Result<void>{};
 }
 
 }  // namespace egret

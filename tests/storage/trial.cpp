@@ -4,9 +4,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -36,28 +39,28 @@ constexpr size_t kStderrKept = 2000;
   ::_exit(0);
 }
 
-// False when the time is up first.
-bool read_until_closed(int fd, std::string& text, std::chrono::steady_clock::time_point until) {
-  for (;;) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-        until - std::chrono::steady_clock::now());
-    if (left.count() <= 0) return false;
-    pollfd wait{fd, POLLIN, 0};
-    if (::poll(&wait, 1, static_cast<int>(left.count())) <= 0) continue;
-    char part[4096];
-    const ssize_t n = ::read(fd, part, sizeof part);
-    if (n <= 0) return true;
-    text.append(part, static_cast<size_t>(n));
-  }
+// False when the time is up first. Not by the end of a pipe: trials that run beside it inherit that.
+bool ends_within(pid_t pid, std::chrono::milliseconds limit) {
+  const int process = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+  pollfd wait{process, POLLIN, 0};
+  int ready = -1;
+  do {
+    ready = ::poll(&wait, 1, static_cast<int>(limit.count()));
+  } while (ready < 0 && errno == EINTR);
+  ::close(process);
+  return ready > 0;
+}
+
+std::string all_of(int fd) {
+  std::string text(static_cast<size_t>(::lseek(fd, 0, SEEK_END)), '\0');
+  const ssize_t n = ::pread(fd, text.data(), text.size(), 0);
+  text.resize(n < 0 ? 0 : static_cast<size_t>(n));
+  return text;
 }
 
 std::string end_of(int fd) {
-  const off_t size = ::lseek(fd, 0, SEEK_END);
-  const off_t from = std::max<off_t>(0, size - static_cast<off_t>(kStderrKept));
-  std::string text(static_cast<size_t>(size - from), '\0');
-  const ssize_t n = ::pread(fd, text.data(), text.size(), from);
-  text.resize(n < 0 ? 0 : static_cast<size_t>(n));
-  return text;
+  const std::string text = all_of(fd);
+  return text.substr(text.size() - std::min(text.size(), kStderrKept));
 }
 
 }  // namespace
@@ -65,26 +68,23 @@ std::string end_of(int fd) {
 Ended in_own_process(const std::function<std::string()>& attempt, std::chrono::seconds limit) {
   if (std::getenv("EGRET_TRIAL_HERE") != nullptr)
     return {Ended::How::said, attempt()};  // for a debugger
-  int out[2];
+  const int out = ::memfd_create("answer", MFD_CLOEXEC);
   const int err = ::memfd_create("stderr", MFD_CLOEXEC);
-  if (err < 0 || ::pipe2(out, O_CLOEXEC) != 0)
-    return {Ended::How::crashed, "no pipe for the attempt"};
+  if (out < 0 || err < 0) return {Ended::How::crashed, "no memory for the attempt's answer"};
   std::fflush(nullptr);
   const pid_t pid = ::fork();
-  if (pid == 0) live(attempt, out[1], err);
-  ::close(out[1]);
-  Ended ended;
-  const bool in_time =
-      read_until_closed(out[0], ended.text, std::chrono::steady_clock::now() + limit);
+  if (pid == 0) live(attempt, out, err);
+  const bool in_time = ends_within(pid, limit);
   if (!in_time) ::kill(pid, SIGKILL);
   int status = 0;
   ::waitpid(pid, &status, 0);
+  Ended ended{Ended::How::said, all_of(out)};
   if (!in_time) ended = {Ended::How::hung, "no end within its time\n" + end_of(err)};
   if (in_time && !(WIFEXITED(status) && WEXITSTATUS(status) == 0)) {
     const std::string how = WIFSIGNALED(status) ? ::strsignal(WTERMSIG(status)) : "exit";
     ended = {Ended::How::crashed, how + "\n" + end_of(err)};
   }
-  ::close(out[0]);
+  ::close(out);
   ::close(err);
   return ended;
 }

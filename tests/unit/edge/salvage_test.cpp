@@ -2,7 +2,9 @@
 #include "edge/salvage.h"
 
 #include <fstream>
+#include <sstream>
 
+#include "schemas/kv_wal.h"
 #include "tests/unit/edge/buffer_rig.h"
 
 using namespace egret;
@@ -157,6 +159,35 @@ TEST_CASE("a damaged table loses the blocks it held, which are named, and nothin
   CHECK(found.records.size() == old.held.records.size() - 1);
   CHECK(found.gaps.at(GapKind::corrupt) == 1);
   for (const auto& [record, times] : found.records) CHECK(old.held.records.contains(record));
+}
+
+TEST_CASE("a damaged record of the log costs its own block, which is named, and no neighbour",
+          "[es1 5.7]") {
+  uint64_t blocks_lost = 0;
+  for (size_t i = 1;; ++i) {  // not the first, which founds the store
+    Old old(false);
+    std::optional<LogRecord> struck;
+    each_file(old.dir(), ".log", [&](const fs::path& file) {
+      std::stringstream log;
+      log << std::ifstream(file, std::ios::binary).rdbuf();
+      const std::vector<LogRecord> records = whole_records(log.str());
+      if (i + 2 >= records.size()) return;  // no head stands behind the last append
+      struck = records[i];
+      overwrite(file, (struck->begin + struck->end) / 2, "rotten");
+    });
+    if (!struck) break;
+    Fresh fresh;
+    const Result<Salvaged> done = salvage(options_of(old.rig.disk), kFac, *fresh.buffer);
+    REQUIRE(done);
+    const Holdings found = holdings(*fresh.buffer);
+    const size_t lost = old.held.records.size() - found.records.size();
+    INFO("record " << i << " of the log: " << lost << " records lost");
+    CHECK(lost <= 3);
+    const auto gap = found.gaps.find(GapKind::corrupt);
+    CHECK((gap == found.gaps.end() ? 0 : gap->second) == lost);
+    blocks_lost += lost > 0;
+  }
+  CHECK(blocks_lost >= 2);
 }
 
 TEST_CASE("numbers that nothing is left of but the head of their epoch are a gap too", "[es1 5.7]") {

@@ -193,6 +193,49 @@ TEST_CASE("salvage reads what lies before and behind the damage") {
   CHECK(keys(*opened(o), 0, "", "z") == std::vector<Bytes>{"a", "c"});
 }
 
+TEST_CASE("salvage loses only the record that is damaged, not the rest of its 32 KiB") {
+  const size_t value_bytes = GENERATE(size_t(100), size_t(9'000), size_t(70'000));
+  Three three(value_bytes);
+  KvOptions o = options_in(three.copy);
+  o.salvage = true;
+  for (size_t at = three.ends[1]; at < three.ends[2]; at += 1 + value_bytes / 40) {
+    CAPTURE(value_bytes, at);
+    Bytes flipped = three.whole;
+    flipped[at] ^= 1;
+    three.crash_with(flipped);
+    CHECK(keys(*opened(o), 0, "", "z") == std::vector<Bytes>{"a", "c"});
+    three.crash_with(with_zeros(three.whole, at, std::min<size_t>(512, three.ends[2] - at)));
+    CHECK(keys(*opened(o), 0, "", "z") == std::vector<Bytes>{"a", "c"});
+  }
+}
+
+TEST_CASE("what looks like a log within a damaged record is not taken for one") {
+  Three inner;
+  TempDir dir;
+  auto kv = opened(options_in(dir.path / "live"));
+  const fs::path log = logs(dir.path / "live").back().filename();
+  const size_t before = fs::file_size(dir.path / "live" / log);
+  put(*kv, 0, "outer", inner.whole);
+  put(*kv, 0, "last", "v");
+  crash_copy(dir.path / "live", dir.path / "copy");
+  Bytes flipped = read(dir.path / "copy" / log);
+  flipped[before + 20] ^= 1;
+  rewrite(dir.path / "copy" / log, flipped);
+  KvOptions o = options_in(dir.path / "copy");
+  o.salvage = true;
+  CHECK(keys(*opened(o), 0, "", "z") == std::vector<Bytes>{"last"});
+}
+
+TEST_CASE("the records of a whole log are found as they were written") {
+  Three three(40'000);
+  const std::vector<LogRecord> records = whole_records(three.whole);
+  REQUIRE(records.size() == 3);
+  for (size_t i = 0; i < records.size(); ++i) {
+    CHECK(records[i].end == three.ends[i + 1]);
+    CHECK(records[i].bytes.find(Bytes(40'000, 'v')) != Bytes::npos);
+  }
+}
+
 TEST_CASE("salvage reads the tables of a store whose manifest is gone") {
   TempDir dir;
   {
