@@ -79,7 +79,9 @@ SessionStatus Session::status() const {
   status.link_bytes_per_s = impl_->link_rate.bytes_per_s();
   for (const auto& [key, row] : impl_->rows)
     status.rows.push_back({key, row.cursor, row.confirmed, row.safe,
-                           row.flight ? row.flight->last : row.cursor});
+                           row.ahead_is_out() ? row.ahead->last
+                           : row.flight       ? row.flight->last
+                                              : row.cursor});
   return status;
 }
 
@@ -221,8 +223,10 @@ void Session::Impl::on_connect_failed(const std::string& reason, bool identity) 
 void Session::Impl::on_lost(const std::string& reason) {
   size_t unconfirmed = 0;
   for (auto& [key, row] : rows) {
-    if (row.flight && !row.flight->on_broker)
-      unconfirmed = std::max(unconfirmed, row.flight->frame.size());
+    for (const auto* flight : {&row.flight, &row.ahead}) {
+      if (*flight && (*flight)->token != 0 && !(*flight)->on_broker)
+        unconfirmed = std::max(unconfirmed, (*flight)->frame.size());
+    }
   }
   // The broker may let less through than it once did.
   if (unconfirmed > 0 && ++lost_unacked >= kLostBeforeDoubt) memory.largest_acked_bytes = 0;
@@ -230,6 +234,7 @@ void Session::Impl::on_lost(const std::string& reason) {
     if (row.flight && !row.flight->on_broker) single_lost(key, row);
     row.flight.reset();
     row.ahead.reset();
+    row.in_step = false;
     row.granted = false;
     row.doubted = false;
   }
@@ -249,13 +254,19 @@ void Session::Impl::on_published(uint64_t token) {
     return;
   }
   for (auto& [key, row] : rows) {
+    if (row.ahead_is_out() && row.ahead->token == token) {
+      link_rate.measured(row.ahead->frame.size(), now.mono - row.ahead->sent);
+      row.ahead->on_broker = now.mono;
+      return;
+    }
     if (!row.flight || row.flight->token != token) continue;
     Flight& flight = *row.flight;
     if (!flight.on_broker) link_rate.measured(flight.frame.size(), now.mono - flight.sent);
     flight.on_broker = now.mono;
     flight.retry_at = now.mono + flight.rto.next(*entropy);
     if (mutant(Mutant::purge_on_puback)) out.push_back(Purge{{{key, flight.last, flight.last}}});
-    return build_ahead(key, row);
+    build_ahead(key, row);
+    return pump();
   }
 }
 
@@ -266,6 +277,10 @@ void Session::Impl::on_unsent(const PublishFailed& event) {
     return;
   }
   for (auto& [key, row] : rows) {
+    if (row.ahead_is_out() && row.ahead->token == event.token) {
+      if (event.too_large) halve_frame_limit(row.ahead->frame.size());
+      return row.ahead.reset();
+    }
     if (!row.flight || row.flight->token != event.token) continue;
     if (event.too_large) return flight_too_large(key, row);
     row.flight->retry_at = now.mono + kBackoffFirstMs;

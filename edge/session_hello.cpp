@@ -51,7 +51,8 @@ Classified Session::Impl::classify_frame(ByteView bytes) {
   if (parsed->prefix.type == FrameType::need_hello) {
     bool ours = greeting && greeting->frame_nonce == parsed->prefix.nonce;
     for (const auto& [key, row] : rows)
-      ours |= row.flight && row.flight->nonce == parsed->prefix.nonce;
+      for (const auto* flight : {&row.flight, &row.ahead})
+        ours |= *flight && (*flight)->token != 0 && (*flight)->nonce == parsed->prefix.nonce;
     if (ours && now.mono - need_hello_last >= kNeedHelloSpacingMs) c.kind = EventKind::need_hello;
     return c;
   }
@@ -66,6 +67,7 @@ Classified Session::Impl::classify_frame(ByteView bytes) {
     StreamKey key;
     Row* row = row_of_ack(c.ack, key);
     bool answers = row && row->flight && egret::view(row->flight->nonce) == c.ack.nonce();
+    answers |= row && row->ahead_is_out() && egret::view(row->ahead->nonce) == c.ack.nonce();
     if (c.ack.status() == es1::ACK_OK) {
       c.kind = row ? EventKind::ack_ok : EventKind::stray_frame;
     } else if (answers) {
@@ -270,13 +272,13 @@ void Session::Impl::apply_entry(const es1::WelcomeEntry& entry) {
   StreamKey key{{entry.epoch()}, static_cast<StreamId>(entry.stream())};
   Row& row = rows[key];
   row.doubted = false;
-  if (verdict != Verdict::same) row.ahead.reset();
   if (verdict == Verdict::same) {
     rehome_listed_gaps(entry, key);
     return apply_same(row, entry, key);
   }
+  row.flight.reset();
+  row.ahead.reset();
   if (verdict == Verdict::elsewhere) {
-    row.flight.reset();
     if (mutant(Mutant::no_rehome) || row.moving) return;
     row.moving = true;
     out.push_back(Rehome{key});
@@ -285,7 +287,6 @@ void Session::Impl::apply_entry(const es1::WelcomeEntry& entry) {
                name_of(key.stream) + " is sent again under a new one");
     return;
   }
-  row.flight.reset();
   row.cursor = {entry.w()};
   row.granted = row.cursor < end_of(key);
 }
@@ -298,11 +299,11 @@ void Session::Impl::apply_same(Row& row, const es1::WelcomeEntry& entry, StreamK
            std::string("the cloud is complete to a lower number than before in lane ") +
                name_of(key.stream) + ": sending again what is kept");
     row.cursor = w;
-    row.flight.reset();
+    recall(row);
   } else if (w > row.cursor) {
     row.cursor = w;
+    land(row);
   }
-  if (row.flight && row.flight->last <= row.cursor) row.flight.reset();
   row.granted = true;
   row.confirmed = w;
   row.safe = {entry.s()};
@@ -342,7 +343,7 @@ void Session::Impl::on_hold(const es1::Welcome& welcome) {
   ticket = welcome.ticket();
   credit = 0;
   for (auto& [key, row] : rows) {
-    row.flight.reset();
+    recall(row);
     row.granted = false;
   }
   int64_t wait = static_cast<int64_t>(std::min<uint64_t>(welcome.retry_after_ms(), kLeaseMaxMs));

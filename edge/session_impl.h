@@ -16,8 +16,7 @@ struct Flight {
   Hash c_last{};
   Nonce nonce{};
   Bytes frame;
-  uint64_t token = 0;
-  size_t raw_bytes = 0;
+  uint64_t token = 0;  // 0: not handed to the link
   bool single = false;           // one item: cannot be cut smaller
   std::optional<Seq> purged_to;  // begins with GAP PURGED up to here
   MonoTime sent;
@@ -40,7 +39,11 @@ struct Row {
   Rung rung = Rung::normal;
   std::optional<MonoTime> too_large_since;  // its next single block does not get through
   std::optional<Flight> flight;
-  std::optional<Flight> ahead;  // made while `flight` is out: what follows it, ready to go
+  // What follows `flight`, made while that is out. It may be out too, once the broker has `flight`: the line carries one
+  // batch of a row at a time, the cloud holds two.
+  std::optional<Flight> ahead;
+  bool in_step = false;  // on this connection a second batch came before the first: one at a time
+  bool ahead_is_out() const { return ahead && ahead->token != 0; }
 };
 
 struct Greeting {
@@ -155,6 +158,9 @@ struct Session::Impl {
   Row* next_row(StreamId lane, StreamKey& key);
   bool lane_idle(StreamId lane) const;
   uint32_t flights_on_credit() const;
+  Row* next_second(StreamId lane, StreamKey& key);
+  bool may_send(const Row& row) const;
+  bool fits(const Flight& flight) const;
   bool build_flight(StreamKey key, Row& row);
   bool take_ahead(Row& row);
   void build_ahead(StreamKey key, Row& row);
@@ -164,6 +170,9 @@ struct Session::Impl {
   void on_ack(const es1::Ack& ack, bool send_on);
   void on_doubt(const es1::Ack& ack);
   void on_reencode(const es1::Ack& ack);
+  void came_too_early(Row& row);
+  void land(Row& row);
+  void recall(Row& row);
   void raise(Row& row, Seq w);
   void single_lost(StreamKey key, Row& row);
   void park_too_large(StreamKey key, Row& row, Seq first);

@@ -1,5 +1,5 @@
-// Batches out and ACKs in: one batch in flight a stream, sized to what gets through (es1 5.4,
-// section 7).
+// Batches out and ACKs in: sized to what gets through, two of a stream in flight at most (es1
+// sections 6 and 9).
 #include <algorithm>
 
 #include "edge/session_impl.h"
@@ -35,9 +35,20 @@ bool Session::Impl::lane_idle(StreamId lane) const {
 }
 
 uint32_t Session::Impl::flights_on_credit() const {
-  return static_cast<uint32_t>(std::count_if(rows.begin(), rows.end(), [](const auto& r) {
-    return r.first.stream != StreamId::critical && r.second.flight.has_value();
-  }));
+  uint32_t flying = 0;
+  for (const auto& [key, row] : rows) {
+    flying += row.flight && key.stream != StreamId::critical;
+    flying += row.ahead_is_out();
+  }
+  return flying;
+}
+
+bool Session::Impl::may_send(const Row& row) const {
+  return row.granted && !row.doubted && !row.moving && !row.stalled;
+}
+
+bool Session::Impl::fits(const Flight& flight) const {
+  return flight.frame.size() <= std::min(frame_limit, frame_cap());
 }
 
 // The oldest epoch of `lane` that has something to send. Gaps owed for finished epochs come first:
@@ -47,8 +58,7 @@ Row* Session::Impl::next_row(StreamId lane, StreamKey& key) {
     auto it = rows.find(k);
     if (it == rows.end()) return nullptr;
     Row& row = it->second;
-    bool may = row.granted && !row.doubted && !row.moving && !row.stalled && row.cursor < end_of(k);
-    return may ? &row : nullptr;
+    return may_send(row) && row.cursor < end_of(k) ? &row : nullptr;
   };
   for (auto& [k, row] : rows) {
     if (k.stream != lane || view.find(k)) continue;
@@ -58,6 +68,18 @@ Row* Session::Impl::next_row(StreamId lane, StreamKey& key) {
   for (const EpochView& epoch : view.epochs) {
     key = {epoch.id, lane};
     if (Row* r = ready(key)) return r;
+  }
+  return nullptr;
+}
+
+// The row of `lane` whose next batch is made and may follow the one that the broker has.
+Row* Session::Impl::next_second(StreamId lane, StreamKey& key) {
+  for (auto& [k, row] : rows) {
+    if (k.stream != lane || !row.flight || !row.flight->on_broker || !row.ahead) continue;
+    if (row.ahead_is_out() || row.in_step || !may_send(row) || !fits(*row.ahead)) continue;
+    if (row.ahead->first != row.flight->last.next()) continue;
+    key = k;
+    return &row;
   }
   return nullptr;
 }
@@ -73,15 +95,23 @@ void Session::Impl::pump() {
     std::array<StreamKey, kStreamCount> keys{};
     bool on_credit = flights_on_credit() < credit;
     for (size_t i = 0; i < kStreamCount; i++) {
-      next[i] = next_row(static_cast<StreamId>(i), keys[i]);
+      const StreamId lane = static_cast<StreamId>(i);
+      const bool idle = lane_idle(lane);
+      next[i] = next_row(lane, keys[i]);
       waits[i] = next[i] != nullptr;
-      may_send[i] = waits[i] && lane_idle(static_cast<StreamId>(i)) && (i == 0 || on_credit);
+      if (!idle) next[i] = next_second(lane, keys[i]);
+      may_send[i] = next[i] && (on_credit || (i == 0 && idle));
     }
     std::optional<StreamId> lane = lanes.pick(may_send, waits, now.mono);
     if (!lane) break;
     const StreamKey key = keys[static_cast<size_t>(*lane)];
     Row& row = *next[static_cast<size_t>(*lane)];
-    if (build_flight(key, row)) publish(key, *row.flight);
+    if (row.flight) {
+      mark(Mark::second_sent);
+      publish(key, *row.ahead);
+    } else if (build_flight(key, row)) {
+      publish(key, *row.flight);
+    }
   }
 }
 
@@ -152,8 +182,7 @@ bool Session::Impl::take_ahead(Row& row) {
   if (!row.ahead) return false;
   Flight flight = std::move(*row.ahead);
   row.ahead.reset();
-  bool fits = flight.frame.size() <= std::min(frame_limit, frame_cap());
-  bool next = flight.first == row.cursor.next() && row.rung == Rung::normal && fits;
+  bool next = flight.first == row.cursor.next() && row.rung == Rung::normal && fits(flight);
   mark(next ? Mark::ahead_taken : Mark::ahead_thrown_away);
   if (!next) return false;
   row.flight = std::move(flight);
@@ -215,7 +244,38 @@ void Session::Impl::raise(Row& row, Seq w) {
   acked_since_hello += flight.frame.size();
   if (flight.on_broker && flight.tries == 1) ack_time.measured(now.mono - *flight.on_broker);
   grow_frame_limit(flight.frame.size());
+  land(row);
+}
+
+// The cursor has moved: what it covers is answered, and what follows takes its place.
+void Session::Impl::land(Row& row) {
+  if (row.flight && row.flight->last <= row.cursor) row.flight.reset();
+  if (row.flight || !row.ahead_is_out()) return;
+  Flight second = std::move(*row.ahead);
+  row.ahead.reset();
+  if (second.first != row.cursor.next()) return;
+  mark(Mark::second_landed);
+  // Until now it waited for the first: its time begins here.
+  if (second.on_broker) {
+    second.on_broker = now.mono;
+    second.retry_at = now.mono + second.rto.next(*entropy);
+  }
+  row.flight = std::move(second);
+}
+
+// Nothing of this row is out any more.
+void Session::Impl::recall(Row& row) {
   row.flight.reset();
+  if (row.ahead_is_out()) row.ahead.reset();
+}
+
+// The second batch was judged before the first: several reconcilers take from the broker in turn, or
+// the first is lost. The first has its timer; the second waits for its answer.
+void Session::Impl::came_too_early(Row& row) {
+  mark(Mark::second_too_early);
+  row.in_step = true;
+  row.ahead->token = 0;
+  row.ahead->on_broker.reset();
 }
 
 void Session::Impl::on_ack(const es1::Ack& ack, bool send_on) {
@@ -236,6 +296,7 @@ void Session::Impl::on_ack(const es1::Ack& ack, bool send_on) {
   }
   raise(*row, w);
   if (!send_on) return;
+  if (row->flight && row->flight->on_broker) build_ahead(key, *row);
   credit = std::min(ack.credit(), kCreditMax);
   if (ack.pause_ms() > 0)
     pause_until = now.mono + std::min<int64_t>(static_cast<int64_t>(ack.pause_ms()), kLeaseMs);
@@ -256,9 +317,12 @@ void Session::Impl::on_doubt(const es1::Ack& ack) {
   StreamKey key;
   Row* row = row_of_ack(ack, key);
   if (!row) return;
+  bool second = row->ahead_is_out() && egret::view(row->ahead->nonce) == ack.nonce();
+  if (second && row->flight && ack.status() == es1::ACK_GAP && Seq{ack.w()} >= row->cursor)
+    return came_too_early(*row);
   bool crosses = ack.status() == es1::ACK_GAP && row->flight && row->flight->purged_to &&
                  Seq{ack.w()} > row->cursor && Seq{ack.w()} < *row->flight->purged_to;
-  row->flight.reset();
+  recall(*row);
   if (crosses) mark(Mark::cut_again_at_w);
   if (crosses) {  // our GAP PURGED item crossed W: cut again from there
     row->cursor = {ack.w()};
@@ -273,9 +337,11 @@ void Session::Impl::on_reencode(const es1::Ack& ack) {
   StreamKey key;
   Row* row = row_of_ack(ack, key);
   if (!row || !row->flight) return;
+  // Of a second batch: it is cut again when its turn comes.
+  if (egret::view(row->flight->nonce) != ack.nonce()) return row->ahead.reset();
   Seq first = row->flight->first;
   bool single = row->flight->single;
-  row->flight.reset();
+  recall(*row);
   if (row->rung == Rung::single_block && single) {
     row->rung = Rung::normal;
     row->stalled = true;  // until the view shows the gap in its place
@@ -295,7 +361,7 @@ void Session::Impl::on_reencode(const es1::Ack& ack) {
 // an hour.
 void Session::Impl::flight_too_large(StreamKey key, Row& row) {
   Flight flight = std::move(*row.flight);
-  row.flight.reset();
+  recall(row);
   halve_frame_limit(flight.frame.size());
   if (!flight.single || flight.purged_to) return pump();
   mark(Mark::single_too_large);

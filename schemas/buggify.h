@@ -30,6 +30,9 @@ inline constexpr size_t kTurns = static_cast<size_t>(Turn::count_);
 enum class Mark : uint8_t {
   ahead_taken,           // the batch made ahead was what came next
   ahead_thrown_away,     // it was not
+  second_sent,           // it left before the first was answered
+  second_landed,         // and was the first when that had been answered
+  second_too_early,      // and was judged before the first
   cut_again_at_w,        // a GAP PURGED of ours crossed W
   ack_not_earned,        // ACK OK above the head, or with another digest
   rung_stored,           // BAD_BODY: sent without compression

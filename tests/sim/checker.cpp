@@ -73,12 +73,18 @@ void Checker::check_nonce(const Facility& fac, ByteView frame) {
   if (!fresh && known->second != content) journal_.fail("es1 4", "a nonce of {} was used for two contents", fac);
 }
 
-// A cursor moves by what the cloud says of (W, c), and only where c is ours.
+// A cursor moves by what the cloud says of (W, c), and only where c is ours. A second batch stands on the first, never a
+// third on a second.
 void Checker::check_footing(Site& site, const es1::Batch& batch) {
   const Seq before{batch.first() - 1};
-  if (before.value == 0 || batch.c_from().empty()) return;
   const StreamKey key{{batch.epoch()}, StreamId(batch.stream())};
-  if (!site.overheard.told.contains({key, before, batch.c_from()})) {
+  auto stands = [&](Seq at, const Bytes& c) {
+    return at.value == 0 || c.empty() || site.overheard.told.contains({key, at, c});
+  };
+  const auto first = site.overheard.reaches.find({key, before, batch.c_from()});
+  const bool second = first != site.overheard.reaches.end() && stands(first->second.first, first->second.second);
+  site.overheard.reaches[{key, {batch.last()}, batch.c_last()}] = {before, batch.c_from()};
+  if (!second && !stands(before, batch.c_from())) {
     journal_.fail("es1 6", "{} goes on at {} of stream {}, where the cloud agreed to nothing of the kind", site.name,
                   batch.first(), name_of(key.stream));
   }
@@ -91,6 +97,21 @@ void Checker::check_gap_answer(const Facility& fac, const es1::Ack& ack) {
   const bool hole = batch.first.value > ack.w() + 1;
   if (!hole && !batch.gaps) journal_.fail("es1 8", "GAP is answered to {} at W {}, and {}..{} leaves no hole", fac, ack.w(),
                                           batch.first.value, batch.last.value);
+}
+
+// Cut again at a number, or in another epoch: what was out from there on is forgotten.
+void Checker::count_flying(Site& site, const es1::Batch& batch, ByteView nonce) {
+  Flying& lane = site.overheard.in_flight[batch.stream()];
+  if (lane.epoch.value != batch.epoch()) lane = {{batch.epoch()}, {}};
+  lane.sent.erase(lane.sent.lower_bound({batch.first()}), lane.sent.end());
+  lane.sent[{batch.first()}] = {{batch.last()}, Bytes(nonce)};
+  size_t flying = 0;
+  for (const auto& [stream, of] : site.overheard.in_flight)
+    flying += of.sent.size() - (stream == 0 && !of.sent.empty());
+  journal_.tally.checked[15]++;
+  if (flying > site.overheard.credit) {
+    journal_.fail("I15", "{} has {} batches in flight with a credit of {}", site.name, flying, site.overheard.credit);
+  }
 }
 
 void Checker::sent_by_site(Site& site, ByteView frame) {
@@ -111,12 +132,7 @@ void Checker::sent_by_site(Site& site, ByteView frame) {
   const bool gaps = std::ranges::any_of(batch.items(), [](const es1::BatchItem& i) { return i.gap() != es1::GAP_NONE; });
   sent_[Bytes(view(opened->prefix.nonce))] = {{{batch.epoch()}, StreamId(batch.stream())}, {batch.first()}, {batch.last()}, gaps};
   check_footing(site, batch);
-  if (batch.stream() == 0) return;
-  site.overheard.in_flight.insert(batch.stream());
-  journal_.tally.checked[15]++;
-  if (site.overheard.in_flight.size() > site.overheard.credit) {
-    journal_.fail("I15", "{} has {} lanes in flight with a credit of {}", site.name, site.overheard.in_flight.size(), site.overheard.credit);
-  }
+  count_flying(site, batch, view(opened->prefix.nonce));
 }
 
 // The link has told the site that this frame did not leave.
@@ -124,7 +140,7 @@ void Checker::unsent_by_site(Site& site, ByteView frame) {
   const auto opened = sealing_.look_into(site.fac, frame);
   es1::Batch batch;
   if (!opened || opened->prefix.type != FrameType::batch || !batch.ParseFromString(opened->body)) return;
-  site.overheard.in_flight.erase(batch.stream());
+  site.overheard.in_flight[batch.stream()].sent.erase({batch.first()});
 }
 
 void Checker::heard_by_site(Site& site, ByteView frame) {
@@ -147,7 +163,11 @@ void Checker::heard_by_site(Site& site, ByteView frame) {
   } else if (opened->prefix.type == FrameType::ack) {
     es1::Ack ack;
     if (!ack.ParseFromString(opened->body)) return;
-    site.overheard.in_flight.erase(ack.stream());
+    Flying& lane = site.overheard.in_flight[ack.stream()];
+    const bool reached = ack.status() == es1::ACK_OK && lane.epoch.value == ack.epoch();
+    std::erase_if(lane.sent, [&](const auto& f) {
+      return f.second.nonce == ack.nonce() || (reached && f.second.last.value <= ack.w());
+    });
     site.overheard.told.insert({{{ack.epoch()}, StreamId(ack.stream())}, {ack.w()}, ack.c()});
     site.overheard.credit = std::max(site.overheard.credit, ack.credit());
   }

@@ -3,7 +3,7 @@
 //   I1  EdgeWatch: blocks are on disk as written; World: a store opens again     I9  conserve(), after every write, both sides
 //   I2, I3, I4, I10, I11  EdgeWatch                                              I5, I6, I10, I11, I12, I14  CloudWatch
 //   I7  said_by_cloud(): every ACK and WELCOME against the synced ledger         I8  asked_to_purge()
-//   I13 end(): a lost record that was claimed has an open incident; I14 also end()  I15 sent_by_site(): lanes in flight <= credit
+//   I13 end(): a lost record that was claimed has an open incident; I14 also end()  I15 sent_by_site(): batches in flight <= credit
 //   I16 converged() within a bound after the faults; deleted() after a backup    I18 end(): the store digest, and verify
 //   I19 wall clocks of sites jump by years; nothing above looks at them          I20 World: noise writes nothing
 // And of es1: section 4, no nonce is used for two contents; section 6, a batch stands on what the cloud has said of this
@@ -69,6 +69,7 @@ class Checker {
   };
   void check_nonce(const Facility& fac, ByteView frame);
   void check_footing(Site& site, const es1::Batch& batch);
+  void count_flying(Site& site, const es1::Batch& batch, ByteView nonce);
   void check_gap_answer(const Facility& fac, const es1::Ack& ack);
   bool lawful(const Fact& fact) const;
   bool held(Id id, const Facility& fac) const;

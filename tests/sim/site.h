@@ -13,11 +13,22 @@
 
 namespace egret::sim {
 
+// Batches of a lane that are not answered, by their first number; all of one epoch.
+struct Flying {
+  struct Sent {
+    Seq last;
+    Bytes nonce;
+  };
+  EpochId epoch;
+  std::map<Seq, Sent> sent;
+};
+
 // What the checker has overheard of a process: it goes back with it.
 struct Overheard {
   Bytes hello_nonce;                     // of the last HELLO it sent
   std::optional<es1::Welcome> believed;  // the answer to it, as it arrived
-  std::set<uint32_t> in_flight;          // lanes 1-3 with a batch that is not answered
+  std::map<uint32_t, Flying> in_flight;  // by lane
+  std::map<std::tuple<StreamKey, Seq, Bytes>, std::pair<Seq, Bytes>> reaches;  // a batch of this link: (last, c) from (first - 1, c)
   uint32_t credit = 0;                   // most that was granted on this link
   std::set<EpochId> outclaimed;          // more was claimed of them than it holds
   std::set<std::tuple<StreamKey, Seq, Bytes>> told;  // (W, c) as the cloud said

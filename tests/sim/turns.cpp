@@ -64,7 +64,7 @@ const char* name_of(RowKind row) {
 
 const char* name_of(Mark mark) {
   static constexpr const char* kNames[] = {
-      "ahead_taken", "ahead_thrown_away", "cut_again_at_w", "ack_not_earned", "rung_stored", "rung_single",
+      "ahead_taken", "ahead_thrown_away", "second_sent", "second_landed", "second_too_early", "cut_again_at_w", "ack_not_earned", "rung_stored", "rung_single",
       "parked_undecodable", "frame_halved", "single_too_large", "parked_too_large", "unparked_all", "unparked_critical",
       "lease_ended", "hello_urgent", "ticket_again_at_once", "ticket_waits", "run_begins_again", "finished_from_zero",
       "borders_wait", "hello_unsaid", "move_resumed", "move_steps", "epochs_merged", "taken_unreadable",

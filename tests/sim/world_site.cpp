@@ -248,6 +248,7 @@ void World::cut_link(Site& site, const char* why) {
   site.connection++;
   site.connected = false;
   site.overheard.in_flight.clear();
+  site.overheard.reaches.clear();
   site.overheard.credit = 0;
   journal_.note("{} loses its link: {}", site.name, why);
   if (site.runs()) drive(site, Disconnected{why});

@@ -53,6 +53,7 @@ void print(Print& p, const std::optional<edge::Flight>& flight) {
   p.number(flight->last.value);
   p.bytes(view(flight->nonce));
   p.number(static_cast<uint64_t>(std::min(flight->tries, 3)));
+  p.number(static_cast<uint64_t>(flight->token != 0) + static_cast<uint64_t>(flight->on_broker.has_value()));
   p.time(flight->retry_at);
 }
 
@@ -77,7 +78,8 @@ void print(Print& p, const edge::Session& session) {
   for (const auto& [key, row] : s.rows) {
     for (uint64_t n : {key.epoch.value, static_cast<uint64_t>(key.stream), row.cursor.value, row.confirmed.value, row.safe.value,
                        row.cursor_at_hello.value, static_cast<uint64_t>(row.granted), static_cast<uint64_t>(row.doubted),
-                       static_cast<uint64_t>(row.moving), static_cast<uint64_t>(row.stalled), static_cast<uint64_t>(row.rung)}) {
+                       static_cast<uint64_t>(row.moving), static_cast<uint64_t>(row.stalled), static_cast<uint64_t>(row.in_step),
+                       static_cast<uint64_t>(row.rung)}) {
       p.number(n);
     }
     print(p, row.flight);

@@ -99,7 +99,13 @@ class BenchStore final : public Reader {
     }
     return out;
   }
-  Waiting waiting(StreamKey, Seq) const override { return {}; }
+  Waiting waiting(StreamKey key, Seq after) const override {
+    Waiting out;
+    for (const Item& item : items_.at(key)) {
+      if (item.first > after) out.bytes += item.raw.size();
+    }
+    return out;
+  }
   std::vector<Bytes> finished(uint64_t offset, size_t max, size_t) const override {
     std::vector<Bytes> out;
     for (uint64_t i = offset; i < finished_list.size() && out.size() < max; i++)
@@ -241,7 +247,6 @@ struct Rig {
   }
   es1::Ack ack(es1::AckStatus status = es1::ACK_OK) const {
     es1::Batch batch = last_batch();
-    StreamKey key{{batch.epoch()}, static_cast<StreamId>(batch.stream())};
     es1::Ack out;
     out.set_nonce(Bytes(egret::view(last_nonce(FrameType::batch))));
     out.set_epoch(batch.epoch());
