@@ -55,6 +55,18 @@ void take_newest(const es1::Hello& hello, WallTime now, SessionRow& session) {
   for (const es1::HelloEpoch& epoch : hello.epochs()) session.listed.push_back({epoch.epoch()});
 }
 
+// What its site says of a stream for the last time. Of a moved one the head that lives on elsewhere
+// is remembered; the other claims have been judged, and any that is there later came late.
+void finish(LedgerRow& row, const es1::FinishedStream& stream) {
+  const bool moved = stream.moved() && stream.c_head().size() == kDigestWireBytes;
+  row.finished_c = {};
+  const ByteView c = moved ? stream.c_head() : stream.c_purged();
+  std::copy(c.begin(), c.end(), row.finished_c.begin());
+  if (!moved) return;
+  std::erase_if(row.claims,
+                [&](const Claim& claim) { return claim.n > row.w && view(claim.c) != c; });
+}
+
 }  // namespace
 
 Result<void> Reconciler::Impl::hello(Handling& h, const Registration& registration) {
@@ -89,7 +101,8 @@ Result<void> Reconciler::Impl::hello(Handling& h, const Registration& registrati
   h.out.hello = h.out.wrote = true;
 
   es1::Welcome welcome;
-  if (hello.proto_min() > kProtocolVersion || hello.proto_max() < kProtocolVersion || turn(Turn::no_version)) {
+  if (hello.proto_min() > kProtocolVersion || hello.proto_max() < kProtocolVersion ||
+      turn(Turn::no_version)) {
     welcome.set_status(es1::WELCOME_VERSION);
   } else if (registration.blocked) {
     welcome.set_status(es1::WELCOME_BLOCKED);
@@ -190,11 +203,13 @@ Result<void> Reconciler::Impl::take_finished_epoch(Handling& h, const es1::Finis
     row.moved |= stream.moved();
     row.finished_at = {stream.purged()};
     row.finished_claimed = row.claimed;
-    row.finished_c = take<sizeof(Hash)>(stream.c_purged());
     row.purged = std::max(row.purged, row.finished_at);
     // It may have been re-homed and finished between two HELLOs, and was never listed as final.
-    if (Result<void> r = judge_held(h, key, row, std::max(row.finished_at, {stream.head()}), stream.c_head()); !r)
+    if (Result<void> r =
+            judge_held(h, key, row, std::max(row.finished_at, {stream.head()}), stream.c_head());
+        !r)
       return r;
+    finish(row, stream);
     if (*stored) {
       h.txn.put(h.in.fac, key, row);
       continue;
@@ -278,15 +293,18 @@ Result<void> Reconciler::Impl::judge_holder(Handling& h, FacilityRow& facility,
 }
 
 // `held`: the last that the site has, or had when it moved it elsewhere. More was claimed: a tail
-// was lost. In a moved stream W will not come there: a claim of that number with another digest is judged now.
+// was lost. In a moved stream W will not come to a claim below it either, and what stood there is
+// gone: only the very head that was moved is known to live on elsewhere, so all else that was
+// claimed is named. An honest prefix too: too loud, never silent.
 Result<void> Reconciler::Impl::judge_held(Handling& h, StreamKey key, const LedgerRow& row,
                                           Seq held, ByteView c_held) {
   const bool told = row.moved && c_held.size() == kDigestWireBytes;
+  std::vector<Claim> below;
   for (const Claim& claim : row.claims) {
-    if (!told || claim.n != held || claim.n <= row.w || view(claim.c) == c_held) continue;
-    Incident fork{0, IncidentKind::fork, key, row.w.next(), claim.n, claim.c, {}, {}, ""};
-    if (Result<void> r = open_incident(h, fork); !r) return r;
+    const bool judged = claim.n == held || !mutant(Mutant::moved_claims_believed);
+    if (told && claim.n <= held && judged) below.push_back(claim);
   }
+  if (Result<void> r = judge_moved(h, key, row, below, c_held); !r) return r;
   const Seq reached = std::max(held, row.w);
   if (reached >= row.claimed) return {};
   Incident lost{0, IncidentKind::tail_lost, key, reached.next(), row.claimed, {}, {}, {}, ""};
@@ -294,6 +312,19 @@ Result<void> Reconciler::Impl::judge_held(Handling& h, StreamKey key, const Ledg
     if (claim.n == row.claimed) lost.c = claim.c;
   }
   return open_incident(h, lost);
+}
+
+// `c_moved`: of the head that was moved.
+Result<void> Reconciler::Impl::judge_moved(Handling& h, StreamKey key, const LedgerRow& row,
+                                           std::span<const Claim> claims, ByteView c_moved) {
+  const Claim* highest = nullptr;
+  for (const Claim& claim : claims) {
+    if (claim.n <= row.w || view(claim.c) == c_moved) continue;
+    highest = &claim;
+  }
+  if (!highest) return {};
+  return open_incident(
+      h, {0, IncidentKind::fork, key, row.w.next(), highest->n, highest->c, {}, {}, ""});
 }
 
 // A final epoch of which more was claimed than is held or committed: a tail was lost. Any authentic
@@ -307,7 +338,8 @@ Result<void> Reconciler::Impl::judge_tail(Handling& h, const es1::Hello& hello) 
       Result<std::optional<LedgerRow>> row = h.txn.row(h.in.fac, key);
       if (!row) return row.error();
       if (!*row) continue;
-      if (Result<void> r = judge_held(h, key, **row, {stream.head()}, stream.c_head()); !r) return r;
+      if (Result<void> r = judge_held(h, key, **row, {stream.head()}, stream.c_head()); !r)
+        return r;
     }
   }
   return {};
@@ -335,20 +367,34 @@ Result<void> Reconciler::Impl::judge_orphans(Handling& h, const es1::Hello& hell
       listed.insert(listed.end(), session.listed.begin(), session.listed.end());
     }
   }
-  for (const auto& [key, row] : *rows) {
+  for (auto& [key, row] : *rows) {
     if (row.w >= row.claimed) continue;
-    // More than was claimed when it was finished is another agent's, or an older disk's. A GAP PURGED that is owed for
-    // it never comes from a disk whose list is empty: the one that owed it is gone.
+    const bool there = std::ranges::count(held, key) + std::ranges::count(listed, key.epoch) > 0;
+    if (!there && row.finished && row.moved && !mutant(Mutant::moved_claims_believed)) {
+      if (Result<void> r = judge_late_claims(h, key, row); !r) return r;
+    }
+    // More than was claimed when it was finished is another agent's, or an older disk's. A GAP
+    // PURGED that is owed for it never comes from a disk whose list is empty: the one that owed it
+    // is gone.
     const bool owed = row.w < row.finished_at && hello.finished().count() == 0 && !duplicate_open;
     if (row.finished && row.claimed <= row.finished_claimed && !owed) continue;
-    if (std::find(held.begin(), held.end(), key) != held.end()) continue;
-    if (std::find(listed.begin(), listed.end(), key.epoch) != listed.end()) continue;
+    if (there) continue;
     Incident orphan{0, IncidentKind::orphan, key, row.w.next(), row.claimed, {}, {}, {}, ""};
     for (const Claim& claim : row.claims) {
       if (claim.n == row.claimed) orphan.c = claim.c;
     }
     if (Result<void> r = open_incident(h, orphan); !r) return r;
   }
+  return {};
+}
+
+// Claimed of a stream that its site has moved and finished, by a frame that came after that was
+// said.
+Result<void> Reconciler::Impl::judge_late_claims(Handling& h, StreamKey key, LedgerRow& row) {
+  const Digest16 moved = wire16(row.finished_c);
+  if (Result<void> r = judge_moved(h, key, row, row.claims, view(moved)); !r) return r;
+  const auto late = [&](const Claim& claim) { return claim.n > row.w && claim.c != moved; };
+  if (std::erase_if(row.claims, late) > 0) h.txn.put(h.in.fac, key, row);
   return {};
 }
 

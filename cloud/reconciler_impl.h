@@ -25,7 +25,7 @@ struct Push {
   es1::Batch batch;
   Unpacked unpacked;
   std::vector<std::vector<JudgedRecord>> judged;  // a part of `unpacked`
-  LedgerRow row;  // as it will be
+  LedgerRow row;                                  // as it will be
   Seq w_before;
   Hash c_before{};
   std::vector<std::pair<Seq, QuarantineReason>> rejected;
@@ -61,7 +61,11 @@ struct Reconciler::Impl {
   Result<void> drop_unused_sessions(Handling& h);
   Result<void> judge_holder(Handling& h, FacilityRow& facility, const SessionRow& session);
   Result<void> judge_tail(Handling& h, const es1::Hello& hello);
-  Result<void> judge_held(Handling& h, StreamKey key, const LedgerRow& row, Seq held, ByteView c_held);
+  Result<void> judge_held(Handling& h, StreamKey key, const LedgerRow& row, Seq held,
+                          ByteView c_held);
+  Result<void> judge_moved(Handling& h, StreamKey key, const LedgerRow& row,
+                           std::span<const Claim> claims, ByteView c_moved);
+  Result<void> judge_late_claims(Handling& h, StreamKey key, LedgerRow& row);
   Result<void> judge_orphans(Handling& h, const es1::Hello& hello, bool duplicate_open);
   Result<void> fill_welcome(Handling& h, const es1::Hello& hello, es1::Welcome& welcome);
   Result<void> add_entry(Handling& h, StreamKey key, const LedgerRow& row, Seq purged,

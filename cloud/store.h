@@ -79,7 +79,7 @@ struct LedgerRow {
   bool moved = false;
   bool finished = false;         // on the site's list of finished epochs
   Seq finished_at;               // its P there
-  Hash finished_c{};             // and c_P
+  Hash finished_c{};             // and c_P; of a moved stream the first half of c at the head that was moved
   Seq finished_claimed;          // the highest claim of that time: what was missing then was judged
   bool unverified = false;       // a gap with unknown prefix was taken
   Seq purged;                    // P as the site last said

@@ -7,7 +7,7 @@
 
 namespace egret {
 
-// Numbered are the 25 bugs that others had, some in several forms; the last five are es1's own.
+// Numbered are the 25 bugs that others had, some in several forms; the others are es1's own.
 enum class Mutant : uint8_t {
   none,
   ack_before_sync,          //  1  the producer is answered before the sync
@@ -48,8 +48,9 @@ enum class Mutant : uint8_t {
   claims_without_digest,    //     a claim is a bare number
   parked_purged,            //     purge deletes parked blocks
   possession_from_digest,   //     equal digests are taken for holding the data
+  moved_claims_believed,    //     of a moved row only what was claimed at its head is judged
 };
-inline constexpr int kMutants = 38;
+inline constexpr int kMutants = 39;
 const char* name_of(Mutant mutant);
 // Its number above; 0: none.
 int number_of(Mutant mutant);

@@ -41,13 +41,11 @@ void Checker::conserve() {
 }
 
 void Checker::site_went_back(const Facility& fac) {
-  went_back_.insert(fac);
   for (Id id = 0; id < history_.facts(); id++) {
     Fact& fact = history_.fact(id);
-    if (fact.fac != fac || !fact.accepted) continue;
-    // Deleted here, forgotten there: only this disk could name it, and another history may have its number.
-    const bool named_only = fact.exposed && !cloud_.stored(id) && !held(id, fac);
-    if (named_only || !accounted(id)) fact.excused = true;
+    if (fact.fac != fac || !fact.accepted || held(id, fac)) continue;
+    fact.single = cloud_.stored(id) || (lawful(fact) && cloud_.names(fact));
+    if (!fact.single && (fact.exposed || !accounted(id))) fact.excused = true;
   }
 }
 
@@ -57,9 +55,7 @@ void Checker::cloud_went_back(bool beyond_s) {
     if (!fact.accepted || cloud_.stored(id)) continue;
     // Also what a site still holds: a WELCOME from before may be on its way and let it delete.
     if (beyond_s && fact.ever) fact.exposed = true;
-    // What a rollback of the edge had made single, this has destroyed. That the site names its number proves
-    // nothing: another history may have used it since.
-    if (went_back_.contains(fact.fac) && !held(id, fact.fac)) fact.excused = true;
+    if (fact.single && !held(id, fact.fac)) fact.excused = true;
   }
 }
 
@@ -333,12 +329,6 @@ void Checker::check_claims() {
       return true;
     });
     if (!lost) continue;
-    // es1 has no word for it: the cloud does not know c(n) below the head of what was moved.
-    const auto row = cloud_.rows().find({claim.fac, claim.key});
-    if (row != cloud_.rows().end() && row->second.moved && claim.n < row->second.claimed) {
-      journal_.tally[Met::claims_not_judged]++;
-      continue;
-    }
     const auto open = (*store)->begin()->incidents(claim.fac, true);
     const bool said = std::ranges::any_of(*open, [&](const cloud::Incident& i) {
       return i.key == claim.key && i.last >= at && i.kind != IncidentKind::restored;

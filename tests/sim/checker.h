@@ -8,6 +8,12 @@
 //   I19 wall clocks of sites jump by years; nothing above looks at them          I20 World: noise writes nothing
 // And of es1: section 4, no nonce is used for two contents; section 6, a batch stands on what the cloud has said of this
 // very history; section 8, GAP is answered only to a batch that leaves a hole, or whose gap crosses W.
+// What is excused, and by which rule:
+//   - Promise ("outside: both copies destroyed by outside force"). A site's disk that goes back or is lost takes with it
+//     its copies and, of what it had deleted, its word: from then on the region's copy is the single one of all that the
+//     site does not hold. Record by record: what is accepted later is promised as ever, and claims are still held to I13.
+//   - Section 8 ("c_from missing: the row is marked unverified"). A gap with unknown prefix joins two histories and says
+//     so; of a record at or below its end nobody can tell whether the other history has its number. Above it all is held.
 // I12 holds by the key of the natural table and by verify's dispositions; I17 is measured elsewhere (tests/bench).
 //
 // Promises: no check reads what a side merely says about itself; all is compared with History.
@@ -86,7 +92,6 @@ class Checker {
   CloudWatch& cloud_;
   KvMemory& cloud_disk_;
   Sites& sites_;
-  std::set<Facility> went_back_;
   std::map<std::tuple<Facility, SessionId, Nonce>, Hash> nonces_;  // the frame that each was used for
   std::map<Bytes, Sent> sent_;
 };

@@ -92,11 +92,18 @@ void CloudWatch::take_stored(const Facility& fac, const Hash& content, bool asid
 
 bool CloudWatch::names(const Fact& fact) const {
   return std::ranges::any_of(fact.spots, [&](const Spot& spot) {
-    // A row that joins two histories says so: what one of them had below the joint nobody can tell.
-    const auto row = rows_.find({fact.fac, spot.key});
-    const bool joined = row != rows_.end() && row->second.unverified && row->second.w >= spot.seq;
-    return joined || has_gap(fact.fac, spot);
+    return spot.seq <= joint({fact.fac, spot.key}) || has_gap(fact.fac, spot);
   });
+}
+
+// The end of the highest gap that was taken without knowing what is below it; 0: there is none.
+Seq CloudWatch::joint(const RowName& name) const {
+  const auto gaps = gaps_.find(name);
+  if (gaps == gaps_.end()) return {};
+  for (auto gap = gaps->second.rbegin(); gap != gaps->second.rend(); ++gap) {
+    if (gap->second.unverified) return gap->first;
+  }
+  return {};
 }
 
 bool CloudWatch::has_gap(const Facility& fac, const Spot& spot) const {
@@ -151,7 +158,7 @@ std::optional<Seq> CloudWatch::check_from(const RowName& name, const LedgerRow& 
     check_data(name, last, c, node);
     return !journal_.failed();
   });
-  if (!known && !row.unverified) {
+  if (!known) {
     journal_.fail("I5", "the ledger of {} holds a digest at {} that no edge ever made", fac, row.w.value);
   }
   return below;

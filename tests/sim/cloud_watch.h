@@ -29,6 +29,7 @@ class CloudWatch final : public WatchedKv::Watcher {
   const std::set<Id>& stored() const { return stored_; }
   // Does a committed gap say that this record was at one of its places?
   bool names(const Fact& fact) const;
+  Seq joint(const RowName& name) const;
   bool has_gap(const Facility& fac, const Spot& spot) const;
   const std::map<RowName, cloud::LedgerRow>& rows() const { return rows_; }
   // Walks every chain of the ledger again.

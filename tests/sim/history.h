@@ -35,6 +35,7 @@ struct Fact {
   bool damaged = false;    // and it was the last one at its site
   bool relocated = false;  // its place became a gap when it was moved elsewhere
   bool exposed = false;    // lawfully deleted at the edge, though a cloud that goes back may lack it
+  bool single = false;     // a site that went back has left it to the region alone
   bool excused = false;    // every copy was destroyed by outside force
   std::set<Spot> spots;
 };

@@ -8,6 +8,7 @@ namespace {
 
 constexpr int64_t kMinuteMs = 60'000;
 constexpr uint64_t kRealCryptoEvery = 16;
+constexpr uint64_t kClaimsBelowEvery = 25;
 
 using Counts = std::map<Deed, uint64_t>;
 
@@ -157,6 +158,31 @@ void draw_same_night(SeededEntropy& e, Plan& plan) {
   plan.span_ms = std::max(plan.span_ms, at);
 }
 
+// A site goes back in time while little of what it has claimed has come, and writes beyond those numbers before it is
+// told: what it claimed then lies below the head of what it now moves.
+void draw_claims_below(SeededEntropy& e, Plan& plan) {
+  draw_same_night(e, plan);
+  plan.deeds.clear();
+  plan.latency_ms = 2'000 + static_cast<int64_t>(e.below(6'000));
+  plan.turns[static_cast<size_t>(Turn::tiny_batch)] = 800;
+  int64_t at = 1'000;
+  auto then = [&](Deed deed, uint64_t within_ms) {
+    at += 1 + static_cast<int64_t>(e.below(within_ms));
+    plan.deeds.push_back({at, deed, 0, e.next()});
+  };
+  then(Deed::append, 5'000);
+  at += 30'000;
+  for (uint64_t nights = 1 + e.below(3); nights > 0; nights--) {
+    then(Deed::image, 5'000);
+    const uint64_t lost = 3 + e.below(5);
+    for (uint64_t n = lost; n > 0; n--) then(Deed::append, 4'000);
+    then(Deed::live_rollback, 4'000);
+    for (uint64_t n = lost + 1 + e.below(3); n > 0; n--) then(Deed::append, 300);
+    at += 20'000;
+  }
+  plan.span_ms = std::max<int64_t>(4 * kMinuteMs, at);
+}
+
 void draw_times(SeededEntropy& e, Plan& plan, const Counts& n) {
   std::vector<Deed> order;
   for (const auto& [deed, times] : n) order.insert(order.end(), times, deed);
@@ -205,6 +231,7 @@ Plan draw_plan(uint64_t seed, uint64_t hours) {
   for (auto& [deed, times] : n) times *= hours <= 1 ? 1 : 1 + hours / 6;
   draw_times(e, plan, n);
   if (e.below(12) == 0) draw_same_night(e, plan);
+  if (seed % kClaimsBelowEvery == 13) draw_claims_below(e, plan);
   if (plan.clones) plan.sites = 2;
   std::ranges::sort(plan.deeds);
   return plan;

@@ -36,7 +36,7 @@ const char* name_of(Met met) {
       "blocks found corrupt", "new runs", "epochs", "finished epochs",
       "GAP SHED", "GAP CORRUPT", "GAP PURGED", "GAP PARKED", "gaps without a reason", "gaps: disk budget", "gaps: unreadable",
       "gaps: cloud restored", "gaps: frame too large", "gaps: undecodable", "unverified rows", "duplicates", "quarantined",
-      "TAIL_LOST", "ORPHAN", "FORK", "DUPLICATE_IDENTITY", "RESTORED", "incidents closed", "claims below a moved head", "excused records",
+      "TAIL_LOST", "ORPHAN", "FORK", "DUPLICATE_IDENTITY", "RESTORED", "incidents closed", "excused records",
       "seeds with real crypto", "seeds with several reconcilers", "seeds with a clone"};
   static_assert(sizeof(kNames) / sizeof(kNames[0]) == kMets);
   return kNames[static_cast<size_t>(met)];

@@ -29,7 +29,7 @@ enum class Met : uint8_t {
   // what the region holds
   gap_shed, gap_corrupt, gap_purged, gap_parked, no_reason, disk_budget, unreadable, cloud_restored, frame_too_large, undecodable,
   unverified, duplicates, quarantined,
-  tail_lost, orphans, fork_incidents, duplicate_identities, restored, closed_incidents, claims_not_judged, excused,
+  tail_lost, orphans, fork_incidents, duplicate_identities, restored, closed_incidents, excused,
   // which seeds
   real_crypto, several_reconcilers, clone_seeds,
   count_

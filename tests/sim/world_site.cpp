@@ -288,7 +288,7 @@ bool World::append(Site& site, bool answered) {
       // A copy that came anew is promised anew.
       Fact& fact = history_.fact(id);
       fact.accepted = true;
-      if (site.watch.held().contains(id)) fact.excused = false;
+      if (site.watch.held().contains(id)) fact.excused = fact.single = false;
     }
   }
   wrote(site, ok);

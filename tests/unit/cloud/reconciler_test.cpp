@@ -404,6 +404,64 @@ TEST_CASE("a tail that was lost before a re-homing is named by the finished list
   }
 }
 
+TEST_CASE("what was claimed below the head of a moved stream, and never came, is a fork by name", "[I13]") {
+  CloudRig rig;
+  Writer lost = three_blocks();
+  Writer w(key_of(5));
+  w.data({record_of(1), record_of(2)});
+  w.data({record_of(30), record_of(40)});
+  w.data({record_of(50), record_of(60), record_of(70)});
+  rig.hello({CloudRig::listing(lost)});  // claims 6
+  rig.push(lost.batch(0, 1));            // W = 2
+  rig.hello({CloudRig::listing(w)});     // the site has gone back to 2 and written on to 7
+  CHECK(rig.incidents().empty());        // W may come to 6 and compare
+  auto moved = [&] {
+    es1::FinishedEpoch finished;
+    finished.set_epoch(w.key.epoch.value);
+    es1::FinishedStream* stream = finished.add_streams();
+    stream->set_stream(static_cast<uint32_t>(w.key.stream));
+    stream->set_c_purged(Bytes(view(chain_start(kFac, w.key))));
+    stream->set_moved(true);
+    stream->set_head(7);
+    stream->set_c_head(Bytes(view(w.c()).substr(0, kDigestWireBytes)));
+    const Bytes entry = finished.SerializeAsString();
+    es1::Hello hello = rig.hello_of({});
+    hello.mutable_finished()->set_count(1);
+    hello.mutable_finished()->set_hash(Bytes(view(sha256(Bytes(32, '\0') + entry)).substr(0, kDigestWireBytes)));
+    hello.mutable_finished()->add_entries(entry);
+    rig.run({rig.frame(FrameType::hello, hello)});
+  };
+  SECTION("it was claimed before the stream was moved") {
+    moved();
+    REQUIRE(rig.incidents().size() == 1);
+    CHECK(rig.incidents()[0].kind == IncidentKind::fork);
+    CHECK(rig.incidents()[0].first == Seq{3});
+    CHECK(rig.incidents()[0].last == Seq{6});
+    rig.hello({});
+    CHECK(rig.incidents().size() == 1);
+  }
+  SECTION("a frame that claims it comes when all is over") {
+    moved();
+    es1::Batch late = lost.batch(1, 2);
+    late.set_c_from(Bytes(kDigestWireBytes, '\x07'));  // refused, but its claim stands
+    late.set_head(3);
+    late.set_c_head(late.c_last());
+    rig.push(late);
+    es1::Hello listed = rig.hello_of({});
+    listed.mutable_finished()->set_count(1);
+    rig.run({rig.frame(FrameType::hello, listed)});
+    REQUIRE(rig.incidents().size() == 2);
+    CHECK(rig.incidents()[1].kind == IncidentKind::fork);
+    CHECK(rig.incidents()[1].last == Seq{3});
+  }
+  SECTION("a frame of what was moved comes when all is over: it lives on elsewhere") {
+    moved();
+    rig.push(w.batch(2, 3));
+    rig.hello({});
+    CHECK(rig.incidents().size() == 1);
+  }
+}
+
 TEST_CASE("an epoch that was claimed and is listed no more is an orphan", "[I13]") {
   CloudRig rig;
   Writer w = three_blocks();
