@@ -4,6 +4,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
+#include "edge/unnamed.h"
 #include "schemas/durable_file.h"
 #include "schemas/limits.h"
 
@@ -21,12 +22,15 @@ Result<OpenStore> open_in(const path& dir, const Config& config, Entropy& entrop
   // A small budget must not be filled by the log of what is in tables already: the reserve lies above it.
   size_t budget = static_cast<size_t>(config.buffer.budget_mb) * kMiB;
   options.log_bytes_max = std::min(options.log_bytes_max, std::max(kReclaimLogBytes, budget / 8));
+  options.doubt = true;
   Result<std::unique_ptr<Kv>> kv = open_rocksdb(options);
   if (!kv) return kv.error();
   store.kv = std::move(*kv);
+  if (Result<void> whole = edge::nothing_missed(*store.kv, config.facility); !whole) return whole.error();
   Result<std::unique_ptr<edge::Buffer>> buffer = edge::Buffer::open(*store.kv, config.facility, entropy);
   if (!buffer) return buffer.error();
   store.buffer = std::move(*buffer);
+  believe(*store.kv);
   return store;
 }
 

@@ -21,6 +21,7 @@
 #include <thread>
 
 #include "schemas/durable_file.h"
+#include "schemas/kv_unnamed.h"
 #include "schemas/kv_wal.h"
 #include "schemas/limits.h"
 
@@ -192,16 +193,25 @@ rocksdb::ColumnFamilyOptions family_options(const KvOptions& o,
   const bool compress = o.compress && !is_in(o.packed_spaces);
   cf.compression = compress ? rocksdb::kZSTD : rocksdb::kNoCompression;
   cf.compression_opts.level = 1;
-  // See repair(): what the logs hold stays in memory.
+  // See repair(): what the logs hold stays in memory, and tables may hold the same writes twice (both
+  // sides of a compaction).
   if (o.salvage) cf.write_buffer_size = size_t{1} << 30;
+  cf.force_consistency_checks = !o.salvage;
   return cf;
 }
 
+// What a store opened with `doubt` works through.
+struct Doubt {
+  std::shared_ptr<KeptTables> tables;
+  std::unique_ptr<rocksdb::Env> env;
+};
+
 class RocksKv final : public Kv {
  public:
-  RocksKv(fs::path dir, std::unique_ptr<rocksdb::DB> db,
+  RocksKv(fs::path dir, Doubt doubt, std::unique_ptr<rocksdb::DB> db,
           std::vector<rocksdb::ColumnFamilyHandle*> families)
       : dir_(std::move(dir)),
+        doubt_(std::move(doubt)),
         db_(std::move(db)),
         families_(std::move(families)),
         pending_(families_.size()) {
@@ -221,6 +231,10 @@ class RocksKv final : public Kv {
   uint64_t disk_bytes() const override;
   void reclaim(Space space, ByteView first, ByteView end) override;
   Result<void> copy_to(const fs::path& dir);
+  void scan_unnamed(const std::function<void(Space, ByteView, ByteView)>& visit) const;
+  void believe() {
+    if (doubt_.tables) doubt_.tables->believe();
+  }
 
  private:
   struct Range {
@@ -238,6 +252,7 @@ class RocksKv final : public Kv {
   void reclaim_rest(Space space, const Range& range);
 
   const fs::path dir_;
+  const Doubt doubt_;  // outlives the database
   const std::unique_ptr<rocksdb::DB> db_;
   const std::vector<rocksdb::ColumnFamilyHandle*> families_;
   std::atomic<bool> write_failed_ = false;
@@ -403,6 +418,15 @@ Result<void> RocksKv::copy_to(const fs::path& dir) {
   return {};
 }
 
+void RocksKv::scan_unnamed(const std::function<void(Space, ByteView, ByteView)>& visit) const {
+  if (!doubt_.tables) return;
+  doubt_.tables->scan(doubt_.env.get(), [&](const std::string& name, ByteView key, ByteView value) {
+    for (size_t space = 0; space < families_.size(); ++space) {
+      if (name == family_name(Space(space))) visit(Space(space), key, value);
+    }
+  });
+}
+
 // A store with more spaces than we know is a newer program's: opening it would drop what we cannot
 // name.
 Result<void> check_spaces(const KvOptions& o, const rocksdb::DBOptions& db) {
@@ -556,7 +580,13 @@ Result<void> sync_name_of_store(const KvOptions& o, rocksdb::Env& env) {
 
 Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& o) {
   EGRET_INVARIANT(o.spaces > 0, "a store has at least one space");
-  const rocksdb::DBOptions db = db_options(o);
+  rocksdb::DBOptions db = db_options(o);
+  Doubt doubt;
+  if (o.doubt) {
+    doubt.tables = std::make_shared<KeptTables>(db.env->GetFileSystem());
+    doubt.env = env_with(*db.env, doubt.tables);
+    db.env = doubt.env.get();
+  }
   if (auto known = check_spaces(o, db); !known) return known.error();
   if (!o.read_only) {
     if (auto logs = mend_logs(o, db); !logs) return logs.error();
@@ -580,7 +610,7 @@ Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& o) {
   if (s.IsPathNotFound() && !o.read_only) s = Status::Corruption("a file of it is missing", s.ToString());
   if (!s.ok()) return error_of(s, o.dir, "opening");
   auto kv =
-      std::make_unique<RocksKv>(o.dir, std::unique_ptr<rocksdb::DB>(opened), std::move(families));
+      std::make_unique<RocksKv>(o.dir, std::move(doubt), std::unique_ptr<rocksdb::DB>(opened), std::move(families));
   if (!o.salvage && !o.read_only) {
     if (auto named = sync_name_of_store(o, *db.env); !named) return named.error();
   }
@@ -591,6 +621,18 @@ Result<void> checkpoint(Kv& kv, const fs::path& dir) {
   auto* rocks = dynamic_cast<RocksKv*>(&kv);
   EGRET_INVARIANT(rocks != nullptr, "only a store on disk can be copied");
   return rocks->copy_to(dir);
+}
+
+void scan_unnamed(const Kv& kv, const std::function<void(Space, ByteView, ByteView)>& visit) {
+  const auto* rocks = dynamic_cast<const RocksKv*>(&kv);
+  EGRET_INVARIANT(rocks != nullptr, "only a store on disk has tables");
+  rocks->scan_unnamed(visit);
+}
+
+void believe(Kv& kv) {
+  auto* rocks = dynamic_cast<RocksKv*>(&kv);
+  EGRET_INVARIANT(rocks != nullptr, "only a store on disk has tables");
+  rocks->believe();
 }
 
 }  // namespace egret

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 
 #include "schemas/kv.h"
 
@@ -34,6 +35,8 @@ struct KvOptions {
   // now, writes nothing. May have to be opened again when the owner deleted a file meanwhile
   // (store_failed).
   bool read_only = false;
+  // Tables that the list of files does not name are not deleted before believe().
+  bool doubt = false;
   rocksdb::Env* env = nullptr;  // tests: a file system with faults
 };
 
@@ -42,6 +45,9 @@ struct KvOptions {
 // store_failed. After a write failed, every later one fails with store_failed until the store is
 // opened anew: what a failed sync left on disk is only known after reading it back (es1 5.7).
 Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& options);
+// Of a store opened with `doubt`: what such tables hold; and that nothing of it is missed.
+void scan_unnamed(const Kv& kv, const std::function<void(Space, ByteView, ByteView)>& visit);
+void believe(Kv& kv);
 // A consistent copy of an open RocksDB Kv in `dir` (which must not exist): hard links where it can,
 // synced.
 Result<void> checkpoint(Kv& kv, const std::filesystem::path& dir);

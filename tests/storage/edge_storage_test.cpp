@@ -6,6 +6,7 @@
 #include <numeric>
 #include <set>
 
+#include "edge/unnamed.h"
 #include "tests/storage/power_cut_fs.h"
 #include "tests/storage/storage_main.h"
 #include "tests/unit/edge/buffer_rig.h"
@@ -64,9 +65,12 @@ class Site {
     options.memtable_bytes = 64 << 10;  // so that flushes and compactions are among what is cut
     options.memtables_total_bytes = 256 << 10;
     options.log_bytes_max = 128 << 10;
+    options.doubt = true;
     auto kv = open_rocksdb(options);
     if (!kv) return failed(kv.error());
     kv_ = std::move(*kv);
+    if (auto whole = nothing_missed(*kv_, kFac); !whole) return failed(whole.error());
+    believe(*kv_);
     if (!sync_) kv_ = std::make_unique<NoSync>(std::move(kv_));
     auto buffer = Buffer::open(*kv_, kFac, entropy_);
     if (!buffer) return failed(buffer.error());

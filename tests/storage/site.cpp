@@ -231,7 +231,18 @@ bool Site::settled() const {
 std::string Site::waits_for() const {
   if (!session_) return "the store is not open";
   const SessionStatus status = session_->status();
-  std::string text = fmt::format("state {}: {}", int(status.state), status.why);
+  std::string text =
+      fmt::format("state {}: {}; {} jobs posted, rescue busy: {}, parked: {}", int(status.state),
+                  status.why, posted_.size(), rescue_->busy(), view_.parked_blocks);
+  if (const auto damaged = agent::oldest_damaged_store(config_.state_dir))
+    text += "; waiting: " + damaged->filename().string();
+  for (const EpochView& e : view_.epochs) {
+    for (size_t i = 0; i < kStreamCount; ++i) {
+      const StreamView& s = e.streams[i];
+      const Seq end = s.moved ? s.purged : s.head, confirmed = session_->confirmed({e.id, StreamId(i)});
+      if (confirmed < end) text += fmt::format("; stream {} confirmed {} of {}", i, confirmed.value, end.value);
+    }
+  }
   for (const RowStatus& row : status.rows) {
     const StreamView* s = view_.find(row.key);
     if (!s || row.confirmed >= (s->moved ? s->purged : s->head)) continue;
