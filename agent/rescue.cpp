@@ -22,6 +22,11 @@ uint64_t bytes_of(const fs::path& dir) {
 
 }  // namespace
 
+// An orderly end is no crash.
+Rescue::~Rescue() {
+  if (attempts_) attempts_->ended();
+}
+
 void Rescue::tick(MonoTime now, uint64_t free_bytes) {
   now_ = now;
   if (busy_ || now < next_at_) return;
@@ -37,6 +42,9 @@ void Rescue::tick(MonoTime now, uint64_t free_bytes) {
 }
 
 void Rescue::begin(const fs::path& damaged) {
+  Attempts attempts(damaged.string() + ".attempts");
+  if (!attempts.begin()) return give_up();
+  attempts_ = std::move(attempts);
   busy_ = true;
   ways_.run([weak = weak_from_this(), post = ways_.post, damaged, fac = fac_](edge::Buffer&) -> Result<void> {
     Result<edge::Salvage> opened = edge::Salvage::open(agent_kv_options(damaged), fac);
@@ -74,8 +82,7 @@ void Rescue::stepped(const Result<size_t>& left) {
 
 void Rescue::finish() {
   const edge::Salvaged found = salvage_->found();
-  salvage_.reset();
-  busy_ = false;
+  end();
   next_at_ = now_;  // there may be another one
   const Result<fs::path> kept = mark_salvaged(damaged_);
   if (!kept) return put_off(kept.error().text);
@@ -84,9 +91,25 @@ void Rescue::finish() {
                         found.records, found.unreadable, kept->filename().string()));
 }
 
-void Rescue::put_off(const std::string& why) {
+void Rescue::end() {
   salvage_.reset();
   busy_ = false;
+  if (attempts_) attempts_->ended();
+  attempts_.reset();
+}
+
+void Rescue::give_up() {
+  const Result<fs::path> kept = mark_unreadable(damaged_);
+  if (!kept) return put_off(kept.error().text);
+  Attempts(damaged_.string() + ".attempts").ended();
+  next_at_ = now_;  // there may be another one
+  ways_.say(fmt::format("reading {} has ended the agent {} times: it is kept as {} and left alone; the records in it that the "
+                        "cloud does not have are NOT recovered: copy the folder away and ask for help",
+                        damaged_.filename().string(), kAttemptsMax, kept->filename().string()));
+}
+
+void Rescue::put_off(const std::string& why) {
+  end();
   next_at_ = now_ + kRescueRetryMs;
   ways_.say(fmt::format("{} still holds records that are not recovered: {}; it is tried again", damaged_.filename().string(), why));
 }

@@ -4,6 +4,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
+#include "agent/attempts.h"
 #include "edge/unnamed.h"
 #include "schemas/durable_file.h"
 #include "schemas/limits.h"
@@ -15,6 +16,18 @@ using std::filesystem::path;
 
 constexpr const char* kDamaged = "store.damaged-";
 constexpr const char* kSalvaged = "store.salvaged-";
+constexpr const char* kUnreadable = "store.unreadable-";
+
+// store.damaged-N gets another name, for good.
+Result<path> renamed(const path& damaged, const char* prefix) {
+  const std::string number = damaged.filename().string().substr(std::string(kDamaged).size());
+  const path to = damaged.parent_path() / (prefix + number);
+  std::error_code failed;
+  std::filesystem::rename(damaged, to, failed);
+  if (failed) return Error{Errc::store_failed, fmt::format("{}: cannot be renamed: {}", damaged.string(), failed.message())};
+  if (Result<void> synced = sync_folder(to.parent_path()); !synced) return synced.error();
+  return to;
+}
 
 Result<OpenStore> open_in(const path& dir, const Config& config, Entropy& entropy) {
   OpenStore store;
@@ -41,18 +54,22 @@ KvOptions agent_kv_options(const path& dir) {
   options.dir = dir;
   options.spaces = edge::kEdgeSpaces;
   options.compress = false;  // blocks are compressed when they are made
+  options.one_level = true;  // it may have to be brought back without its list of files
   return options;
 }
 
 Result<OpenStore> open_agent_store(const Config& config, Entropy& entropy, WallTime now, bool distrust) {
   path dir = config.state_dir / "store";
-  Result<OpenStore> store = distrust ? Error{Errc::corrupt, "it opens and fails again and again"}
-                                     : open_in(dir, config, entropy);
+  Attempts opening(config.state_dir / "store.attempts");
+  Result<OpenStore> store = distrust           ? Error{Errc::corrupt, "it opens and fails again and again"}
+                            : !opening.begin() ? Error{Errc::corrupt, "opening it ends the agent each time"}
+                                               : open_in(dir, config, entropy);
+  opening.ended();
   if (store || store.error().code != Errc::corrupt) return store;
   // One that was set aside within the same second keeps its name.
   int64_t second = now.us / 1'000'000;
   auto taken = [&](const char* prefix) { return std::filesystem::exists(config.state_dir / fmt::format("{}{}", prefix, second)); };
-  while (taken(kDamaged) || taken(kSalvaged)) second++;
+  while (taken(kDamaged) || taken(kSalvaged) || taken(kUnreadable)) second++;
   path aside = config.state_dir / fmt::format("{}{}", kDamaged, second);
   std::error_code failed;
   std::filesystem::rename(dir, aside, failed);
@@ -77,13 +94,11 @@ std::optional<path> oldest_damaged_store(const path& state_dir) {
 }
 
 Result<path> mark_salvaged(const path& damaged) {
-  const std::string number = damaged.filename().string().substr(std::string(kDamaged).size());
-  const path to = damaged.parent_path() / (kSalvaged + number);
-  std::error_code failed;
-  std::filesystem::rename(damaged, to, failed);
-  if (failed) return Error{Errc::store_failed, fmt::format("{}: cannot be renamed: {}", damaged.string(), failed.message())};
-  if (Result<void> synced = sync_folder(to.parent_path()); !synced) return synced.error();
-  return to;
+  return renamed(damaged, kSalvaged);
+}
+
+Result<path> mark_unreadable(const path& damaged) {
+  return renamed(damaged, kUnreadable);
 }
 
 Result<void> make_ballast(const path& state_dir) {

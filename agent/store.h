@@ -22,7 +22,8 @@ struct OpenStore {
 };
 
 // Errors: locked (another agent runs here), newer_format, config (another facility's), disk_full, store_failed.
-// `distrust`: the store opens and then fails again and again: it is set aside all the same.
+// `distrust`: the store opens and then fails again and again: it is set aside all the same. So is one whose opening has
+// ended the program time after time.
 Result<OpenStore> open_agent_store(const Config& config, Entropy& entropy, WallTime now, bool distrust = false);
 KvOptions agent_kv_options(const std::filesystem::path& dir);
 
@@ -41,6 +42,9 @@ class Distrust {
 std::optional<std::filesystem::path> oldest_damaged_store(const std::filesystem::path& state_dir);
 // It has: from now on it is store.salvaged-N.
 Result<std::filesystem::path> mark_salvaged(const std::filesystem::path& damaged);
+
+// Reading it ends the agent: from now on it is store.unreadable-N, and nobody reads it again.
+Result<std::filesystem::path> mark_unreadable(const std::filesystem::path& damaged);
 
 // The ballast: kBallastBytes that are given back when the disk is full, so that deleting is always possible.
 Result<void> make_ballast(const std::filesystem::path& state_dir);

@@ -8,6 +8,7 @@
 #include <rocksdb/listener.h>
 #include <rocksdb/memtablerep.h>
 #include <rocksdb/slice_transform.h>
+#include <rocksdb/sst_file_writer.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_buffer_manager.h>
@@ -35,6 +36,7 @@ using rocksdb::Status;
 constexpr std::chrono::seconds kDiskScanEvery{1};
 // Or after so much was written: tables come beside the log that they will replace.
 constexpr uint64_t kDiskScanBytes = 2 * kMiB;
+constexpr uint64_t kTiB = uint64_t{1} << 40;
 
 Slice slice(ByteView b) {
   return {b.data(), b.size()};
@@ -188,15 +190,13 @@ rocksdb::ColumnFamilyOptions family_options(const KvOptions& o,
   // The default is an eighth of the memtable, taken whole by a space that holds a single key.
   cf.arena_block_size = 64 << 10;
   cf.target_file_size_base = kTableBytes;
-  cf.max_bytes_for_level_base = 4 * kTableBytes;
+  cf.max_bytes_for_level_base = o.one_level ? kTiB : 4 * kTableBytes;
   cf.level_compaction_dynamic_level_bytes = true;
   const bool compress = o.compress && !is_in(o.packed_spaces);
   cf.compression = compress ? rocksdb::kZSTD : rocksdb::kNoCompression;
   cf.compression_opts.level = 1;
-  // See repair(): what the logs hold stays in memory, and tables may hold the same writes twice (both
-  // sides of a compaction).
+  // See repair(): what the logs hold stays in memory.
   if (o.salvage) cf.write_buffer_size = size_t{1} << 30;
-  cf.force_consistency_checks = !o.salvage;
   return cf;
 }
 
@@ -461,21 +461,17 @@ Status name_spaces_for_repair(const fs::path& dir, const rocksdb::DBOptions& opt
   Status s = rocksdb::DB::Open(db, beside.string(), wanted, &families, &opened);
   if (!s.ok()) return s;
   const std::unique_ptr<rocksdb::DB> owned(opened);
-  for (auto* family : families) {
-    if (s.ok()) s = owned->Delete(rocksdb::WriteOptions(), family, std::string(64, '\xff'));
+  // Numbers that the damaged store has not come to; of a repair that was cut short they are there.
+  uint64_t number = uint64_t{1} << 40;
+  for (size_t i = 0; i < families.size(); ++i) {
+    // Its write has no time (sequence 0): RocksDB refuses two tables with writes of the same time.
+    rocksdb::SstFileWriter table({}, rocksdb::Options(db, wanted[i].options), families[i]);
+    if (s.ok()) s = table.Open((dir / fmt::format("{:06}.sst", number++)).string());
+    if (s.ok()) s = table.Delete(std::string(64, '\xff'));
+    if (s.ok()) s = table.Finish();
   }
-  if (s.ok()) s = owned->Flush(rocksdb::FlushOptions(), families);
   for (auto* family : families) owned->DestroyColumnFamilyHandle(family).PermitUncheckedError();
   owned->Close().PermitUncheckedError();
-  // Numbers that the damaged store has not come to.
-  uint64_t number = uint64_t{1} << 40;
-  for (const auto& entry : fs::directory_iterator(beside, ignored)) {
-    if (entry.path().extension() != ".sst") continue;
-    std::error_code failed;
-    fs::copy_file(entry.path(), dir / fmt::format("{:06}.sst", number++),
-                  fs::copy_options::overwrite_existing, failed);  // of a repair that was cut short
-    if (failed && s.ok()) s = Status::IOError("naming the spaces", failed.message());
-  }
   // The list of files that the repair writes, and syncs, names them.
   if (auto synced = sync_tree(dir); !synced && s.ok()) s = Status::IOError(synced.error().text);
   fs::remove_all(beside, ignored);

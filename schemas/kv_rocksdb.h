@@ -28,6 +28,9 @@ struct KvOptions {
   // Spaces whose keys end in a hash and are looked up one by one, mostly in vain. A scan of one
   // sorts what is in memory first.
   std::vector<Space> lookup_spaces;
+  // Compactions go to the lowest level at once, where writes have no time any more: a repair, which
+  // puts all tables side by side, can do with them. Between levels it cannot.
+  bool one_level = false;
   // Reads what can be read of a damaged store that was set aside; never for a store that goes on
   // living.
   bool salvage = false;

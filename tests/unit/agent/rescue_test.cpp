@@ -41,6 +41,10 @@ class Post {
     job();
     return true;
   }
+  void drop() {
+    std::lock_guard lock(mutex_);
+    jobs_.clear();
+  }
 
   // What waits now: an answer that comes too late for its rescue still holds the damaged store open.
   void run_waiting() {
@@ -249,6 +253,77 @@ TEST_CASE("wherever the list of files has lost its end, all that it named is the
   }
   CHECK(missed > 0);
   CHECK(lost_unasked > 0);  // the control
+}
+
+namespace {
+
+// As a crash ends it: nothing of the rescue is taken down in order.
+void crash_in_rescue(Site& site) {
+  static std::vector<std::shared_ptr<Rescue>> crashed;
+  site.rescue->tick({0}, kRoom);
+  REQUIRE(site.rescue->busy());
+  crashed.push_back(site.rescue);
+  site.open();
+  site.post.drop();
+}
+
+}  // namespace
+
+TEST_CASE("a store whose reading ends the agent each time is left alone and said, and the next one comes back", "[es1 5.7]") {
+  Site site;
+  site.append("bad", 10);
+  site.damage();
+  site.open();
+  for (int i = 0; i < kAttemptsMax; i++) crash_in_rescue(site);
+  CHECK(site.said.empty());
+  site.append("good", 10);
+  site.damage();
+  site.open();  // store.damaged-6
+  site.rescue->tick({0}, kRoom);
+  CHECK_FALSE(site.rescue->busy());
+  REQUIRE(site.said.size() == 1);
+  CHECK(site.said[0].find("store.unreadable-5") != std::string::npos);
+  CHECK(fs::exists(site.config.state_dir / "store.unreadable-5" / "CURRENT"));
+  site.said.clear();
+  site.rescue->tick({1}, kRoom);
+  site.run_until_said();
+  INFO(site.said[0]);
+  CHECK(fs::exists(site.config.state_dir / "store.salvaged-6"));
+  CHECK(site.holds().size() == 10);
+}
+
+TEST_CASE("a rescue that ends in order, well or not, begins its count of crashes anew", "[es1 5.7]") {
+  Site site;
+  site.append("r", kBlocks);
+  site.damage();
+  site.open();
+  for (int i = 0; i < 3 * kAttemptsMax; i++) {
+    site.rescue->tick({0}, kRoom);
+    REQUIRE(site.rescue->busy());
+    site.open();
+    site.post.run_waiting();
+  }
+  for (int i = 0; i + 1 < kAttemptsMax; i++) crash_in_rescue(site);
+  site.rescue->tick({0}, kRoom);
+  site.run_until_said();
+  CHECK(site.rescued());
+  for (const auto& entry : fs::directory_iterator(site.config.state_dir))
+    CHECK(entry.path().extension() != ".attempts");
+}
+
+TEST_CASE("a store whose opening ends the agent each time is set aside and brought back like any other", "[es1 5.7]") {
+  Site site;
+  site.append("r", 10);
+  site.close();
+  for (int i = 0; i < kAttemptsMax; i++) CHECK(Attempts(site.config.state_dir / "store.attempts").begin());
+  site.open();
+  REQUIRE(site.store.set_aside.has_value());
+  CHECK(site.store.why.find("each time") != std::string::npos);
+  site.rescue->tick({0}, kRoom);
+  site.run_until_said();
+  CHECK(site.holds().size() == 10);
+  site.open();
+  CHECK_FALSE(site.store.set_aside.has_value());
 }
 
 TEST_CASE("a store that opens and fails again and again is set aside and brought back like any other", "[es1 5.7]") {
