@@ -31,6 +31,12 @@ bool in_bounds(const es1::Hello& hello) {
   return true;
 }
 
+// Bytes that a WELCOME may still grow by.
+size_t room_in(const es1::Welcome& welcome) {
+  const size_t used = welcome.ByteSizeLong() + kHelloFixedBytesMax;
+  return used < kHelloBytesMax ? kHelloBytesMax - used : 0;
+}
+
 Vitals vitals_of(const es1::Hello& hello, WallTime now) {
   Vitals v;
   v.agent_version = hello.agent_version();
@@ -418,30 +424,31 @@ Result<void> Reconciler::Impl::fill_welcome(Handling& h, const es1::Hello& hello
     welcome.set_next_kid(Bytes(view(next->kid())));
     welcome.set_next_region_key(Bytes(view(next->point)));
   }
+  std::vector<Seq> purged;  // one an entry
   for (const es1::HelloEpoch& epoch : hello.epochs()) {
     for (const es1::HelloStream& stream : epoch.streams()) {
       StreamKey key{{epoch.epoch()}, static_cast<StreamId>(stream.stream())};
       Result<std::optional<LedgerRow>> row = h.txn.row(h.in.fac, key);
       if (!row) return row.error();
       if (!*row) continue;
-      if (Result<void> r = add_entry(h, key, **row, {stream.purged()}, welcome); !r) return r;
+      add_entry(h, key, **row, welcome);
+      purged.push_back({stream.purged()});
     }
   }
-  // What its list says is purged, and this store does not have: a GAP PURGED is owed for it.
+  // What its list says is purged, and this store does not have: a GAP PURGED is owed for it. No gap lies above it.
   Result<std::vector<std::pair<StreamKey, LedgerRow>>> rows = h.txn.rows(h.in.fac);
   if (!rows) return rows.error();
+  size_t owed = room_in(welcome) / 2 / kHelloEntryBytesMax;
   for (const auto& [key, row] : *rows) {
     if (!row.finished || row.w >= row.finished_at) continue;
-    if (welcome.ByteSizeLong() > kHelloBytesMax / 2) break;  // the rest comes with the next HELLO
-    if (Result<void> r = add_entry(h, key, row, row.finished_at, welcome); !r) return r;
+    if (owed-- == 0) break;  // the rest comes with the next HELLO
+    add_entry(h, key, row, welcome);
   }
-  return {};
+  // Gaps after all entries: what is listed must be answered, whatever room is left.
+  return add_gaps(h, purged, welcome);
 }
 
-Result<void> Reconciler::Impl::add_entry(Handling& h, StreamKey key, const LedgerRow& row,
-                                         Seq purged, es1::Welcome& welcome) {
-  Result<std::vector<GapRow>> gaps = h.txn.gaps(h.in.fac, key, purged, kGapRangesPerEntryMax);
-  if (!gaps) return gaps.error();
+void Reconciler::Impl::add_entry(Handling& h, StreamKey key, const LedgerRow& row, es1::Welcome& welcome) {
   es1::WelcomeEntry* entry = welcome.add_entries();
   entry->set_epoch(key.epoch.value);
   entry->set_stream(static_cast<uint32_t>(key.stream));
@@ -450,12 +457,25 @@ Result<void> Reconciler::Impl::add_entry(Handling& h, StreamKey key, const Ledge
   entry->set_s(
       safe_of(row, config.safe, config.safe_age_ms, h.meta.backup_confirmed, h.now.wall).value);
   entry->set_claimed(row.claimed.value);
-  if (welcome.ByteSizeLong() > kHelloBytesMax - kGapRangesPerEntryMax * 2 * sizeof(uint64_t) - 1024)
-    return {};
-  for (const GapRow& gap : *gaps) {
-    es1::SeqRange* range = entry->add_gaps();
-    range->set_first(gap.first.value);
-    range->set_last(gap.last.value);
+}
+
+// Of each entry the first gaps above what its site has purged, as far as there is room.
+Result<void> Reconciler::Impl::add_gaps(Handling& h, std::span<const Seq> purged, es1::Welcome& welcome) {
+  size_t room = room_in(welcome);
+  for (size_t i = 0; i < purged.size(); i++) {
+    es1::WelcomeEntry& entry = *welcome.mutable_entries(static_cast<int>(i));
+    StreamKey key{{entry.epoch()}, static_cast<StreamId>(entry.stream())};
+    Result<std::vector<GapRow>> gaps = h.txn.gaps(h.in.fac, key, purged[i], kGapRangesPerEntryMax);
+    if (!gaps) return gaps.error();
+    for (const GapRow& gap : *gaps) {
+      es1::SeqRange range;
+      range.set_first(gap.first.value);
+      range.set_last(gap.last.value);
+      const size_t more = range.ByteSizeLong() + 4;  // its tag and length, and what its entry's length grows by
+      if (more > room) return {};
+      room -= more;
+      *entry.add_gaps() = range;
+    }
   }
   return {};
 }

@@ -68,8 +68,8 @@ struct Reconciler::Impl {
   Result<void> judge_late_claims(Handling& h, StreamKey key, LedgerRow& row);
   Result<void> judge_orphans(Handling& h, const es1::Hello& hello, bool duplicate_open);
   Result<void> fill_welcome(Handling& h, const es1::Hello& hello, es1::Welcome& welcome);
-  Result<void> add_entry(Handling& h, StreamKey key, const LedgerRow& row, Seq purged,
-                         es1::Welcome& welcome);
+  void add_entry(Handling& h, StreamKey key, const LedgerRow& row, es1::Welcome& welcome);
+  Result<void> add_gaps(Handling& h, std::span<const Seq> purged, es1::Welcome& welcome);
 
   // reconciler_batch.cpp
   Result<void> batch(Handling& h);

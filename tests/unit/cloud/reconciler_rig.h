@@ -64,7 +64,7 @@ struct Writer {
     GapKind gap = GapKind::none;
     Hash before{}, after{};
   };
-  std::vector<Block> blocks;
+  std::vector<Block> blocks = {};
   Hash c() const { return blocks.empty() ? chain_start(fac, key) : blocks.back().after; }
   Seq head() const {
     return blocks.empty() ? Seq{} : blocks.back().first + (blocks.back().count - 1);
@@ -113,7 +113,7 @@ struct Writer {
 struct CloudRig {
   SeededEntropy entropy{1};
   KvMemory kv{kCloudSpaces};
-  std::unique_ptr<KvStore> store = std::move(open_store(kv, entropy).value());
+  std::unique_ptr<KvStore> store = open_store(kv, entropy).value();
   BenchKeys keys;
   ReconcilerConfig config;
   std::unique_ptr<Reconciler> reconciler;
@@ -222,7 +222,7 @@ struct CloudRig {
   KvMemory::State backup() { return kv.snapshot(); }
   void restore(KvMemory::State state) {
     kv.rollback(std::move(state));
-    store = std::move(open_store(kv, entropy).value());
+    store = open_store(kv, entropy).value();
     reconciler = std::make_unique<Reconciler>(config, keys, entropy);
   }
 };

@@ -20,7 +20,7 @@ class MemoryBed {
  public:
   MemoryBed() { reopen(); }
   KvStore& store() { return *store_; }
-  void reopen() { store_ = std::move(open_store(kv_, entropy_).value()); }
+  void reopen() { store_ = open_store(kv_, entropy_).value(); }
 
  private:
   SeededEntropy entropy_{1};
@@ -335,7 +335,7 @@ TEMPLATE_TEST_CASE("a store keeps its gen, and refuses to open for a program tha
 TEST_CASE("a store that lost its meta row is not founded anew over its data", "[store]") {
   KvMemory kv(kCloudSpaces);
   SeededEntropy entropy(1);
-  auto store = std::move(open_store(kv, entropy).value());
+  auto store = open_store(kv, entropy).value();
   auto txn = store->begin();
   append(*txn, {judged(record_of(1))});
   REQUIRE(store->commit(std::move(txn)) == CommitResult::committed);
@@ -348,7 +348,7 @@ TEST_CASE("a store that lost its meta row is not founded anew over its data", "[
 TEST_CASE("a commit whose write failed says so and changes nothing", "[store]") {
   KvMemory kv(kCloudSpaces);
   SeededEntropy entropy(1);
-  auto store = std::move(open_store(kv, entropy).value());
+  auto store = open_store(kv, entropy).value();
   kv.fail_write(1, KvMemory::Failure::lost);
   auto txn = store->begin();
   append(*txn, {judged(record_of(1))});
@@ -361,19 +361,19 @@ TEST_CASE("a commit whose write failed says so and changes nothing", "[store]") 
 TEST_CASE("a commit is on the disk before anybody hears of it", "[store]") {
   KvMemory kv(kCloudSpaces);
   SeededEntropy entropy(1);
-  auto store = std::move(open_store(kv, entropy).value());
+  auto store = open_store(kv, entropy).value();
   auto txn = store->begin();
   append(*txn, {judged(record_of(1))});
   REQUIRE(store->commit(std::move(txn)) == CommitResult::committed);
   kv.crash_keeping(0);
-  store = std::move(open_store(kv, entropy).value());
+  store = open_store(kv, entropy).value();
   CHECK(store->begin()->row(kFac, kStream).value()->w == Seq{1});
 }
 
 TEST_CASE("a table that cannot be read makes the transaction fail, not forget", "[store]") {
   KvMemory kv(kCloudSpaces);
   SeededEntropy entropy(1);
-  auto store = std::move(open_store(kv, entropy).value());
+  auto store = open_store(kv, entropy).value();
   auto txn = store->begin();
   append(*txn, {judged(record_of(1))});
   REQUIRE(store->commit(std::move(txn)) == CommitResult::committed);
@@ -388,7 +388,7 @@ TEST_CASE("a table that cannot be read makes the transaction fail, not forget", 
 TEST_CASE("sessions that nobody used for long are forgotten, others stay", "[store]") {
   KvMemory kv(kCloudSpaces);
   SeededEntropy entropy(1);
-  auto store = std::move(open_store(kv, entropy).value());
+  auto store = open_store(kv, entropy).value();
   auto txn = store->begin();
   SessionRow old_one, new_one;
   old_one.last_used = {100};

@@ -1,0 +1,426 @@
+// What a HELLO or BATCH may say at most, and what is said of it when it says more; the rarer turns of a handshake.
+#include <catch2/catch.hpp>
+#include <set>
+
+#include "reconciler_rig.h"
+
+using namespace egret;
+using namespace egret::cloud;
+
+namespace {
+
+Writer three_blocks(uint64_t epoch = 5) {
+  Writer w{key_of(epoch)};
+  for (uint64_t n : {1, 3, 5}) w.data({record_of(n), record_of(n + 1)});
+  return w;
+}
+
+es1::FinishedEpoch finished_epoch(uint64_t epoch, uint64_t purged) {
+  es1::FinishedEpoch out;
+  out.set_epoch(epoch);
+  es1::FinishedStream& s = *out.add_streams();
+  s.set_stream(1);
+  s.set_purged(purged);
+  s.set_c_purged(Bytes(sizeof(Hash), 'c'));
+  return out;
+}
+
+Bytes record_with(const Bytes& body, int64_t wall_us = 1'700'000'000'000'000) {
+  v1::Arrival arrival;
+  arrival.set_wall_us(wall_us);
+  return join_record(body, arrival.SerializeAsString()).value();
+}
+
+}  // namespace
+
+TEST_CASE("a HELLO at each of its bounds is heard, and one past a bound is dropped and changes nothing", "[es1 section 3]") {
+  CloudRig rig;
+  Writer w = three_blocks();
+  rig.hello({CloudRig::listing(w)});
+  const uint64_t writes = rig.kv.writes();
+  auto drop_of = [&](const std::function<void(es1::Hello&)>& change) {
+    es1::Hello hello = rig.hello_of({CloudRig::listing(w)});
+    change(hello);
+    rig.run({rig.frame(FrameType::hello, hello)});
+    return rig.drop();
+  };
+  auto stream = [](es1::Hello& h) { return h.mutable_epochs(0)->mutable_streams(0); };
+  using H = es1::Hello;
+  const std::vector<std::function<void(H&)>> over = {
+      [](H& h) { h.set_hello_nonce("seven b"); },
+      [](H& h) { h.set_hello_nonce("nine byte"); },
+      [](H& h) { h.set_agent_version(std::string(kFacilityCharsMax + 1, 'v')); },
+      [](H& h) { while (h.epochs_size() <= static_cast<int>(kListedEpochsMax)) h.add_epochs()->set_epoch(9); },
+      [](H& h) { while (h.finished().entries_size() <= static_cast<int>(kFinishedPerHelloMax)) h.mutable_finished()->add_entries(""); },
+      [](H& h) { h.mutable_epochs(0)->set_epoch(0); },
+      [](H& h) { while (h.epochs(0).streams_size() <= static_cast<int>(kStreamCount)) *h.mutable_epochs(0)->add_streams() = h.epochs(0).streams(0); },
+      [&](H& h) { stream(h)->set_stream(kStreamCount); },
+      [&](H& h) { stream(h)->set_c_head(Bytes(kDigestWireBytes - 1, 'c')); },
+      [&](H& h) { stream(h)->set_border(1); },
+      [&](H& h) { stream(h)->set_purged(7); },
+      [&](H& h) { stream(h)->set_head(UINT64_MAX / 2 + 1); },
+  };
+  for (size_t i = 0; i < over.size(); i++) {
+    INFO("change " << i);
+    CHECK(drop_of(over[i]) == DropReason::undecodable);
+    CHECK(rig.report.replies.empty());
+  }
+  CHECK(rig.kv.writes() == writes);
+  const std::vector<std::function<void(H&)>> at = {
+      [](H& h) { h.set_agent_version(std::string(kFacilityCharsMax, 'v')); },
+      [](H& h) { while (h.epochs_size() < static_cast<int>(kListedEpochsMax)) h.add_epochs()->set_epoch(9); },
+      [](H& h) { while (h.finished().entries_size() < static_cast<int>(kFinishedPerHelloMax)) h.mutable_finished()->add_entries(""); },
+      [&](H& h) { stream(h)->set_border(2), stream(h)->set_purged(2); },
+      [&](H& h) { stream(h)->set_purged(6); },
+  };
+  for (size_t i = 0; i < at.size(); i++) {
+    INFO("change " << i);
+    CHECK(drop_of(at[i]) == DropReason::none);
+    CHECK(rig.report.replies.size() == 1);
+  }
+}
+
+TEST_CASE("what opens but is no message is undecodable; a session whose key is gone is not heard", "[es1 section 6]") {
+  CloudRig rig;
+  Writer w = three_blocks();
+  rig.hello({CloudRig::listing(w)});
+  const uint64_t writes = rig.kv.writes();
+  for (FrameType type : {FrameType::hello, FrameType::batch}) {
+    rig.run({{kFac, TopicKind::up_bulk, ClearChannel(1).seal(type, "\xff\xff no protobuf").frame}});
+    CHECK(rig.drop() == DropReason::undecodable);
+    Inbound wrong_tag{kFac, TopicKind::up_control, ClearChannel(1).seal(type, "").frame};
+    wrong_tag.frame[wrong_tag.frame.size() - (type == FrameType::hello ? kSignatureBytes : 0) - 1] ^= 1;
+    rig.run({wrong_tag});
+    CHECK(rig.drop() == DropReason::bad_tag);
+    rig.keys.tag_ok = false;
+    rig.run({{kFac, TopicKind::up_control, ClearChannel(1).seal(type, "").frame}});
+    CHECK(rig.drop() == DropReason::unknown_session);
+    rig.keys.tag_ok = true;
+    for (TopicKind wrong : {TopicKind::down, TopicKind::presence}) {
+      rig.run({{kFac, wrong, ClearChannel(1).seal(type, "").frame}});
+      CHECK(rig.drop() == DropReason::topic_mismatch);
+    }
+  }
+  CHECK(rig.report.replies.empty());
+  CHECK(rig.kv.writes() == writes);
+}
+
+TEST_CASE("every reason to drop a frame has a name of its own", "[metrics]") {
+  std::set<std::string> names;
+  const int last = static_cast<int>(DropReason::topic_mismatch);
+  for (int i = 0; i <= last; i++) names.insert(name_of(static_cast<DropReason>(i)));
+  CHECK(names.size() == static_cast<size_t>(last) + 1);
+  CHECK_FALSE(names.contains("unknown"));
+  CHECK(std::string(name_of(static_cast<DropReason>(last + 1))) == "unknown");
+}
+
+TEST_CASE("each way a record can be bad is kept under a reason of its own", "[es1 section 2]") {
+  CloudRig rig;
+  const Bytes good = record_of(1);
+  const Bytes body(split_record(good).value().body);
+  v1::Body unknown;
+  REQUIRE(unknown.ParseFromString(body));
+  unknown.set_kind(static_cast<v1::Kind>(v1::Kind_MAX + 1));
+  v1::Body ruleless;
+  REQUIRE(ruleless.ParseFromString(body));
+  ruleless.mutable_agent_event()->clear_name();
+  v1::Body large;
+  REQUIRE(large.ParseFromString(body));
+  large.mutable_agent_event()->set_detail(std::string(kBodyBytesMax, 'd'));
+  Writer w{key_of(5)};
+  w.data({good, record_with(unknown.SerializeAsString()), record_with(ruleless.SerializeAsString()), "?"});
+  Writer big{key_of(6)};
+  Bytes too_large;
+  for (const uint32_t n = static_cast<uint32_t>(large.ByteSizeLong()); const int shift : {0, 8, 16, 24}) too_large += static_cast<char>(n >> shift);
+  too_large += large.SerializeAsString();
+  big.data({too_large.substr(0, kRecordBytesMax - kLengthPrefixBytes)});
+  Writer late{key_of(7)};
+  late.data({join_record(body, "no arrival \xff").value()});
+  rig.hello({CloudRig::listing(w), CloudRig::listing(big), CloudRig::listing(late)});
+  const es1::Ack ack = rig.push(w.batch(0, 1));
+  REQUIRE(ack.rejected_size() == 3);
+  CHECK(ack.rejected(0).reason() == static_cast<uint32_t>(QuarantineReason::unknown_kind));
+  CHECK(ack.rejected(1).reason() == static_cast<uint32_t>(QuarantineReason::rule_broken));
+  CHECK(ack.rejected(2).reason() == static_cast<uint32_t>(QuarantineReason::undecodable));
+  CHECK(ack.rejected_count() == 3);
+  const es1::Ack arrival = rig.push(late.batch(0, 1));
+  REQUIRE(arrival.rejected_size() == 1);
+  CHECK(arrival.rejected(0).reason() == static_cast<uint32_t>(QuarantineReason::rule_broken));
+  CHECK(rig.facility().quarantined == 4);
+  CHECK(rig.facility().records == 1);
+}
+
+TEST_CASE("an ACK names at most so many of the records it refuses, and counts them all", "[es1 section 6]") {
+  CloudRig rig;
+  Writer w{key_of(5)};
+  std::vector<Bytes> bad(kRejectedPerAckMax + 3, "garbage");
+  w.data({bad.begin(), bad.begin() + 10});
+  w.data({bad.begin() + 10, bad.end()});
+  rig.hello({CloudRig::listing(w)});
+  const es1::Ack ack = rig.push(w.batch(0, 2));
+  CHECK(ack.rejected_count() == bad.size());
+  CHECK(ack.rejected_size() == static_cast<int>(kRejectedPerAckMax));
+}
+
+TEST_CASE("a prefix that ends in no border here is another history", "[es1 section 6]") {
+  CloudRig rig;
+  Writer w{key_of(5)};
+  w.data({record_of(1), record_of(2), record_of(3), record_of(4)});
+  rig.hello({CloudRig::listing(w)});
+  rig.push(w.batch(0, 1));
+  Writer other{w.key};  // its borders are at 2 and 6
+  other.data({record_of(1), record_of(2)});
+  other.data({record_of(3), record_of(4), record_of(5), record_of(6)});
+  CHECK(rig.push(other.batch(1, 2)).status() == es1::ACK_FORK);
+  CHECK(rig.row(w.key).w == Seq{4});
+}
+
+TEST_CASE("a head that cannot be is not claimed: what a batch carries is", "[I13]") {
+  CloudRig rig;
+  Writer w = three_blocks();
+  rig.hello({CloudRig::listing(Writer{w.key})});
+  es1::Batch batch = w.batch(0, 1);
+  SECTION("no digest of it") { batch.clear_c_head(); }
+  SECTION("below what is carried") { batch.set_head(1); }
+  SECTION("beyond all numbers") { batch.set_head(UINT64_MAX / 2 + 1); }
+  CHECK(rig.push(batch).status() == es1::ACK_OK);
+  CHECK(rig.row(w.key).claimed == Seq{2});
+  CHECK(rig.row(w.key).claims.empty());
+}
+
+TEST_CASE("the highest number there can be is claimed as any other", "[I13]") {
+  CloudRig rig;
+  Writer w = three_blocks();
+  rig.hello({CloudRig::listing(Writer{w.key})});
+  es1::Batch batch = w.batch(0, 1);
+  batch.set_head(UINT64_MAX / 2);
+  CHECK(rig.push(batch).status() == es1::ACK_OK);
+  CHECK(rig.row(w.key).claimed == Seq{UINT64_MAX / 2});
+}
+
+TEST_CASE("an incident that has closed stays as it was closed, whatever comes later", "[I13]") {
+  CloudRig rig;
+  Writer w = three_blocks();
+  SECTION("a tail that came after all") {
+    rig.hello({CloudRig::listing(w)});
+    Writer cut{w.key};
+    cut.data(w.blocks[0].records);
+    rig.hello({CloudRig::listing(cut, true)}, 2);
+    REQUIRE(rig.incidents().size() == 1);
+    rig.push(w.batch(0, 3), 2);
+    w.data({record_of(7)});
+    rig.wait(1000);
+    rig.push(w.batch(3, 4), 2);
+  }
+  SECTION("two agents, of which one went") {
+    uint64_t tickets[3] = {};
+    auto say = [&](uint8_t sid) {
+      rig.ticket = tickets[sid];
+      rig.hello({CloudRig::listing(w)}, sid);
+      tickets[sid] = rig.ticket;
+    };
+    for (int round = 0; round < 3; round++) {
+      for (uint8_t sid : {1, 2}) say(sid);
+    }
+    REQUIRE(rig.incidents().size() == 1);
+    rig.wait(kAloneMs - 1);
+    say(2);
+    CHECK(rig.incidents().size() == 1);
+    rig.wait(1);
+    say(2);
+    rig.wait(1000);
+    say(2);
+  }
+  CHECK(rig.incidents().empty());
+  const std::vector<Incident> all = rig.incidents(false);
+  REQUIRE(all.size() == 1);
+  CHECK(all[0].closed.us == rig.now.wall.us - 1'000'000);
+}
+
+TEST_CASE("of two gaps with an unknown prefix the first alone is unverified", "[es1 section 6]") {
+  CloudRig rig;
+  Writer w{key_of(5)};
+  w.gap(3, GapKind::purged);
+  w.gap(2, GapKind::purged);
+  w.data({record_of(6)});
+  rig.hello({CloudRig::listing(w)});
+  es1::Batch batch = w.batch(0, 3);
+  batch.clear_c_from();
+  CHECK(rig.push(batch).status() == es1::ACK_OK);
+  const std::vector<GapRow> gaps = rig.store->begin()->gaps(kFac, w.key, {0}, 10).value();
+  REQUIRE(gaps.size() == 2);
+  CHECK(gaps[0].unverified);
+  CHECK_FALSE(gaps[1].unverified);
+}
+
+TEST_CASE("a version below ours is told so too", "[es1 section 6]") {
+  CloudRig rig;
+  es1::Hello hello = rig.hello_of({});
+  hello.set_proto_min(0);
+  hello.set_proto_max(0);
+  rig.run({rig.frame(FrameType::hello, hello)});
+  CHECK(rig.answer<es1::Welcome>().status() == es1::WELCOME_VERSION);
+}
+
+TEST_CASE("a run whose name is all zeros is given a ticket as any other", "[es1 section 6]") {
+  CloudRig rig;
+  rig.run({rig.frame(FrameType::hello, rig.hello_of({}, 0), 0)});
+  CHECK(rig.answer<es1::Welcome>().ticket() > 0);
+}
+
+TEST_CASE("a run takes over from one whose session was forgotten", "[es1 section 6]") {
+  CloudRig rig;
+  rig.hello({});
+  rig.wait(1000);
+  REQUIRE(rig.store->drop_sessions(rig.now.wall).value() == 1);
+  const uint64_t first = rig.ticket;
+  rig.hello({}, 2);
+  CHECK(rig.ticket > first);
+  CHECK(rig.incidents().empty());
+}
+
+TEST_CASE("a session is forgotten after its days unused, by the next takeover, and never the one that speaks", "[es1 section 6]") {
+  CloudRig rig;
+  const int64_t days = kSessionUnusedDays * 24 * 3600 * 1000;
+  auto known = [&] { return rig.store->begin()->sessions(kFac).value().size(); };
+  rig.hello({}, 1);
+  rig.hello({}, 2);
+  rig.wait(days);
+  rig.hello({}, 3);
+  CHECK(known() == 3);  // to the day: not yet
+  rig.wait(1);
+  rig.hello({}, 1);  // it was not heard for longer, but it is here
+  CHECK(known() == 2);
+}
+
+TEST_CASE("a disk with an empty list owes nothing any more: what it had finished without committing is an orphan", "[I13]") {
+  CloudRig rig;
+  Writer w = three_blocks();
+  rig.hello({CloudRig::listing(w)});
+  es1::Hello done = rig.hello_of({});
+  const Bytes entry = finished_epoch(5, 6).SerializeAsString();
+  done.mutable_finished()->set_count(1);
+  done.mutable_finished()->set_hash(Bytes(view(sha256(Bytes(32, '\0') + entry)).substr(0, kDigestWireBytes)));
+  done.mutable_finished()->add_entries(entry);
+  rig.run({rig.frame(FrameType::hello, done)});
+  CHECK(rig.incidents().empty());  // a GAP PURGED is owed and will come
+  SECTION("one agent, a new disk") {
+    rig.hello({}, 2);
+    REQUIRE(rig.incidents().size() == 1);
+    CHECK(rig.incidents()[0].kind == IncidentKind::orphan);
+    CHECK(rig.incidents()[0].last == Seq{6});
+  }
+  SECTION("two agents: the other one may owe it") {
+    es1::Hello listing = done;
+    uint64_t tickets[3] = {rig.ticket, rig.ticket, 0};
+    for (int round = 0; round < 3; round++) {
+      for (uint8_t sid : {2, 1}) {
+        es1::Hello hello = sid == 1 ? listing : rig.hello_of({}, 2);
+        hello.set_hello_no(++rig.hello_no[sid]);
+        for (int twice = 0; twice < 2; twice++) {
+          hello.set_ticket(tickets[sid]);
+          if (sid == 2) hello.mutable_finished()->set_count(1);
+          rig.run({rig.frame(FrameType::hello, hello, sid)});
+          tickets[sid] = rig.answer<es1::Welcome>().ticket();
+        }
+      }
+    }
+    REQUIRE(rig.incidents().size() == 1);
+    CHECK(rig.incidents()[0].kind == IncidentKind::duplicate_identity);
+    rig.ticket = tickets[2];
+    rig.hello({}, 2);
+    rig.hello({}, 2);
+    CHECK(std::ranges::count(rig.incidents(), IncidentKind::orphan, &Incident::kind) == 0);
+  }
+}
+
+TEST_CASE("entries of a finished list that make no sense change no row", "[es1 section 5]") {
+  CloudRig rig;
+  es1::FinishedEpoch good = finished_epoch(5, 6);
+  auto say = [&](const Bytes& entry) {
+    es1::Hello hello = rig.hello_of({});
+    hello.mutable_finished()->set_count(1);
+    hello.mutable_finished()->add_entries(entry);
+    rig.run({rig.frame(FrameType::hello, hello)});
+    CHECK(rig.report.replies.size() == 1);
+    return rig.store->begin()->rows(kFac).value().size();
+  };
+  CHECK(say("\xff\xff no protobuf") == 0);
+  es1::FinishedEpoch bad = good;
+  bad.set_epoch(0);
+  CHECK(say(bad.SerializeAsString()) == 0);
+  bad = good;
+  while (bad.streams_size() <= static_cast<int>(kStreamCount)) *bad.add_streams() = good.streams(0);
+  CHECK(say(bad.SerializeAsString()) == 0);
+  bad = good;
+  bad.mutable_streams(0)->set_stream(kStreamCount);
+  CHECK(say(bad.SerializeAsString()) == 0);
+  bad = good;
+  bad.mutable_streams(0)->set_c_purged("short");
+  CHECK(say(bad.SerializeAsString()) == 0);
+  CHECK(say(good.SerializeAsString()) == 1);
+}
+
+TEST_CASE("a lease is as long as the region is told to grant", "[es1 section 6]") {
+  CloudRig rig;
+  CHECK(rig.hello({}).lease_ms() == static_cast<uint64_t>(kLeaseMs));
+  rig.config.lease_ms = 1;
+  rig.reconciler = std::make_unique<Reconciler>(rig.config, rig.keys, rig.entropy);
+  CHECK(rig.hello({}).lease_ms() == 1);
+  rig.config.lease_ms = 42'000;
+  rig.config.herd_window_ms = 17'000;
+  rig.reconciler = std::make_unique<Reconciler>(rig.config, rig.keys, rig.entropy);
+  const es1::Welcome welcome = rig.hello({});
+  CHECK(welcome.lease_ms() == 42'000);
+  CHECK(welcome.herd_window_ms() == 17'000);
+}
+
+TEST_CASE("while the region's key is being changed each WELCOME names the next one", "[es1 section 4]") {
+  struct ChangingKeys final : KeyRing {
+    BenchKeys known;
+    RegionPublicKey coming;
+    Result<std::shared_ptr<Channel>> join(const Facility& fac, const KeyId& kid, ByteView enc) override { return known.join(fac, kid, enc); }
+    bool signed_by(const SitePublicKey&, const Facility&, const ParsedFrame&) override { return true; }
+    std::optional<RegionPublicKey> next() const override { return coming; }
+  } keys;
+  keys.coming.point.fill(7);
+  CloudRig rig;
+  CHECK(rig.hello({}).next_region_key().empty());
+  rig.reconciler = std::make_unique<Reconciler>(rig.config, keys, rig.entropy);
+  const es1::Welcome welcome = rig.hello({});
+  CHECK(welcome.next_region_key() == Bytes(view(keys.coming.point)));
+  CHECK(welcome.next_kid() == Bytes(view(keys.coming.kid())));
+}
+
+TEST_CASE("a WELCOME stays within its limit, however much is owed and missing, and the rest comes with the next", "[es1 section 3]") {
+  CloudRig rig;
+  // More finished epochs than a WELCOME can name.
+  for (uint64_t part = 0; part < 4; part++) {
+    es1::Hello hello = rig.hello_of({});
+    hello.mutable_finished()->set_count(4 * kFinishedPerHelloMax + 1);  // and one more, that never comes
+    hello.mutable_finished()->set_offset(part * kFinishedPerHelloMax);
+    for (uint64_t i = 0; i < kFinishedPerHelloMax; i++)
+      hello.mutable_finished()->add_entries(finished_epoch(1'000'000'000 + part * kFinishedPerHelloMax + i, 6).SerializeAsString());
+    rig.run({rig.frame(FrameType::hello, hello)});
+  }
+  REQUIRE(rig.facility().finished_count == 4 * kFinishedPerHelloMax);
+  const es1::Welcome owed = rig.answer<es1::Welcome>();
+  CHECK(owed.ByteSizeLong() <= kHelloBytesMax / 2 + 1024);
+  CHECK(owed.entries_size() > 300);
+  CHECK(owed.entries_size() < static_cast<int>(4 * kFinishedPerHelloMax));
+  // Listed epochs with more gaps than there is room for: each is named, the gaps of the last ones are not.
+  std::vector<es1::HelloEpoch> listed;
+  for (uint64_t e = 1; e <= kListedEpochsMax; e++) {
+    Writer w{key_of(e, StreamId::telemetry)};
+    for (size_t i = 0; i < kGapRangesPerEntryMax; i++) w.gap(1'000'000'000, GapKind::shed);
+    listed.push_back(CloudRig::listing(w));
+    rig.run({rig.frame(FrameType::hello, rig.hello_of({listed.back()}))});
+    REQUIRE(rig.push(w.batch(0, w.blocks.size())).status() == es1::ACK_OK);
+  }
+  rig.run({rig.frame(FrameType::hello, rig.hello_of(listed))});
+  const es1::Welcome all = rig.answer<es1::Welcome>();
+  CHECK(all.ByteSizeLong() <= kHelloBytesMax);
+  REQUIRE(all.entries_size() >= static_cast<int>(kListedEpochsMax));
+  CHECK(all.entries(0).gaps_size() == static_cast<int>(kGapRangesPerEntryMax));
+  CHECK(all.entries(kListedEpochsMax - 1).gaps_size() == 0);
+}
