@@ -211,7 +211,6 @@ Result<uint64_t> Buffer::unpark(std::optional<StreamId> stream) {
   uint64_t unparked = 0;
   for (const Bytes& key : keys) {
     const Result<std::optional<Bytes>> value = kv_.get(kParkedSpace, key);
-    if (!value && value.error().code == Errc::corrupt) continue;  // stays, and is tried again
     if (!value) return fail(value.error());
     if (!*value) continue;
     Result<ParkedRow> parked = decode_parked(key, **value);

@@ -1,0 +1,427 @@
+// The rarer turns of a session: what a cloud may say of terms, pauses, keys and runs, and what makes no sense.
+#include <catch2/catch.hpp>
+
+#include "session_rig.h"
+
+using namespace egret;
+using namespace egret::edge;
+
+namespace {
+
+const StreamKey kResult = key_of(5);
+
+// Linked, with two blocks of two results of which nothing is confirmed; the first batch is on its way.
+void with_data(Rig& rig) {
+  rig.store.add(kResult, {"a", "b"});
+  rig.store.add(kResult, {"c", "d"});
+  rig.to(State::active);
+}
+size_t published(const Rig& rig) {
+  return rig.all<Publish>().size();
+}
+
+}  // namespace
+
+TEST_CASE("a timer that fires early changes nothing", "[es1 section 6]") {
+  for (State state : {State::down, State::connecting, State::greeting, State::held}) {
+    Rig rig;
+    rig.to(state);
+    const MonoTime due = rig.session->next_deadline();
+    REQUIRE(due > rig.now.mono);
+    rig.wait(due - rig.now.mono - 1);
+    CHECK(rig.step(TimerFired{}).empty());
+    CHECK(rig.state() == state);
+    CHECK(rig.session->next_deadline() == due);
+    rig.wait(1);
+    CHECK_FALSE(rig.step(TimerFired{}).empty());
+  }
+}
+
+TEST_CASE("nothing is confirmed or safe of what the session has never heard of", "[es1 section 7]") {
+  Rig rig;
+  rig.to(State::active);
+  CHECK(rig.session->confirmed(key_of(99)) == Seq{});
+  CHECK(rig.session->safe(key_of(99)) == Seq{});
+}
+
+TEST_CASE("confirmed and safe are what the last WELCOME said", "[es1 section 7]") {
+  Rig rig;
+  rig.store.add(kResult, {"a", "b"});
+  rig.store.add(kResult, {"c", "d"});
+  rig.start();
+  rig.to_active({{kResult, {4}}}, {{kResult, {2}}});
+  CHECK(rig.session->confirmed(kResult) == Seq{4});
+  CHECK(rig.session->safe(kResult) == Seq{2});
+}
+
+TEST_CASE("frames that open and make no sense change nothing", "[I20]") {
+  Rig rig;
+  with_data(rig);
+  const uint64_t stray = rig.session->status().stray_frames;
+  CHECK(rig.step(FrameArrived{rig.cloud.seal(FrameType::welcome, "\xff\xff no protobuf").frame}).empty());
+  CHECK(rig.step(FrameArrived{rig.cloud.seal(FrameType::ack, "\xff\xff no protobuf").frame}).empty());
+  CHECK(rig.step(FrameArrived{rig.cloud.seal(FrameType::batch, "").frame}).empty());
+  CHECK(rig.step(FrameArrived{"short"}).empty());
+  CHECK(rig.step(FrameArrived{ClearChannel(77).seal(FrameType::ack, rig.ack().SerializeAsString()).frame}).empty());
+  es1::Ack lane = rig.ack();
+  lane.set_stream(kStreamCount);
+  CHECK(rig.send(FrameType::ack, lane).empty());
+  es1::Ack row = rig.ack();
+  row.set_epoch(99);
+  CHECK(rig.send(FrameType::ack, row).empty());
+  CHECK(rig.session->status().stray_frames == stray + 7);
+  CHECK(rig.cursor(kResult) == Seq{});
+}
+
+TEST_CASE("an ACK may ask for a pause, of at most a lease, and what waits goes out after it", "[es1 section 9]") {
+  Rig rig;
+  with_data(rig);
+  rig.store.add(kResult, {"e"});
+  es1::Ack ack = rig.ack();
+  SECTION("some seconds") {
+    ack.set_pause_ms(10'000);
+    rig.send(FrameType::ack, ack);
+    rig.step(ViewChanged{rig.store.view});
+    CHECK(published(rig) == 0);
+    CHECK(rig.session->next_deadline() == rig.now.mono + 10'000);
+    rig.wait(9'999);
+    rig.step(TimerFired{});
+    CHECK(rig.count(FrameType::batch) == 1);
+    rig.wait(1);
+    rig.step(TimerFired{});
+    CHECK(rig.count(FrameType::batch) == 2);
+  }
+  SECTION("for ever") {
+    ack.set_pause_ms(UINT32_MAX);
+    rig.send(FrameType::ack, ack);
+    rig.step(ViewChanged{rig.store.view});
+    for (int i = 0; i < 200 && rig.count(FrameType::batch) == 1; i++) {
+      rig.fire();
+      if (rig.count(FrameType::hello) > 1) rig.send(FrameType::welcome, rig.welcome({{kResult, {4}}}));
+    }
+    CHECK(rig.count(FrameType::batch) == 2);
+    CHECK(rig.now.mono.ms <= 1'000'000 + 2 * kLeaseMs + kBackoffMaxMs);
+  }
+}
+
+TEST_CASE("after the end of a lease new data waits for the cloud, though no timer has fired yet", "[es1 section 6]") {
+  Rig rig;
+  rig.store.add(kResult, {"a"});
+  rig.to(State::active);
+  rig.send(FrameType::ack, rig.ack());
+  rig.store.add(kResult, {"b"});
+  SECTION("a moment before it goes out") {
+    rig.wait(kLeaseMs - 1);
+    rig.step(ViewChanged{rig.store.view});
+    CHECK(rig.count(FrameType::batch) == 2);
+  }
+  SECTION("at its end it does not") {
+    rig.wait(kLeaseMs);
+    rig.step(ViewChanged{rig.store.view});
+    CHECK(rig.count(FrameType::batch) == 1);
+  }
+}
+
+TEST_CASE("a WELCOME without a lease grants the usual one, and none lasts longer than the longest", "[es1 section 6]") {
+  for (const auto& [said, lease] : {std::pair<uint64_t, int64_t>{0, kLeaseMs}, {30'000, 30'000}, {UINT64_MAX, kLeaseMaxMs}}) {
+    Rig rig;
+    rig.start();
+    rig.to_greeting();
+    es1::Welcome welcome = rig.welcome();
+    welcome.set_lease_ms(said);
+    rig.send(FrameType::welcome, welcome);
+    while (rig.state() == State::active && rig.now.mono.ms < 1'000'000 + 2 * kLeaseMaxMs) rig.fire();
+    CHECK(rig.state() == State::greeting);
+    CHECK(rig.now.mono.ms >= 1'000'000 + lease);
+    CHECK(rig.now.mono.ms <= 1'000'000 + lease + 2 * kBackoffMaxMs);
+  }
+}
+
+TEST_CASE("a WELCOME that knows of an older HELLO, or of none by name, is believed", "[es1 section 6]") {
+  for (const auto& [seen, nonce] : {std::pair<uint64_t, const char*>{0, "whatever"}, {1, ""}}) {
+    Rig rig;
+    rig.start();
+    rig.to_greeting();
+    es1::Welcome welcome = rig.welcome();
+    welcome.set_hello_no_seen(seen);
+    welcome.set_hello_no_nonce(nonce);
+    rig.send(FrameType::welcome, welcome);
+    CHECK(rig.state() == State::active);
+    CHECK(rig.runs == 1);
+  }
+}
+
+TEST_CASE("the region's next key is remembered, and one of another size is none", "[es1 section 4]") {
+  Rig rig;
+  rig.start();
+  rig.to_greeting();
+  es1::Welcome welcome = rig.welcome();
+  const Bytes key(32, 'k');
+  welcome.set_next_region_key(key);
+  rig.send(FrameType::welcome, welcome);
+  REQUIRE(rig.all<Remember>().size() == 1);
+  CHECK(rig.all<Remember>()[0].memory.next_region_key == key);
+  auto say = [&](const Bytes& next) {
+    rig.step(TimerFired{});
+    while (rig.count(FrameType::hello) < 2) rig.fire();
+    es1::Welcome again = rig.welcome();
+    again.set_next_region_key(next);
+    rig.send(FrameType::welcome, again);
+  };
+  SECTION("the same again needs no disk") {
+    say(key);
+    CHECK(rig.all<Remember>().empty());
+  }
+  SECTION("too short") {
+    say("short");
+    REQUIRE(rig.all<Remember>().size() == 1);
+    CHECK(rig.all<Remember>()[0].memory.next_region_key.empty());
+  }
+}
+
+TEST_CASE("of more epochs than a HELLO can list the newest are listed", "[es1 section 3]") {
+  Rig rig;
+  for (uint64_t e = 1; e <= kListedEpochsMax + 3; e++) rig.store.add(key_of(e), {"r"});
+  rig.start();
+  rig.to_greeting();
+  const es1::Hello hello = rig.last_hello();
+  REQUIRE(hello.epochs_size() == static_cast<int>(kListedEpochsMax));
+  CHECK(hello.epochs(0).epoch() == 4);
+  CHECK(hello.epochs(hello.epochs_size() - 1).epoch() == kListedEpochsMax + 3);
+}
+
+TEST_CASE("a purge is asked for up to a border that is held, and to none that is not", "[es1 5.6]") {
+  Rig rig;
+  rig.store.add(kResult, {"a", "b"});
+  rig.store.add(kResult, {"c", "d"});
+  rig.start();
+  SECTION("S is a border") {
+    rig.to_active({{kResult, {4}}}, {{kResult, {2}}});
+    REQUIRE(rig.all<Purge>().size() == 1);
+    CHECK(rig.all<Purge>()[0].upto.at(0).to == Seq{2});
+  }
+  SECTION("S lies inside a block") {
+    rig.to_active({{kResult, {4}}}, {{kResult, {3}}});
+    CHECK(rig.all<Purge>().empty());
+  }
+}
+
+TEST_CASE("what was moved while the cloud still lacks its purged part is owed as a gap, and nothing of it is purged", "[es1 5.5]") {
+  for (bool moving : {true, false}) {
+    Rig rig;
+    rig.store.add(kResult, {"a", "b"});
+    rig.store.add(kResult, {"c", "d"});
+    StreamView& stream = rig.store.at(kResult);
+    stream.purged = stream.border = {2};
+    stream.c_purged = rig.store.items(kResult)[0].c_end;
+    (moving ? stream.moving : stream.moved) = true;
+    rig.store.items(kResult).pop_back();
+    rig.to(State::active);
+    REQUIRE(rig.count(FrameType::batch) == 1);
+    const es1::Batch batch = rig.last_batch();
+    CHECK(batch.first() == 1);
+    CHECK(batch.last() == 2);
+    CHECK(batch.head() == 2);
+    REQUIRE(batch.items_size() == 1);
+    CHECK(batch.items(0).gap() == static_cast<es1::GapKindWire>(GapKind::purged));
+    CHECK(rig.all<Purge>().empty());
+    rig.send(FrameType::ack, rig.ack());
+    CHECK(rig.count(FrameType::batch) == 1);
+    CHECK(rig.cursor(kResult) == Seq{2});
+  }
+}
+
+TEST_CASE("an owed gap that crosses W is cut again at W; one that does not is doubted", "[es1 section 6]") {
+  for (const auto& [w, again] : {std::pair<uint64_t, bool>{0, false}, {1, true}, {3, true}, {4, false}, {9, false}}) {
+    INFO("W " << w);
+    Rig rig;
+    rig.store.add(kResult, {"a", "b", "c", "d"});
+    rig.store.add(kResult, {"e"});
+    StreamView& stream = rig.store.at(kResult);
+    stream.purged = stream.border = {4};
+    stream.c_purged = rig.store.items(kResult)[0].c_end;
+    rig.to(State::active);
+    REQUIRE(rig.last_batch().first() == 1);
+    REQUIRE(rig.last_batch().items(0).count() == 4);
+    es1::Ack gap = rig.ack(es1::ACK_GAP);
+    gap.set_w(w);
+    rig.send(FrameType::ack, gap);
+    CHECK(rig.count(FrameType::batch) == (again ? 2 : 1));
+    if (again) CHECK(rig.last_batch().first() == w + 1);
+    if (again) CHECK(rig.last_batch().items(0).count() == 4 - w);
+  }
+}
+
+TEST_CASE("when more than a megabyte was acknowledged and nothing waits, a HELLO asks what may be purged; for less it does not",
+          "[es1 section 9]") {
+  for (int blocks : {20, 40}) {
+    Rig rig;
+    for (int block = 0; block < blocks; block++) rig.store.add(kResult, rig.noise(1, 40'000));
+    rig.to(State::active);
+    while (rig.count(FrameType::hello) < 2) rig.fire();  // until it has nothing to ask at once
+    rig.send(FrameType::welcome, rig.welcome());
+    const size_t hellos = rig.count(FrameType::hello);
+    for (int i = 0; i < blocks && rig.cursor(kResult).value < static_cast<uint64_t>(blocks); i++) {
+      CHECK(rig.count(FrameType::hello) == hellos);
+      rig.wait(1'000);
+      rig.send(FrameType::ack, rig.ack());
+    }
+    CHECK(rig.cursor(kResult).value == static_cast<uint64_t>(blocks));
+    const bool enough = static_cast<size_t>(blocks) * 40'000 > kPurgeHelloBytes;
+    CHECK(rig.count(FrameType::hello) == hellos + (enough ? 1 : 0));
+  }
+}
+
+TEST_CASE("at half of its lease the session greets the cloud again, once", "[es1 section 6]") {
+  Rig rig;
+  rig.to(State::active);
+  while (rig.count(FrameType::hello) < 2) rig.fire();
+  rig.send(FrameType::welcome, rig.welcome());
+  const MonoTime granted = rig.now.mono;
+  const size_t hellos = rig.count(FrameType::hello);
+  CHECK(rig.session->next_deadline() == granted + kLeaseMs / 2);
+  rig.wait(kLeaseMs / 2 - 1);
+  rig.step(TimerFired{});
+  CHECK(rig.count(FrameType::hello) == hellos);
+  rig.wait(1);
+  rig.step(TimerFired{});
+  CHECK(rig.count(FrameType::hello) == hellos + 1);
+  CHECK(rig.state() == State::active);
+}
+
+TEST_CASE("a HELLO says how many records wait, from where the cloud is", "[es1 section 3]") {
+  Rig rig;
+  rig.store.add(kResult, {"a", "b"});
+  rig.store.add(kResult, {"c", "d", "e"});
+  rig.store.add(key_of(5, StreamId::telemetry), {"t"});
+  rig.start();
+  rig.to_greeting();
+  CHECK(rig.last_hello().waiting_records() == 6);
+  rig.send(FrameType::welcome, rig.welcome({{kResult, {2}}}));
+  while (rig.count(FrameType::hello) < 2) rig.fire();
+  CHECK(rig.last_hello().waiting_records() == 4);
+}
+
+TEST_CASE("a WELCOME that an ACK has overtaken does not send the cursor back", "[es1 section 6]") {
+  Rig rig;
+  rig.store.add(kResult, rig.noise(1, 20'000));
+  rig.store.add(kResult, rig.noise(1, 20'000));
+  rig.to(State::active);
+  while (rig.count(FrameType::hello) < 2) rig.fire();  // it leaves while W is 0
+  const es1::Welcome late = rig.welcome();
+  rig.send(FrameType::ack, rig.ack());
+  const Seq acked = rig.cursor(kResult);
+  REQUIRE(acked > Seq{0});
+  rig.send(FrameType::welcome, late);
+  CHECK(rig.cursor(kResult) == acked);
+  CHECK(rig.session->status().w_falls == 0);
+}
+
+TEST_CASE("a site that an operator has stopped waits for minutes, one that is told when comes then", "[es1 section 6]") {
+  for (const auto& [status, said, wait] : {std::tuple{es1::WELCOME_BLOCKED, uint64_t{0}, kHelloTimeoutMaxMs},
+                                          {es1::WELCOME_VERSION, uint64_t{10'000}, kHelloTimeoutMaxMs},
+                                          {es1::WELCOME_BLOCKED, uint64_t{400'000}, int64_t{400'000}},
+                                          {es1::WELCOME_RETRY, uint64_t{30'000}, int64_t{30'000}},
+                                          {es1::WELCOME_RETRY, uint64_t{0}, kHelloSpacingMs},
+                                          {es1::WELCOME_RETRY, UINT64_MAX, kLeaseMaxMs}}) {
+    Rig rig;
+    rig.start();
+    rig.to_greeting();
+    es1::Welcome welcome = rig.welcome();
+    welcome.set_status(status);
+    welcome.set_retry_after_ms(said);
+    rig.send(FrameType::welcome, welcome);
+    CHECK(rig.state() == State::held);
+    CHECK(rig.session->next_deadline() == rig.now.mono + wait);
+    rig.fire();
+    CHECK(rig.last_hello().ticket() == 7);
+  }
+}
+
+TEST_CASE("a connect that fails is tried soon; one whose identity is refused waits for minutes and says so", "[es1 section 9]") {
+  for (bool identity : {false, true}) {
+    Rig rig;
+    rig.to(State::connecting);
+    rig.step(ConnectFailed{identity, "refused"});
+    CHECK(rig.state() == State::down);
+    const int64_t wait = rig.session->next_deadline() - rig.now.mono;
+    size_t refused = 0;
+    for (const Notice& n : rig.all<Notice>()) refused += n.kind == Notice::Kind::identity_refused;
+    CHECK(refused == (identity ? 1 : 0));
+    if (identity) CHECK(wait >= kIdentityBackoffMs / 2);
+    if (identity) CHECK(wait < kIdentityBackoffMs);
+    if (!identity) CHECK(wait <= 2 * kBackoffFirstMs);
+  }
+}
+
+TEST_CASE("parked blocks are tried again: critical ones each minute, all each hour", "[es1 section 6]") {
+  Rig rig;
+  rig.store.view.parked_blocks = 1;
+  rig.to(State::active);
+  const MonoTime begun{1'000'000};
+  size_t critical = 0, all = 0;
+  while (rig.now.mono - begun < kParkRetryMs + kParkRetryCriticalMs / 2) {
+    rig.fire();
+    for (const Unpark& u : rig.all<Unpark>()) (u.stream ? critical : all)++;
+    for (const Unpark& u : rig.all<Unpark>()) CHECK((!u.stream || *u.stream == StreamId::critical));
+    if (rig.session->status().state != State::active || rig.count(FrameType::hello) > 1) rig.send(FrameType::welcome, rig.welcome());
+  }
+  CHECK(all == 1);
+  CHECK(critical >= 50);
+  CHECK(critical <= 60);
+}
+
+TEST_CASE("when a broker lets more through than before, parked blocks are tried at once", "[es1 section 6]") {
+  Rig rig;
+  rig.store.view.parked_blocks = 1;
+  rig.start();
+  rig.to_connecting();
+  rig.step(Connected{100'000, "small"});
+  rig.step(Disconnected{"gone"});
+  rig.fire();
+  rig.step(Connected{100'000, "the same"});
+  CHECK(rig.all<Unpark>().empty());
+  rig.step(Disconnected{"gone"});
+  rig.fire();
+  rig.step(Connected{200'000, "larger"});
+  REQUIRE(rig.all<Unpark>().size() == 1);
+  CHECK_FALSE(rig.all<Unpark>()[0].stream);
+}
+
+TEST_CASE("a batch of several blocks that breaks the link is cut smaller, and never parked", "[es1 section 6]") {
+  Rig rig;
+  for (int i = 0; i < 8; i++) rig.store.add(kResult, rig.noise(1, 2'000));
+  rig.start();
+  const MonoTime begun = rig.now.mono;
+  while (rig.now.mono - begun < 2 * kParkRetryMs) {
+    rig.to_active();
+    CHECK(rig.last_batch().items_size() > 0);
+    const bool single = rig.last_batch().last() == rig.last_batch().first();
+    if (single) break;
+    rig.step(Disconnected{"gone"});
+    CHECK(rig.all<Park>().empty());
+  }
+}
+
+TEST_CASE("with credit for one batch at a time telemetry and documents go out between results", "[lanes]") {
+  Rig rig;
+  for (StreamId lane : {StreamId::result, StreamId::telemetry, StreamId::bulk}) {
+    for (int i = 0; i < 60; i++) rig.store.add(key_of(5, lane), rig.noise(1, 30'000));
+  }
+  rig.start();
+  rig.to_greeting();
+  es1::Welcome welcome = rig.welcome();
+  welcome.set_credit(1);
+  rig.send(FrameType::welcome, welcome);
+  std::array<int, kStreamCount> sent{};
+  for (int i = 0; i < 40; i++) {
+    sent[rig.last_batch().stream()]++;
+    es1::Ack ack = rig.ack();
+    ack.set_credit(1);
+    rig.wait(100);
+    rig.send(FrameType::ack, ack);
+  }
+  CHECK(sent[1] > sent[2]);
+  CHECK(sent[2] >= 2);
+  CHECK(sent[3] >= 2);
+}
