@@ -83,6 +83,12 @@ std::vector<std::string> todo_of(const StatusFacts& f) {
   int64_t down_s = (f.now_ms - f.since_ms) / 1000;
   if (f.session.state == edge::State::down && down_s > 600) out.push_back("no link for " + duration_text(down_s) + ": run egret-agent doctor; nothing is lost while the disk has room");
   if (f.session.state == edge::State::held) out.push_back("the cloud holds this site back: " + f.session.why);
+  const std::string refused = "new records are refused until there is room, what was accepted is kept: ";
+  if (f.disk_budget_bytes > 0 && f.disk_free_bytes < kReserveBytes) {
+    out.push_back(fmt::format("the disk is full ({} free): {}make room on this file system", bytes_text(f.disk_free_bytes), refused));
+  } else if (f.disk_budget_bytes > 0 && f.disk_used_bytes + kBallastBytes + kReserveBytes >= f.disk_budget_bytes) {
+    out.push_back("the disk budget is used up: " + refused + "restore the link or raise buffer.budget_mb");
+  }
   if (f.disk_days_left >= 0 && f.disk_days_left < 3) out.push_back("the disk budget is full in under 3 days: restore the link or raise buffer.budget_mb");
   if (f.view.parked_blocks > 0) out.push_back(fmt::format("{} blocks are parked: tell the cloud's operators; they are kept here", f.view.parked_blocks));
   if (f.session.quarantined > 0) out.push_back(fmt::format("{} records were refused by the region and are kept there with a reason: ask for egret-cloud quarantine ls", f.session.quarantined));

@@ -14,6 +14,7 @@ StatusFacts well() {
   f.since_ms = f.now_ms - 7'500'000;
   f.session.state = edge::State::active;
   f.disk_budget_bytes = uint64_t{4} << 30;
+  f.disk_free_bytes = uint64_t{1} << 40;
   return f;
 }
 std::string words(const StatusFacts& f) {
@@ -68,6 +69,10 @@ TEST_CASE("each trouble comes with what to do about it", "[status]") {
   f.disk_days_left = 2.4;
   CHECK(says(f, "full in 2.4 days at this rate"));
   CHECK(advises("restore the link or raise buffer.budget_mb"));
+  f.disk_free_bytes = 3 << 20;
+  CHECK(advises("the disk is full (3072 KiB free): new records are refused until there is room, what was accepted is kept"));
+  f.disk_used_bytes = f.disk_budget_bytes - 1;
+  CHECK(advises("the disk budget is used up: new records are refused"));
   f.view.parked_blocks = 2;
   CHECK(advises("2 blocks are parked"));
   f.session.quarantined = 3;
