@@ -3,6 +3,7 @@
 #include "cloud/reconciler_impl.h"
 #include "schemas/chain.h"
 #include "schemas/limits.h"
+#include "schemas/mutants.h"
 
 namespace egret::cloud {
 
@@ -72,7 +73,7 @@ Result<void> Reconciler::Impl::apply(Handling& h) {
   }
   Result<std::optional<Registration>> registration = h.txn.registration(h.in.fac);
   if (!registration) return registration.error();
-  if (!*registration || (*registration)->revoked) {
+  if (!*registration || ((*registration)->revoked && !mutant(Mutant::revoked_is_heard))) {
     h.out.drop = *registration ? DropReason::revoked : DropReason::unknown_facility;
     return {};
   }

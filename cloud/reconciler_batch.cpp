@@ -11,7 +11,8 @@ namespace egret::cloud {
 namespace {
 
 bool digests_off() {
-  return mutant(Mutant::no_digest) || mutant(Mutant::batch_digest_off) || mutant(Mutant::old_epoch_resumed);
+  return mutant(Mutant::no_digest) || mutant(Mutant::batch_digest_off) ||
+         mutant(Mutant::old_epoch_resumed);
 }
 
 bool agrees(const Hash& ours, ByteView digest) {
@@ -25,10 +26,11 @@ bool skips(Seq w, Seq first) {
 }
 
 RowKind kind_of(const LedgerRow& row) {
-  return row.finished ? RowKind::finished
-         : row.moved  ? RowKind::moved
-         : row.final  ? RowKind::final
-                      : row.w.value > 0 ? RowKind::open : RowKind::fresh;
+  return row.finished      ? RowKind::finished
+         : row.moved       ? RowKind::moved
+         : row.final       ? RowKind::final
+         : row.w.value > 0 ? RowKind::open
+                           : RowKind::fresh;
 }
 
 es1::AckStatus told(Verdict verdict, const LedgerRow& row, es1::AckStatus status) {
@@ -92,7 +94,9 @@ Result<void> Reconciler::Impl::batch(Handling& h) {
   Result<Unpacked> outlined = p.batch.ParseFromString(opened->body)
                                   ? outline(p.batch)
                                   : Result<Unpacked>(Error{Errc::bad_input, "batch"});
-  if (!outlined) {
+  const bool newer = mutant(Mutant::unknown_field_refused) &&
+                     !p.batch.GetReflection()->GetUnknownFields(p.batch).empty();
+  if (!outlined || newer) {
     h.out.drop = DropReason::undecodable;
     return {};
   }
@@ -122,21 +126,23 @@ Result<es1::AckStatus> Reconciler::Impl::push(Handling& h, Push& p) {
   p.c_before = p.row.c;
   if (mutant(Mutant::moved_closes_row) && p.row.moved) return es1::ACK_FORK;
   // A batch holds what it carries, whatever it says of its head.
-  const bool says_head = p.batch.c_head().size() == kDigestWireBytes && p.batch.head() >= u.last.value &&
-                         p.batch.head() <= UINT64_MAX / 2;
+  const bool says_head = p.batch.c_head().size() == kDigestWireBytes &&
+                         p.batch.head() >= u.last.value && p.batch.head() <= UINT64_MAX / 2;
   add_claim(p.row, says_head ? Claim{{p.batch.head()}, take<sizeof(Digest16)>(p.batch.c_head())}
                              : Claim{u.last, take<sizeof(Digest16)>(p.batch.c_last())});
   es1::AckStatus status = es1::ACK_OK;
   if (u.last <= p.row.w) {  // a duplicate
     const bool fork = u.last == p.row.w && !agrees(p.row.c, p.batch.c_last());
-    status = fork ? told(Verdict::duplicate_fork, p.row, es1::ACK_FORK) : told(Verdict::duplicate, p.row, es1::ACK_OK);
+    status = fork ? told(Verdict::duplicate_fork, p.row, es1::ACK_FORK)
+                  : told(Verdict::duplicate, p.row, es1::ACK_OK);
   } else if (skips(p.row.w, u.first)) {
     status = told(Verdict::ahead, p.row, es1::ACK_GAP);
   } else {
     Result<void> unpacked = unpack(p.batch, p.unpacked);
     if (!unpacked) {
-      status = unpacked.error().code == Errc::unsupported ? told(Verdict::no_dictionary, p.row, es1::ACK_NEED_DICT)
-                                                          : told(Verdict::undecodable, p.row, es1::ACK_BAD_BODY);
+      status = unpacked.error().code == Errc::unsupported
+                   ? told(Verdict::no_dictionary, p.row, es1::ACK_NEED_DICT)
+                   : told(Verdict::undecodable, p.row, es1::ACK_BAD_BODY);
     } else {
       examine(h, p);
       Result<es1::AckStatus> prefix = check_prefix(h, p);
@@ -171,7 +177,8 @@ Result<es1::AckStatus> Reconciler::Impl::check_prefix(Handling& h, Push& p) {
   Unpacked& u = p.unpacked;
   Part& head = u.parts.front();
   bool stated = !p.batch.c_from().empty();
-  if (!stated && head.gap != GapKind::purged) return told(Verdict::no_prefix, p.row, es1::ACK_BAD_BODY);
+  if (!stated && head.gap != GapKind::purged)
+    return told(Verdict::no_prefix, p.row, es1::ACK_BAD_BODY);
   const auto other = [&] { return told(Verdict::other_prefix, p.row, es1::ACK_FORK); };
   if (u.first == p.row.w.next()) {
     if (mutant(Mutant::gap_prefix_unchecked) && head.gap != GapKind::none) return es1::ACK_OK;
@@ -191,7 +198,8 @@ Result<es1::AckStatus> Reconciler::Impl::check_prefix(Handling& h, Push& p) {
     if (part.first > p.row.w) break;
     // A block that crosses W was cut elsewhere: other history. A gap that does must be cut again at
     // W.
-    if (part.last() > p.row.w && part.gap != GapKind::none) return told(Verdict::gap_crosses, p.row, es1::ACK_GAP);
+    if (part.last() > p.row.w && part.gap != GapKind::none)
+      return told(Verdict::gap_crosses, p.row, es1::ACK_GAP);
     if (part.last() > p.row.w) return told(Verdict::block_crosses, p.row, es1::ACK_FORK);
     c = fold(part, c);
   }

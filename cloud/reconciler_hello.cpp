@@ -107,8 +107,9 @@ Result<void> Reconciler::Impl::hello(Handling& h, const Registration& registrati
   h.out.hello = h.out.wrote = true;
 
   es1::Welcome welcome;
-  if (hello.proto_min() > kProtocolVersion || hello.proto_max() < kProtocolVersion ||
-      turn(Turn::no_version)) {
+  const bool speaks =
+      hello.proto_min() <= kProtocolVersion && hello.proto_max() >= kProtocolVersion;
+  if ((!speaks && !mutant(Mutant::version_not_compared)) || turn(Turn::no_version)) {
     welcome.set_status(es1::WELCOME_VERSION);
   } else if (registration.blocked) {
     welcome.set_status(es1::WELCOME_BLOCKED);

@@ -199,8 +199,7 @@ void Session::Impl::fill_finished(es1::Hello& hello, size_t room) {
   if (!continues) mark(Mark::finished_from_zero);
   size_t entries = turn(Turn::one_finished) ? 1 : kFinishedPerHelloMax;
   part->set_offset(offset);
-  for (Bytes& entry :
-       reader->finished(offset, entries, room > 4096 ? room - 4096 : 0)) {
+  for (Bytes& entry : reader->finished(offset, entries, room > 4096 ? room - 4096 : 0)) {
     part->add_entries(std::move(entry));
   }
 }
@@ -230,7 +229,8 @@ void Session::Impl::on_welcome(const es1::Welcome& welcome) {
 void Session::Impl::take_terms(const es1::Welcome& welcome) {
   if (welcome.ticket() != ticket) {
     ticket = welcome.ticket();
-    // At once: two agents under one identity that greet in turn would never be heard with the current one.
+    // At once: two agents under one identity that greet in turn would never be heard with the
+    // current one.
     bool at_once = now.mono - ticket_at >= kHelloSpacingMs;
     mark(at_once ? Mark::ticket_again_at_once : Mark::ticket_waits);
     want_hello(at_once);
@@ -260,8 +260,9 @@ void Session::Impl::take_terms(const es1::Welcome& welcome) {
   int64_t herd = static_cast<int64_t>(std::min<uint64_t>(welcome.herd_window_ms(), kBackoffMaxMs));
   if (herd != memory.herd_window_ms || welcome.next_region_key() != memory.next_region_key) {
     memory.herd_window_ms = herd;
-    memory.next_region_key =
-        welcome.next_region_key().size() == 32 ? welcome.next_region_key() : Bytes{};
+    const bool usable =
+        welcome.next_region_key().size() == 32 && !mutant(Mutant::next_key_forgotten);
+    memory.next_region_key = usable ? welcome.next_region_key() : Bytes{};
     remember();
   }
 }

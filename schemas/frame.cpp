@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "schemas/limits.h"
+#include "schemas/mutants.h"
 
 namespace egret {
 namespace {
@@ -69,7 +70,8 @@ Result<ParsedFrame> parse_frame(ByteView bytes) {
   FramePrefix& prefix = frame.prefix;
   prefix.version = uint8_t(bytes[kVersionAt]) >> 4;
   prefix.suite = uint8_t(bytes[kVersionAt]) & 15;
-  if (prefix.version != kProtocolVersion || prefix.suite != kSuite) {
+  if ((prefix.version != kProtocolVersion && !mutant(Mutant::frame_version_ignored)) ||
+      prefix.suite != kSuite) {
     return Error{Errc::unsupported,
                  fmt::format("frame: version {} suite {}, this program speaks version {} suite {}",
                              prefix.version, prefix.suite, kProtocolVersion, kSuite)};

@@ -49,8 +49,14 @@ enum class Mutant : uint8_t {
   parked_purged,            //     purge deletes parked blocks
   possession_from_digest,   //     equal digests are taken for holding the data
   moved_claims_believed,    //     of a moved row only what was claimed at its head is judged
+  unknown_field_refused,    //     a message with a field of a later version is dropped
+  version_not_compared,     //     a HELLO without a protocol in common is welcome
+  frame_version_ignored,    //     a frame of another version is read as one of this
+  next_key_forgotten,       //     the region's next key is not remembered
+  revoked_is_heard,         //     a revoked site is heard
+  witness_one_lane,         //     the witness looks at one lane alone
 };
-inline constexpr int kMutants = 39;
+inline constexpr int kMutants = 45;
 const char* name_of(Mutant mutant);
 // Its number above; 0: none.
 int number_of(Mutant mutant);

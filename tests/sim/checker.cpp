@@ -12,6 +12,12 @@ namespace egret::sim {
 
 using cloud::IncidentKind;
 
+namespace {
+
+constexpr size_t kVersionAt = 2, kSidAt = 4;  // in a frame
+
+}  // namespace
+
 // ---- I9: accepted => on the edge, or in the cloud, or in a durable gap with a lawful reason ----
 
 bool Checker::held(Id id, const Facility& fac) const {
@@ -112,6 +118,7 @@ void Checker::count_flying(Site& site, const es1::Batch& batch, ByteView nonce) 
 
 void Checker::sent_by_site(Site& site, ByteView frame) {
   check_nonce(site.fac, frame);
+  site.overheard.sid = take<sizeof(SessionId)>(frame.substr(kSidAt));
   const auto opened = sealing_.look_into(site.fac, frame);
   if (!opened) return;
   if (opened->prefix.type == FrameType::hello) {
@@ -205,9 +212,25 @@ void Checker::asked_to_purge(Site& site, const edge::Purge& purge) {
   }
 }
 
+// Sections 4 and 8: a frame of another version is no frame; a HELLO without a protocol in common is told so.
+void Checker::check_version(const cloud::Inbound& in, const cloud::Outcome& out) {
+  const bool ours = in.frame.size() > kVersionAt && static_cast<uint8_t>(in.frame[kVersionAt]) >> 4 == kProtocolVersion;
+  if (!ours) {
+    journal_.tally[Met::other_frames]++;
+    if (out.wrote || out.drop == cloud::DropReason::none) journal_.fail("es1 4", "a frame of another version is heard");
+    return;
+  }
+  es1::Hello hello;
+  const auto opened = sealing_.look_into(in.fac, in.frame);
+  if (!out.hello || !opened || !hello.ParseFromString(opened->body)) return;
+  const bool speaks = hello.proto_min() <= kProtocolVersion && hello.proto_max() >= kProtocolVersion;
+  if (!speaks) strangers_.insert(hello.hello_nonce());
+}
+
 void Checker::committed(std::span<const cloud::Inbound> frames, std::span<const cloud::Outcome> outcomes) {
   for (size_t i = 0; i < std::min(frames.size(), outcomes.size()); i++) {
     const cloud::Outcome& out = outcomes[i];
+    check_version(frames[i], out);
     journal_.tally[Met::duplicates] += out.duplicates;
     journal_.tally[Met::quarantined] += out.quarantined;
     const auto opened = sealing_.look_into(frames[i].fac, frames[i].frame);
@@ -254,6 +277,9 @@ void Checker::said_by_cloud(const cloud::Reply& reply) {
   es1::Welcome welcome;
   es1::Ack ack;
   if (opened->prefix.type == FrameType::welcome && welcome.ParseFromString(opened->body)) {
+    if (strangers_.contains(welcome.hello_nonce()) && welcome.status() != es1::WELCOME_VERSION) {
+      journal_.fail("es1 8", "a HELLO of {} without a protocol in common is not told VERSION", reply.fac);
+    }
     tally[Met::welcome_ok] += welcome.status() == es1::WELCOME_OK;
     tally[Met::welcome_retry] += welcome.status() == es1::WELCOME_RETRY;
     tally[Met::welcome_version] += welcome.status() == es1::WELCOME_VERSION;

@@ -7,7 +7,8 @@
 //   I16 converged() within a bound after the faults; deleted() after a backup    I18 end(): the store digest, and verify
 //   I19 wall clocks of sites jump by years; nothing above looks at them          I20 World: noise writes nothing
 // And of es1: section 4, no nonce is used for two contents; section 6, a batch stands on what the cloud has said of this
-// very history; section 8, GAP is answered only to a batch that leaves a hole, or whose gap crosses W.
+// very history; section 8, GAP is answered only to a batch that leaves a hole, or whose gap crosses W; frames of another
+// version and of revoked sites (World) are not heard, and no protocol in common is answered VERSION.
 // What is excused, and by which rule:
 //   - Promise ("outside: both copies destroyed by outside force"). A site's disk that goes back or is lost takes with it
 //     its copies and, of what it had deleted, its word: from then on the region's copy is the single one of all that the
@@ -76,6 +77,7 @@ class Checker {
   void check_nonce(const Facility& fac, ByteView frame);
   void check_footing(Site& site, const es1::Batch& batch);
   void count_flying(Site& site, const es1::Batch& batch, ByteView nonce);
+  void check_version(const cloud::Inbound& in, const cloud::Outcome& out);
   void check_gap_answer(const Facility& fac, const es1::Ack& ack);
   bool lawful(const Fact& fact) const;
   bool held(Id id, const Facility& fac) const;
@@ -94,6 +96,7 @@ class Checker {
   Sites& sites_;
   std::map<std::tuple<Facility, SessionId, Nonce>, Hash> nonces_;  // the frame that each was used for
   std::map<Bytes, Sent> sent_;
+  std::set<Bytes> strangers_;  // nonces of HELLOs that know no protocol of ours
 };
 
 std::string describe(const Opened& opened);

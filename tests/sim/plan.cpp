@@ -204,6 +204,26 @@ void draw_times(SeededEntropy& e, Plan& plan, const Counts& n) {
   }
 }
 
+// Drawn apart: what a seed does beside is as it was before these were known.
+void draw_keys_and_versions(Plan& plan) {
+  SeededEntropy e(plan.seed ^ 0x6b657973);
+  plan.newer_sites = e.below(6) == 0;
+  plan.newer_region = e.below(6) == 0;
+  auto some = [&](Deed deed, uint64_t one_in) {
+    if (e.below(one_in) != 0) return;
+    plan.deeds.push_back({static_cast<int64_t>(e.below(static_cast<uint64_t>(plan.span_ms))), deed, e.next(), e.next()});
+  };
+  some(Deed::other_version, 8);
+  some(Deed::witness_lost, 12);
+  some(Deed::witness_old, 8);
+  some(Deed::site_key_renewed, 12);
+  some(Deed::site_revoked, 12);
+  if (e.below(8) != 0) return;
+  const int64_t at = static_cast<int64_t>(e.below(static_cast<uint64_t>(plan.span_ms / 2)));
+  plan.deeds.push_back({at, Deed::region_key_rotates, 0, e.next()});
+  plan.deeds.push_back({at + static_cast<int64_t>(e.below(120'000)), Deed::region_key_retires, 0, e.next()});
+}
+
 }  // namespace
 
 Plan draw_plan(uint64_t seed, uint64_t hours) {
@@ -232,6 +252,7 @@ Plan draw_plan(uint64_t seed, uint64_t hours) {
   draw_times(e, plan, n);
   if (e.below(12) == 0) draw_same_night(e, plan);
   if (seed % kClaimsBelowEvery == 13) draw_claims_below(e, plan);
+  draw_keys_and_versions(plan);
   if (plan.clones) plan.sites = 2;
   std::ranges::sort(plan.deeds);
   return plan;
@@ -242,6 +263,7 @@ const char* name_of(Deed deed) {
       "append", "append-unanswered",
       "edge-crash", "move-cut-short", "edge-write-fails", "edge-sync-gone", "edge-reads-fail", "disk-full", "image", "disk-rollback",
       "disk-replaced", "live-rollback", "disk-clone", "live-clone", "shed", "room-purge", "corrupt", "clock-jump",
+      "other-version", "witness-lost", "witness-old", "region-key-rotates", "region-key-retires", "site-key-renewed", "site-revoked",
       "cloud-crash", "reconciler-crash", "reconciler-hangs", "commit-fails", "commit-unknown", "block-site", "backup",
       "confirm", "restore", "restore-old",
       "link-cut", "send-fails", "up-outage", "down-outage", "broker-restart", "broker-refuses", "replay", "noise", "packet-limit"};

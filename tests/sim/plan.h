@@ -18,6 +18,8 @@ enum class Deed : uint8_t {
   // a machine
   edge_crash, move_cut_short, edge_write_fails, edge_sync_gone, edge_reads_fail, disk_full, image, disk_rollback, disk_replaced, live_rollback,
   disk_clone, live_clone, shed, room_purge, corrupt, clock_jump,
+  // keys, versions, the witness
+  other_version, witness_lost, witness_old, region_key_rotates, region_key_retires, site_key_renewed, site_revoked,
   // the region
   cloud_crash, reconciler_crash, reconciler_hangs, commit_fails, commit_unknown, block_site, backup, confirm, restore,
   old_restore,
@@ -58,6 +60,7 @@ struct Plan {
   int64_t hold_ms = 0;           // a frame that is held back, at most
   int64_t disk_ms = 0;           // the writer's delay, at most
   bool says_limit = false;       // the broker names its packet limit, or just cuts the line
+  bool newer_sites = false, newer_region = false;  // say more than the other side knows
   bool lying_disk = false;       // sites' syncs do nothing: only I13 is held
   // The producers.
   uint64_t telemetry_permille = 0, critical_permille = 0, bulk_permille = 0;

@@ -32,6 +32,8 @@ void each_number(Plan& p, const auto& see) {
   see("disk_ms", p.disk_ms);
   see("says_limit", p.says_limit);
   see("lying_disk", p.lying_disk);
+  see("newer_sites", p.newer_sites);
+  see("newer_region", p.newer_region);
   see("telemetry_permille", p.telemetry_permille);
   see("critical_permille", p.critical_permille);
   see("bulk_permille", p.bulk_permille);

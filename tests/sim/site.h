@@ -8,8 +8,10 @@
 
 #include "edge/buffer.h"
 #include "edge/session.h"
+#include "edge/witness.h"
 #include "tests/sim/edge_watch.h"
 #include "tests/sim/seeded_entropy.h"
+#include "tests/sim/skew.h"
 
 namespace egret::sim {
 
@@ -32,6 +34,13 @@ struct Overheard {
   uint32_t credit = 0;                   // most that was granted on this link
   std::set<EpochId> outclaimed;          // more was claimed of them than it holds
   std::set<std::tuple<StreamKey, Seq, Bytes>> told;  // (W, c) as the cloud said
+  std::optional<SessionId> sid;          // of the run, once it has spoken
+};
+
+// The witness file beside a store, and what was true when it was written.
+struct Witnessed {
+  edge::WitnessPoint point;
+  uint64_t records = 0;  // of its epoch, in all lanes
 };
 
 // A machine as it was at a moment: its disk, and what ran on it.
@@ -43,6 +52,7 @@ struct MachineImage {
   std::shared_ptr<edge::Session> session;  // a copy that never steps
   std::deque<edge::Action> writes;
   Overheard overheard;
+  std::optional<Witnessed> witness;
 };
 
 struct Site {
@@ -74,6 +84,12 @@ struct Site {
   uint64_t sends_fail = 0;      // the next few frames do not leave
 
   std::vector<MachineImage> images;
+  std::optional<Witnessed> witness, older_witness;
+  MonoTime witness_at;
+
+  RegionPublicKey region_key;  // as it is configured
+  bool told_key = false;       // a WELCOME has told it the region's next one
+  Skew skew;                   // its program is of another version
 
   Overheard overheard;
 };

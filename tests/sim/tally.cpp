@@ -29,7 +29,10 @@ const char* name_of(Met met) {
       "syncs gone", "failed reads", "full disks", "seeds with a lying disk", "reconciler crashes", "reconcilers that hang",
       "commits lost to a rival", "blocked sites",
       "frames", "dropped", "repeated", "held back", "replayed", "noise frames", "forged frames", "full queue drops the newest",
-      "full queue drops the oldest", "redelivered", "link cuts", "connections refused", "frames not sent", "one-way outages", "oversized", "packet limits",
+      "full queue drops the oldest", "redelivered",
+      "agents of another version", "frames of another version", "witnesses read", "witness alarms", "witnesses lost", "old witnesses",
+      "region keys rotated", "region keys retired", "site keys renewed", "sites revoked", "frames of revoked sites",
+      "link cuts", "connections refused", "frames not sent", "one-way outages", "oversized", "packet limits",
       "HELLO", "BATCH", "WELCOME OK", "WELCOME RETRY", "WELCOME VERSION", "WELCOME BLOCKED",
       "ACK OK", "ACK GAP", "ACK FORK", "ACK BAD_BODY", "ACK NEED_DICT", "NEED_HELLO",
       "falls of W seen", "purges", "purged records", "re-homings", "block re-homings", "parks", "unparks",
@@ -37,7 +40,8 @@ const char* name_of(Met met) {
       "GAP SHED", "GAP CORRUPT", "GAP PURGED", "GAP PARKED", "gaps without a reason", "gaps: disk budget", "gaps: unreadable",
       "gaps: cloud restored", "gaps: frame too large", "gaps: undecodable", "unverified rows", "duplicates", "quarantined",
       "TAIL_LOST", "ORPHAN", "FORK", "DUPLICATE_IDENTITY", "RESTORED", "incidents closed", "excused records",
-      "seeds with real crypto", "seeds with several reconcilers", "seeds with a clone"};
+      "seeds with real crypto", "seeds with several reconcilers", "seeds with a clone",
+      "seeds with newer sites", "seeds with a newer region"};
   static_assert(sizeof(kNames) / sizeof(kNames[0]) == kMets);
   return kNames[static_cast<size_t>(met)];
 }

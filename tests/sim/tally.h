@@ -20,6 +20,8 @@ enum class Met : uint8_t {
   cloud_crashes, failed_commits, unknown_commits, backups, confirms, restores, old_restores,
   syncs_gone, failed_reads, full_disks, lying_disks, reconciler_crashes, reconciler_hangs, lost_races, blocked_sites,
   frames, dropped, repeated, held_back, replayed, noise, forged, queue_dropped_newest, queue_dropped_oldest, redelivered,
+  other_versions, other_frames, witnesses_read, witness_alarms, witnesses_lost, witnesses_old,
+  region_keys_rotated, region_keys_retired, site_keys_renewed, sites_revoked, revoked_frames,
   link_cuts, refused, unsent, outages, oversized, packet_limits,
   // what was said
   hellos, batches, welcome_ok, welcome_retry, welcome_version, welcome_blocked,
@@ -31,7 +33,7 @@ enum class Met : uint8_t {
   unverified, duplicates, quarantined,
   tail_lost, orphans, fork_incidents, duplicate_identities, restored, closed_incidents, excused,
   // which seeds
-  real_crypto, several_reconcilers, clone_seeds,
+  real_crypto, several_reconcilers, clone_seeds, newer_sites, newer_regions,
   count_
 };
 inline constexpr size_t kMets = static_cast<size_t>(Met::count_);

@@ -39,6 +39,8 @@ World::World(const Plan& plan, bool print)
   journal_.tally[Met::several_reconcilers] += plan_.reconcilers > 1;
   journal_.tally[Met::clone_seeds] += plan_.clones;
   journal_.tally[Met::lying_disks] += plan_.lying_disk;
+  journal_.tally[Met::newer_sites] += plan_.newer_sites;
+  journal_.tally[Met::newer_regions] += plan_.newer_region;
   cloud_kv_.watch(&cloud_watch_);
   boot_cloud();
   static const Facility kNames[] = {"north", "south", "east", "west"};
@@ -47,10 +49,12 @@ World::World(const Plan& plan, bool print)
     sites_.push_back(std::make_unique<Site>(fac + "/" + std::to_string(i), fac, plan_.seed * 8 + i, history_, journal_));
   }
   for (const auto& site : sites_) {
-    auto txn = store_->begin();
-    txn->put(site->fac, cloud::Registration{{sealing_->site_key(site->fac)}, false, false});
-    store_->commit(std::move(txn));
+    site->region_key = sealing_->newest();
+    site->skew.unknown_fields = plan_.newer_sites;
+    if (plan_.newer_sites) site->skew.proto_max = kProtocolVersion + 1;
   }
+  sealing_->newer_region = plan_.newer_region;
+  register_sites();
   for (const auto& site : sites_) {
     if (plan_.clones && site != sites_[0]) continue;
     if (plan_.lying_disk) site->disk.lie(true);
@@ -88,10 +92,12 @@ void World::heal() {
   for (const auto& site : sites_) {
     site->disk.lie(false);
     site->disk.set_capacity(0);
+    revoked_.erase(site->fac);
     set_blocked(site->fac, false);
     // A broker that lets more through is a new connection to it.
     if (limited && site->connected) cut_link(*site, "the network was mended");
   }
+  restart_unheard();
 }
 
 void World::run() {

@@ -81,6 +81,22 @@ class World {
   void confirm();
   void restore(bool newest);
 
+  // world_keys.cpp: keys, versions, the witness
+  std::unique_ptr<Channel> open_run(Site& site);
+  void register_sites();
+  bool is_heard(const Overheard& overheard) const;
+  void restart_unheard();
+  void restart(Site& site);
+  void perform_on_keys(Deed deed, Site& site);
+  void retire_when_told();
+  void renew_key(Site& site, bool revoke);
+  void run_another_version(Site& site);
+  void note_next_key(Site& site);
+  void write_witness(Site& site);
+  void check_witness(Site& site);
+  void lose_witness(Deed deed, Site& site);
+  void check_revoked(std::span<const cloud::Inbound> group, const cloud::CommitReport& report);
+
   // world_deeds.cpp: what the plan says
   void perform(const Planned& planned);
   void perform_on_site(Deed deed, Site& site);
@@ -91,7 +107,6 @@ class World {
   void perform_on_cloud(Deed deed, Site& site);
   void perform_on_store(Deed deed);
   void set_blocked(const Facility& fac, bool blocked);
-  void apply_blocks();
   void perform_on_broker(Deed deed, Site& site);
   void take_image(Site& site);
   void take_disk(Site& site, const MachineImage& image);
@@ -111,6 +126,7 @@ class World {
   Producer producer_;
   std::unique_ptr<Sealing> sealing_;
   std::vector<std::unique_ptr<Site>> sites_;
+  Site* stepping_ = nullptr;  // whose session is at work: a copy of a session opens its runs for the machine it runs on
   uint64_t next_process_ = 1;
   bool healing_ = false;
   bool calm_ = false;      // this is the run without faults that another one is compared with
@@ -124,7 +140,13 @@ class World {
   CloudWatch cloud_watch_;
   std::unique_ptr<cloud::KvStore> store_;
   std::vector<Region> regions_;
-  std::set<Facility> blocked_;  // by an operator, whatever the store says
+  // By an operator, whatever the store says.
+  std::set<Facility> blocked_, revoked_;
+  struct SiteKeys {
+    uint64_t oldest = 0, newest = 0;  // that are registered
+  };
+  std::map<Facility, SiteKeys> site_keys_;
+  std::map<SessionId, RunKeys> runs_;
   uint64_t cloud_life_ = 0;
   bool rivals_ = true;  // a commit may be overtaken
   std::vector<Backup> backups_;

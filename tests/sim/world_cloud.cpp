@@ -19,7 +19,7 @@ void World::boot_cloud() {
   store_ = std::move(*opened);
   regions_.resize(plan_.reconcilers);
   for (size_t r = 0; r < regions_.size(); r++) boot_reconciler(r);
-  apply_blocks();
+  register_sites();
 }
 
 void World::boot_reconciler(size_t r) {
@@ -63,7 +63,9 @@ bool World::arrives(const Parcel& parcel, size_t reconciler) {
       // A frame may have been on its way through the process when the link broke.
       const bool late = !site->connected && site->runs() && chance_.below(8) == 0;
       if (site->fac != parcel.fac || (!site->connected && !late)) continue;
+      const bool answered = site->overheard.believed.has_value();  // what comes after the first answer is a stray frame
       checker_.heard_by_site(*site, parcel.frame);
+      if (!answered) note_next_key(*site);
       drive(*site, edge::FrameArrived{parcel.frame});
     }
     return true;
@@ -93,6 +95,7 @@ void World::forged_arrives(const Parcel& parcel, size_t reconciler) {
   for (const auto& site : sites_) {
     if (site->fac != parcel.fac || !site->connected) continue;
     const auto before = site->disk.writes();
+    stepping_ = site.get();
     journal_.note("{} gets a forged frame", site->name);
     checker_.forged_for_site(*site, site->session->step(edge::FrameArrived{parcel.frame}, now_at(*site)),
                              [&](edge::Action action) { carry_out(*site, std::move(action)); });
@@ -129,6 +132,7 @@ void World::commit_group(size_t r) {
     journal_.note("cloud: {} commits failed, {} are unknown", report.failed, report.unknown);
   }
   if (report.outcomes.size() == group.size()) checker_.committed(group, report.outcomes);
+  check_revoked(group, report);
   for (const cloud::Reply& reply : report.replies) {
     checker_.said_by_cloud(reply);
     const auto opened = sealing_->look_into(reply.fac, reply.frame);
@@ -155,21 +159,7 @@ void World::rival_commits(size_t r) {
 
 void World::set_blocked(const Facility& fac, bool blocked) {
   blocked ? (void)blocked_.insert(fac) : (void)blocked_.erase(fac);
-  if (store_) apply_blocks();
-}
-
-void World::apply_blocks() {
-  for (const auto& site : sites_) {
-    auto txn = store_->begin();
-    const auto known = txn->registration(site->fac);
-    const bool blocked = blocked_.contains(site->fac);
-    if (!known || !*known || (*known)->blocked == blocked) continue;
-    cloud::Registration registration = **known;
-    registration.blocked = blocked;
-    txn->put(site->fac, registration);
-    // The operator looks whether it worked.
-    if (store_->commit(std::move(txn)) != cloud::CommitResult::committed) apply_blocks();
-  }
+  if (store_) register_sites();
 }
 
 void World::back_up() {

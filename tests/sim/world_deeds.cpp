@@ -22,6 +22,7 @@ void World::perform(const Planned& planned) {
   journal_.note("* {} {}", name_of(planned.deed), site.name);
   if (planned.deed <= Deed::append_unanswered) return perform_on_site(planned.deed, site);
   if (planned.deed <= Deed::clock_jump) return perform_on_machine(planned.deed, site);
+  if (planned.deed <= Deed::site_revoked) return perform_on_keys(planned.deed, site);
   if (planned.deed <= Deed::old_restore) return perform_on_cloud(planned.deed, site);
   perform_on_broker(planned.deed, site);
 }
@@ -122,11 +123,11 @@ void World::roll_back(Deed deed, Site& site) {
   if (deed == Deed::disk_replaced) {
     if (!site.runs()) return;
     tally[Met::disks_replaced]++;
-    return become(site, MachineImage{KvMemory(kEdgeSpaces).snapshot(), {}, 0, {}, nullptr, {}, {}}, false);
+    return become(site, MachineImage{KvMemory(kEdgeSpaces).snapshot(), {}, 0, {}, nullptr, {}, {}, {}}, false);
   }
   if (site.images.empty()) return;
   const MachineImage image = site.images[chance_.below(site.images.size())];
-  const bool live = deed == Deed::live_rollback && image.process != 0;
+  const bool live = deed == Deed::live_rollback && image.process != 0 && is_heard(image.overheard);
   tally[live ? Met::live_rollbacks : Met::disk_rollbacks]++;
   become(site, image, live);
 }
@@ -135,6 +136,7 @@ void World::take_image(Site& site) {
   MachineImage image;
   image.disk = site.disk.snapshot();
   image.remembered = site.remembered;
+  image.witness = site.witness;
   if (site.runs()) {
     image.process = site.watch.process;
     image.buffer = site.buffer->memory();
@@ -151,6 +153,9 @@ void World::take_disk(Site& site, const MachineImage& image) {
   site.disk.rollback(image.disk);
   site.watch.look_anew();
   site.remembered = image.remembered;
+  site.witness = site.older_witness = image.witness;
+  site.region_key = sealing_->newest();  // whoever puts a machine back gives it today's configuration
+  site.told_key = false;
 }
 
 // And so is its memory. True: what runs there thinks that it is linked.
@@ -188,7 +193,7 @@ void World::clone(bool live) {
   Site& original = *sites_[0];
   Site& copy = *sites_[1];
   if (copy.runs() || copy.life > 0 || original.fac != copy.fac) return;
-  live = live && original.runs();
+  live = live && original.runs() && is_heard(original.overheard);
   journal_.tally[live ? Met::live_clones : Met::disk_clones]++;
   take_image(original);
   MachineImage image = std::move(original.images.back());

@@ -36,14 +36,16 @@ void World::boot(Site& site) {
     return restart_later(site, 1000);
   }
   site.buffer = std::move(*opened);
+  stepping_ = &site;
   SessionConfig config;
   config.facility = site.fac;
   config.agent_version = "sim";
   config.zstd_level = 1;
   site.session = std::make_unique<Session>(
-      config, *site.buffer, [this, &site] { return sealing_->open_run(site.fac, site.entropy); }, site.entropy, site.remembered,
+      config, *site.buffer, [this] { return open_run(*stepping_); }, site.entropy, site.remembered,
       site.buffer->view(), now_at(site));
   journal_.note("{} starts, {} epochs", site.name, site.watch.rows().size());
+  check_witness(site);
   wait_for_deadline(site);
 }
 
@@ -83,6 +85,7 @@ void World::wait_for_deadline(Site& site) {
 
 void World::drive(Site& site, const Event& event) {
   const uint64_t life = site.life;
+  stepping_ = &site;
   for (Action& action : site.session->step(event, now_at(site))) {
     if (site.life == life) carry_out(site, std::move(action));
   }
@@ -186,6 +189,7 @@ void World::tell_view(Site& site) {
   time_.in(1 + below(plan_.disk_ms), [this, &site, life = site.life, number, view = site.buffer->view()] {
     if (site.life != life || number < site.view_told) return;
     site.view_told = number;
+    write_witness(site);
     drive(site, ViewChanged{view});
   });
 }
