@@ -98,7 +98,7 @@ void SiteBench::publish(const Publish& out) {
   if (parsed->prefix.type == FrameType::hello) {
     require(hello_.ParseFromString(opened->body) && out.frame.size() <= kHelloBytesMax,
             "a HELLO is whole, within its limit");
-    cloud_ = sealing_->join(kFac, {}, parsed->hello_clear.substr(sizeof(KeyId))).value();
+    cloud_ = sealing_->join(kFac, take<sizeof(KeyId)>(parsed->hello_clear), parsed->hello_clear.substr(sizeof(KeyId))).value();
   } else {
     require(sent.batch.ParseFromString(opened->body), "a BATCH can be read");
     const StreamKey key{{sent.batch.epoch()}, StreamId(sent.batch.stream())};

@@ -53,6 +53,7 @@ struct MachineImage {
   std::deque<edge::Action> writes;
   Overheard overheard;
   std::optional<Witnessed> witness;
+  Skew skew;
 };
 
 struct Site {

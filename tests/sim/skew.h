@@ -13,6 +13,9 @@ struct Skew {
   bool unknown_fields = false;
   uint32_t proto_min = kProtocolVersion, proto_max = kProtocolVersion;
   uint8_t frame_version = kProtocolVersion;
+  bool is_stranger() const {
+    return proto_min > kProtocolVersion || proto_max < kProtocolVersion || frame_version != kProtocolVersion;
+  }
   bool is_ours() const { return !unknown_fields && proto_min == kProtocolVersion && proto_max == kProtocolVersion; }
 };
 

@@ -84,7 +84,7 @@ class World {
   // world_keys.cpp: keys, versions, the witness
   std::unique_ptr<Channel> open_run(Site& site);
   void register_sites();
-  bool is_heard(const Overheard& overheard) const;
+  bool is_heard(const MachineImage& image) const;
   void restart_unheard();
   void restart(Site& site);
   void perform_on_keys(Deed deed, Site& site);

@@ -123,11 +123,11 @@ void World::roll_back(Deed deed, Site& site) {
   if (deed == Deed::disk_replaced) {
     if (!site.runs()) return;
     tally[Met::disks_replaced]++;
-    return become(site, MachineImage{KvMemory(kEdgeSpaces).snapshot(), {}, 0, {}, nullptr, {}, {}, {}}, false);
+    return become(site, MachineImage{KvMemory(kEdgeSpaces).snapshot(), {}, 0, {}, nullptr, {}, {}, {}, {}}, false);
   }
   if (site.images.empty()) return;
   const MachineImage image = site.images[chance_.below(site.images.size())];
-  const bool live = deed == Deed::live_rollback && image.process != 0 && is_heard(image.overheard);
+  const bool live = deed == Deed::live_rollback && image.process != 0 && is_heard(image);
   tally[live ? Met::live_rollbacks : Met::disk_rollbacks]++;
   become(site, image, live);
 }
@@ -137,6 +137,7 @@ void World::take_image(Site& site) {
   image.disk = site.disk.snapshot();
   image.remembered = site.remembered;
   image.witness = site.witness;
+  image.skew = site.skew;
   if (site.runs()) {
     image.process = site.watch.process;
     image.buffer = site.buffer->memory();
@@ -193,11 +194,11 @@ void World::clone(bool live) {
   Site& original = *sites_[0];
   Site& copy = *sites_[1];
   if (copy.runs() || copy.life > 0 || original.fac != copy.fac) return;
-  live = live && original.runs() && is_heard(original.overheard);
-  journal_.tally[live ? Met::live_clones : Met::disk_clones]++;
   take_image(original);
   MachineImage image = std::move(original.images.back());
   original.images.pop_back();
+  live = live && original.runs() && is_heard(image);
+  journal_.tally[live ? Met::live_clones : Met::disk_clones]++;
   if (live) {
     const uint64_t process = next_process_++;
     history_.clone_writer(image.process, process);

@@ -44,9 +44,10 @@ void World::register_sites() {
   }
 }
 
-// Would the region hear this run? A run that has not spoken is as new as its process.
-bool World::is_heard(const Overheard& overheard) const {
-  const auto run = overheard.sid ? runs_.find(*overheard.sid) : runs_.end();
+// Would the region hear what ran there? A run that has not spoken is as new as its process.
+bool World::is_heard(const MachineImage& image) const {
+  const auto run = image.overheard.sid ? runs_.find(*image.overheard.sid) : runs_.end();
+  if (image.skew.is_stranger()) return false;
   if (run == runs_.end()) return !sealing_->rotated && site_keys_.empty();
   return sealing_->accepts(run->second.region);
 }
@@ -63,8 +64,7 @@ void World::restart_unheard() {
     const auto run = site->overheard.sid ? runs_.find(*site->overheard.sid) : runs_.end();
     const bool known = run != runs_.end();
     const bool old_site_key = known && run->second.site < site_keys_[site->fac].oldest;
-    const bool other = site->skew.proto_min > kProtocolVersion || site->skew.proto_max < kProtocolVersion ||
-                       site->skew.frame_version != kProtocolVersion;
+    const bool other = site->skew.is_stranger();
     if (other) site->skew = {};
     if (other || old_site_key || (known && !sealing_->accepts(run->second.region))) restart(*site);
   }
@@ -157,7 +157,7 @@ void World::run_another_version(Site& site) {
   if (which == 2) site.skew.frame_version = kProtocolVersion + 1;
   restart(site);
   time_.in(kRolloutMs + below(kRevokedMs), [this, &site] {
-    if (site.skew.is_ours() && site.skew.frame_version == kProtocolVersion) return;
+    if (!site.skew.is_stranger()) return;
     site.skew = {};
     restart(site);
   });
