@@ -4,7 +4,9 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include "tests/sim/kv_memory.h"
 
@@ -21,8 +23,30 @@ class WatchedKv final : public Kv {
     virtual void after(const KvBatch& batch) = 0;
   };
 
+  // A second store of the same content, on a disk of its own (real_twin.h).
+  class Twin {
+   public:
+    virtual ~Twin() = default;
+    virtual void wrote(const KvBatch& batch) = 0;
+    virtual void read(Space space, ByteView key, const std::optional<Bytes>& value) = 0;
+    virtual void scanned(Space space, ByteView first, ByteView end, bool back, const std::vector<std::pair<Bytes, Bytes>>& seen, bool all) = 0;
+    virtual void power_fails(Entropy& entropy) = 0;
+    virtual void process_ends() = 0;
+    virtual void becomes(const KvMemory& disk) = 0;  // another content (put back, replaced, lost)
+  };
+
   explicit WatchedKv(KvMemory& disk) : disk_(disk) {}
   void watch(Watcher* watcher) { watcher_ = watcher; }
+  void pair(std::unique_ptr<Twin> twin) { twin_ = std::move(twin); }
+  void power_fails(Entropy& entropy) {
+    if (twin_) twin_->power_fails(entropy);
+  }
+  void process_ends() {
+    if (twin_) twin_->process_ends();
+  }
+  void becomes_another() {
+    if (twin_) twin_->becomes(disk_);
+  }
   // The next write goes wrong in this way.
   void fail_next(WriteFault fault) { next_ = fault; }
   // The n-th read from now and all after it fail, until heal().
@@ -39,6 +63,7 @@ class WatchedKv final : public Kv {
       const uint64_t applied = disk_.applied();
       Result<void> written = disk_.write(batch, sync);
       if (watcher_ && disk_.applied() != applied) watcher_->after(batch);
+      if (twin_ && disk_.applied() != applied) twin_->wrote(batch);
       if (!written) return written;
     }
     if (fault == WriteFault::none) return {};
@@ -47,21 +72,36 @@ class WatchedKv final : public Kv {
   }
   Result<std::optional<Bytes>> get(Space space, ByteView key) const override {
     if (read_fails()) return unreadable();
-    return disk_.get(space, key);
+    auto value = disk_.get(space, key);
+    if (twin_ && value) twin_->read(space, key, *value);
+    return value;
   }
   Result<void> scan(Space space, ByteView first, ByteView end, const Visit& visit) const override {
     if (read_fails()) return unreadable();
-    return disk_.scan(space, first, end, visit);
+    return twin_ ? scan_both(space, first, end, visit, false) : disk_.scan(space, first, end, visit);
   }
   Result<void> scan_back(Space space, ByteView first, ByteView end, const Visit& visit) const override {
     if (read_fails()) return unreadable();
-    return disk_.scan_back(space, first, end, visit);
+    return twin_ ? scan_both(space, first, end, visit, true) : disk_.scan_back(space, first, end, visit);
   }
   uint64_t disk_bytes() const override { return disk_.disk_bytes(); }
   void reclaim(Space, ByteView, ByteView) override {}
 
  private:
+  Result<void> scan_both(Space space, ByteView first, ByteView end, const Visit& visit, bool back) const {
+    std::vector<std::pair<Bytes, Bytes>> seen;
+    bool all = true;
+    const Visit both = [&](ByteView key, ByteView value) {
+      seen.emplace_back(key, value);
+      return all = visit(key, value);
+    };
+    Result<void> done = back ? disk_.scan_back(space, first, end, both) : disk_.scan(space, first, end, both);
+    if (done) twin_->scanned(space, first, end, back, seen, all);
+    return done;
+  }
+
   KvMemory& disk_;
+  std::unique_ptr<Twin> twin_;
   Watcher* watcher_ = nullptr;
   static Error unreadable() { return {Errc::store_failed, "simulated disk: it does not answer"}; }
   bool read_fails() const {

@@ -64,6 +64,13 @@ World::World(const Plan& plan, bool print)
 
 World::~World() = default;
 
+void World::pair_disks(const MakeTwin& make) {
+  for (const auto& site : sites_) {
+    site->kv.pair(make(journal_));
+    site->kv.becomes_another();
+  }
+}
+
 Now World::now_at(const Site& site) const {
   return {time_.now(), {kWallStartUs + time_.now().ms * 1000 + site.wall_offset_us}};
 }

@@ -17,6 +17,9 @@ enum class Refusal : uint8_t { not_now, silent, identity };
 class World {
  public:
   World(const Plan& plan, bool print);
+  // From now on each site's disk has a second one beside it.
+  using MakeTwin = std::function<std::unique_ptr<WatchedKv::Twin>(Journal& journal)>;
+  void pair_disks(const MakeTwin& make);
   ~World();
   // The whole seed: time with faults, healing, the end state.
   void run();

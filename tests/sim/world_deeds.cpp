@@ -111,6 +111,8 @@ void World::lose_power(Site& site) {
   const bool lost = site.disk.unsynced() > 0;
   site.kv.heal();
   site.disk.crash(chance_);
+  if (lost) site.kv.becomes_another();
+  site.kv.power_fails(chance_);
   if (!lost) return;
   site.watch.look_anew();
   // Only a disk that lied may lose what was answered for.
@@ -152,6 +154,7 @@ void World::take_image(Site& site) {
 void World::take_disk(Site& site, const MachineImage& image) {
   end_process(site);
   site.disk.rollback(image.disk);
+  site.kv.becomes_another();
   site.watch.look_anew();
   site.remembered = image.remembered;
   site.witness = site.older_witness = image.witness;

@@ -64,7 +64,9 @@ void World::end_process(Site& site) {
 // The next process finds what the failed writes and syncs of this one left.
 void World::reopen(Site& site) {
   site.kv.heal();
+  site.kv.process_ends();
   if (!site.disk.reopen(chance_)) return;
+  site.kv.becomes_another();
   site.watch.look_anew();
   checker_.conserve();
 }
