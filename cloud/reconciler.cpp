@@ -119,8 +119,7 @@ Result<void> Reconciler::Impl::judge_incidents(
   Result<std::vector<Incident>> open = h.txn.incidents(h.in.fac, true);
   if (!open) return open.error();
   for (Incident& incident : *open) {
-    bool about_row = incident.key == key && incident.kind != IncidentKind::duplicate_identity;
-    if (!about_row || incident.last > row.w ||
+    if (incident.key != key || incident.last > row.w ||
         !claim_holds({incident.last, incident.c}, c_at(incident.last)))
       continue;
     incident.closed = h.now.wall;

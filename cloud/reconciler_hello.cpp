@@ -34,7 +34,7 @@ bool in_bounds(const es1::Hello& hello) {
 // Bytes that a WELCOME may still grow by.
 size_t room_in(const es1::Welcome& welcome) {
   const size_t used = welcome.ByteSizeLong() + kHelloFixedBytesMax;
-  return used < kHelloBytesMax ? kHelloBytesMax - used : 0;
+  return kHelloBytesMax - std::min(used, kHelloBytesMax);
 }
 
 Vitals vitals_of(const es1::Hello& hello, WallTime now) {

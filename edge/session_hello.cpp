@@ -145,7 +145,7 @@ es1::Hello Session::Impl::make_hello() {
   list_epochs(hello);
   size_t overhead = kFramePrefixBytes + kHelloClearBytes + kTagBytes + kSignatureBytes + 64;
   size_t used = hello.ByteSizeLong() + overhead;
-  fill_finished(hello, used < kHelloBytesMax ? kHelloBytesMax - used : 0);
+  fill_finished(hello, kHelloBytesMax - std::min(used, kHelloBytesMax));
   return hello;
 }
 
@@ -199,7 +199,7 @@ void Session::Impl::fill_finished(es1::Hello& hello, size_t room) {
   if (!continues) mark(Mark::finished_from_zero);
   size_t entries = turn(Turn::one_finished) ? 1 : kFinishedPerHelloMax;
   part->set_offset(offset);
-  for (Bytes& entry : reader->finished(offset, entries, room > 4096 ? room - 4096 : 0)) {
+  for (Bytes& entry : reader->finished(offset, entries, room - std::min<size_t>(room, 4096))) {
     part->add_entries(std::move(entry));
   }
 }

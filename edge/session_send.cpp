@@ -126,8 +126,6 @@ std::optional<Cut> Session::Impl::cut(StreamKey key, const Row& row, Seq after) 
     order.c_head = stream->c_head;
   } else if (std::optional<Hash> c = reader->c_at(key, order.head)) {
     order.c_head = *c;
-  } else if (std::optional<FinishedStreamView> finished = reader->finished_stream(key)) {
-    order.c_head = finished->c_purged;
   }
   order.frame_bytes = std::min(frame_limit, frame_cap());
   if (key.stream != StreamId::critical && link_rate.bytes_per_s() > 0) {

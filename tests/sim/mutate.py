@@ -41,6 +41,8 @@ SEEDS_FIRST = 60  # most of what the simulator kills falls to these
 # A change may loop or take all memory: processor time, for the machine may be busy; the clock, for it may sleep.
 CPU_SECONDS_MAX, WALL_SECONDS_MAX, MEMORY_MAX = 60, 600, 4 << 30
 
+# Tests with threads and clocks may fail of a busy machine.
+CERTAIN = '~[#mqtt_test] ~"reading beside*"'
 # Nothing here is about power cuts: a folder in memory syncs at once.
 ENVIRONMENT = {**os.environ, **({"TMPDIR": "/dev/shm"} if os.path.isdir("/dev/shm") else {})}
 
@@ -144,7 +146,6 @@ def bounded():
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS_MAX, CPU_SECONDS_MAX))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.nice(5)
 
 
 def run(command, cwd):
@@ -185,15 +186,14 @@ def verdict(builder, path, changed, work, seeds):
     except subprocess.CalledProcessError:
         return "did not compile", ""
     first = min(seeds, SEEDS_FIRST)
-    trials = [("unit-mutants", ["-a", "-#", "~[#mqtt_test]"]), ("egret-sim", ["--jobs", "1", "--seeds", str(first)])]
+    trials = [("unit-mutants", ["-a", "-#", CERTAIN]), ("egret-sim", ["--jobs", "1", "--seeds", str(first)])]
     if seeds > first:
         trials.append(("egret-sim", ["--jobs", "1", "--from", str(first + 1), "--seeds", str(seeds - first)]))
     program = {}
     for target, args in trials:
         program[target] = program.get(target) or builder.program(target, work)
         by = failure_of([program[target], *args], builder.build)
-        # Tests with threads and clocks may fail on a busy machine: what fell to a unit test must fall again.
-        if by and (target != "unit-mutants" or failure_of([program[target], *args], builder.build)):
+        if by:
             return "killed", f"{target}: {by}"
     return "survived", ""
 

@@ -126,14 +126,15 @@ TEST_CASE("each way a record can be bad is kept under a reason of its own", "[es
   ruleless.mutable_agent_event()->clear_name();
   v1::Body large;
   REQUIRE(large.ParseFromString(body));
-  large.mutable_agent_event()->set_detail(std::string(kBodyBytesMax, 'd'));
+  large.mutable_agent_event()->set_detail(std::string(kBodyBytesMax - body.size(), 'd'));
+  while (large.ByteSizeLong() <= kBodyBytesMax) large.mutable_agent_event()->mutable_detail()->push_back('d');
+  Bytes too_large;  // a short arrival leaves room for a body past its limit
+  for (int shift : {0, 8, 16, 24}) too_large += static_cast<char>(large.ByteSizeLong() >> shift);
+  too_large += large.SerializeAsString();
   Writer w{key_of(5)};
   w.data({good, record_with(unknown.SerializeAsString()), record_with(ruleless.SerializeAsString()), "?"});
   Writer big{key_of(6)};
-  Bytes too_large;
-  for (const uint32_t n = static_cast<uint32_t>(large.ByteSizeLong()); const int shift : {0, 8, 16, 24}) too_large += static_cast<char>(n >> shift);
-  too_large += large.SerializeAsString();
-  big.data({too_large.substr(0, kRecordBytesMax - kLengthPrefixBytes)});
+  big.data({too_large});
   Writer late{key_of(7)};
   late.data({join_record(body, "no arrival \xff").value()});
   rig.hello({CloudRig::listing(w), CloudRig::listing(big), CloudRig::listing(late)});
@@ -146,7 +147,10 @@ TEST_CASE("each way a record can be bad is kept under a reason of its own", "[es
   const es1::Ack arrival = rig.push(late.batch(0, 1));
   REQUIRE(arrival.rejected_size() == 1);
   CHECK(arrival.rejected(0).reason() == static_cast<uint32_t>(QuarantineReason::rule_broken));
-  CHECK(rig.facility().quarantined == 4);
+  const es1::Ack size = rig.push(big.batch(0, 1));
+  REQUIRE(size.rejected_size() == 1);
+  CHECK(size.rejected(0).reason() == static_cast<uint32_t>(QuarantineReason::too_large));
+  CHECK(rig.facility().quarantined == 5);
   CHECK(rig.facility().records == 1);
 }
 
@@ -359,6 +363,10 @@ TEST_CASE("entries of a finished list that make no sense change no row", "[es1 s
   bad.mutable_streams(0)->set_c_purged("short");
   CHECK(say(bad.SerializeAsString()) == 0);
   CHECK(say(good.SerializeAsString()) == 1);
+  good.mutable_streams(0)->set_moved(true);
+  good.mutable_streams(0)->set_c_head("short");
+  CHECK(say(good.SerializeAsString()) == 1);
+  CHECK(rig.row(key_of(5)).finished_c == take<sizeof(Hash)>(ByteView(good.streams(0).c_purged())));
 }
 
 TEST_CASE("a lease is as long as the region is told to grant", "[es1 section 6]") {

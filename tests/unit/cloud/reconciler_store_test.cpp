@@ -110,6 +110,15 @@ TEST_CASE("a batch that meets a store which stops answering is never answered, a
     fail_each_read(rig, rig.frame(FrameType::batch, w.batch(0, 2)));
     CHECK(rig.row(w.key).w == Seq{4});
   }
+  SECTION("one that passes a claim which lies inside a block of it") {
+    Writer other{w.key};
+    other.data({record_of(71), record_of(72), record_of(73)});
+    rig.hello({CloudRig::listing(other)});
+    rig.push(w.batch(0, 1));
+    fail_each_read(rig, rig.frame(FrameType::batch, w.batch(1, 3)));
+    REQUIRE(rig.incidents().size() == 1);
+    CHECK(rig.incidents()[0].last == Seq{3});
+  }
   SECTION("one that brings what an incident had missed, and breaks an older claim") {
     Writer other{w.key};  // the same numbers, another content
     other.data({record_of(71), record_of(72)});
@@ -156,6 +165,25 @@ TEST_CASE("a HELLO that meets a store which stops answering is never answered, a
     REQUIRE(rig.incidents().size() == 1);
     CHECK(rig.incidents()[0].kind == IncidentKind::fork);
     CHECK(rig.incidents()[0].key == next.key);
+  }
+  SECTION("what was claimed of a stream after its site had moved it, and above the head that it moved") {
+    rig.hello({CloudRig::listing(w)});
+    rig.push(w.batch(0, 1));
+    Writer cut{w.key};
+    cut.data(w.blocks[0].records);
+    cut.data(w.blocks[1].records);
+    fail_each_read(rig, rig.frame(FrameType::hello, rig.hello_of({CloudRig::listing(cut, true, {}, true)})));
+    es1::Hello done = rig.hello_of({});
+    add_finished(done, {finished_epoch(cut, {0}, true)});
+    rig.run({rig.frame(FrameType::hello, done)});
+    es1::Batch late = w.batch(1, 2);
+    late.set_c_from(Bytes(kDigestWireBytes, '\x07'));  // refused, but its claim stands
+    late.set_head(5);
+    rig.push(late);
+    es1::Hello after = rig.hello_of({});
+    after.mutable_finished()->set_count(1);
+    fail_each_read(rig, rig.frame(FrameType::hello, after));
+    CHECK(std::ranges::count(rig.incidents(), IncidentKind::fork, &Incident::kind) == 1);
   }
   SECTION("another run takes over, and an old one is forgotten") {
     rig.hello({CloudRig::listing(w)});

@@ -319,6 +319,46 @@ TEST_CASE("a stream that is being moved is left alone until it is", "[es1 5.5]")
   CHECK(rig.disk.kv_.writes() == writes + 2);  // the rows that the two purges looked at
 }
 
+TEST_CASE("a stream that was moved is left alone, while others of its epoch are still held", "[es1 5.5]") {
+  Rig<MemoryDisk> rig;
+  two_lanes(rig);
+  rig.reopen();
+  const StreamKey key = rig.key(StreamId::result);
+  REQUIRE(rig.buffer->rehome(key));
+  REQUIRE(rig.stream(key).moved);
+  const Holdings all = holdings(*rig.buffer);
+  const PurgeTo purge{key, {2}, {2}};
+  CHECK(rig.buffer->purge(std::span(&purge, 1)));
+  CHECK(rig.buffer->rehome(key));
+  CHECK(rig.buffer->park(key, {1}, GapReason::undecodable));
+  CHECK(rig.buffer->mark_corrupt(key, {1}));
+  CHECK(rig.buffer->rehome_blocks(key, {1}, {6}));
+  CHECK(rig.buffer->read(key, {0}, kAll).empty());
+  CHECK(rig.stream(key).purged == Seq{0});
+  CHECK(holdings(*rig.buffer) == all);
+}
+
+TEST_CASE("a block that has gone is not called bad while the disk cannot say whether it was purged", "[es1 5.7]") {
+  for (uint64_t n = 1;; ++n) {
+    Rig<MemoryDisk> rig;
+    two_lanes(rig);
+    const StreamKey key = rig.key(StreamId::result);
+    lose(rig.disk.kv_, block_space(key.stream), block_key(number(*rig.buffer, key), {3}));
+    FailingKv failing(rig.disk.kv_);
+    Buffer buffer(failing, rig.entropy, rig.buffer->memory());
+    failing.fail_reads_from(n);
+    const std::vector<Item> items = buffer.read(key, {0}, kAll);
+    const bool bad = std::ranges::any_of(items, &Item::unreadable);
+    if (!failing.failed()) {
+      CHECK(bad);
+      break;
+    }
+    CHECK(buffer.failed());
+    CHECK(buffer.failure().code == Errc::store_failed);
+    if (items.size() <= 1) CHECK_FALSE(bad);
+  }
+}
+
 TEST_CASE("telemetry is shed block by block above what is acknowledged, and an epoch without any is passed over", "[es1 I10]") {
   Rig<MemoryDisk> rig;
   rig.fill(StreamId::result, 1, 1);

@@ -758,7 +758,7 @@ TEST_CASE("reading beside a writer that purges, sheds and moves never calls a go
       }
     }
   });
-  for (int round = 0; round < 40; ++round) {
+  for (int round = 0; round < 40 || items == 0; ++round) {
     rig.fill(StreamId::telemetry, 10, 3);
     const StreamKey key{rig.buffer->view().current, StreamId::telemetry};
     const uint64_t head = rig.stream(key).head.value;

@@ -1,7 +1,9 @@
 // The rarer turns of a session: what a cloud may say of terms, pauses, keys and runs, and what makes no sense.
 #include <catch2/catch.hpp>
 
+#include "edge/buffer.h"
 #include "session_rig.h"
+#include "tests/sim/kv_memory.h"
 
 using namespace egret;
 using namespace egret::edge;
@@ -409,7 +411,8 @@ TEST_CASE("with credit for one batch at a time telemetry and documents go out be
     for (int i = 0; i < 60; i++) rig.store.add(key_of(5, lane), rig.noise(1, 30'000));
   }
   rig.start();
-  rig.to_greeting();
+  rig.to_connecting();
+  rig.step(Connected{40'000, "a broker that lets one block through"});
   es1::Welcome welcome = rig.welcome();
   welcome.set_credit(1);
   rig.send(FrameType::welcome, welcome);
@@ -424,4 +427,68 @@ TEST_CASE("with credit for one batch at a time telemetry and documents go out be
   CHECK(sent[1] > sent[2]);
   CHECK(sent[2] >= 2);
   CHECK(sent[3] >= 2);
+}
+
+TEST_CASE("a PUBACK that comes twice moves no deadline that it set", "[es1 section 6]") {
+  Rig rig;
+  rig.store.add(kResult, {"a"});
+  rig.to(State::active);
+  const Published puback{rig.published.back().token};
+  rig.wait(100);
+  rig.step(puback);
+  const int64_t rate = static_cast<int64_t>(rig.session->status().link_bytes_per_s);
+  rig.wait(5'000);
+  rig.step(puback);
+  CHECK(static_cast<int64_t>(rig.session->status().link_bytes_per_s) == rate);
+}
+
+TEST_CASE("a lane that cannot be read now is asked again when the view changes, not before", "[es1 section 6]") {
+  Rig rig;
+  rig.store.add(kResult, {"a"});
+  const std::vector<Item> there = std::exchange(rig.store.items(kResult), {});
+  rig.to(State::active);
+  CHECK(rig.count(FrameType::batch) == 0);
+  CHECK(rig.all<MarkCorrupt>().empty());
+  rig.store.items(kResult) = there;
+  rig.step(TimerFired{});
+  CHECK(rig.count(FrameType::batch) == 0);
+  rig.step(ViewChanged{rig.store.view});
+  CHECK(rig.count(FrameType::batch) == 1);
+}
+
+TEST_CASE("what an epoch had purged before it was finished is owed to a cloud that has lost it, as one gap", "[es1 5.5]") {
+  KvMemory kv{kEdgeSpaces};
+  Rig rig;
+  auto buffer = std::move(*Buffer::open(kv, kFac, rig.entropy));
+  const Unit unit{{{StreamId::result, "a"}, {StreamId::result, "b"}}};
+  REQUIRE(buffer->append(std::span(&unit, 1), {1}).has_value());
+  const StreamKey key{buffer->view().current, StreamId::result};
+  buffer = std::move(*Buffer::open(kv, kFac, rig.entropy));
+  const Hash c = buffer->view().find(key)->c_head;
+  const PurgeTo all{key, {2}, {2}};
+  REQUIRE(buffer->purge(std::span(&all, 1)).has_value());
+  REQUIRE(buffer->view().epochs.empty());
+  SessionConfig config;
+  config.facility = kFac;
+  rig.session = std::make_unique<Session>(config, *buffer, [] { return std::make_unique<ClearChannel>(static_cast<uint8_t>(1)); },
+                                          rig.entropy, rig.memory, buffer->view(), rig.now);
+  rig.to_greeting();
+  es1::Welcome welcome = rig.welcome();
+  es1::WelcomeEntry* entry = welcome.add_entries();
+  entry->set_epoch(key.epoch.value);
+  entry->set_stream(static_cast<uint32_t>(key.stream));
+  entry->set_c(Bytes(egret::view(chain_start(kFac, key)).substr(0, kDigestWireBytes)));
+  rig.send(FrameType::welcome, welcome);
+  REQUIRE(rig.count(FrameType::batch) == 1);
+  const es1::Batch batch = rig.last_batch();
+  CHECK(batch.first() == 1);
+  CHECK(batch.last() == 2);
+  CHECK(batch.head() == 2);
+  CHECK(batch.c_last() == Bytes(egret::view(c).substr(0, kDigestWireBytes)));
+  CHECK(batch.c_head() == batch.c_last());
+  REQUIRE(batch.items_size() == 1);
+  CHECK(batch.items(0).gap() == static_cast<es1::GapKindWire>(GapKind::purged));
+  rig.send(FrameType::ack, rig.ack());
+  CHECK(rig.cursor(key) == Seq{2});
+  CHECK(rig.count(FrameType::batch) == 1);
 }
