@@ -343,19 +343,28 @@ void Checker::check_claims() {
     const auto c = history_.whole(claim.fac, claim.key, claim.n, claim.c);
     if (!c || claim.n.value == 0) continue;
     journal_.tally.checked[13]++;
+    const auto open = (*store)->begin()->incidents(claim.fac, true);
     std::optional<Id> lost;
     Seq at;
+    // What was moved is claimed where it went, and an incident may name it there.
+    auto named_elsewhere = [&](Id id) {
+      return std::ranges::any_of(*open, [&](const cloud::Incident& i) {
+        return std::ranges::any_of(history_.fact(id).spots, [&](const Spot& spot) {
+          return i.key == spot.key && i.key != claim.key && i.first <= spot.seq && spot.seq <= i.last;
+        });
+      });
+    };
     history_.walk(claim.fac, claim.key, claim.n, *c, [&](Seq, const Hash&, const Node& node) {
       for (size_t i = 0; i < node.ids.size(); i++) {
         // A gap in its place, PARKED for one, says so as well.
         if (!lost_for_good(node.ids[i]) || cloud_.has_gap(claim.fac, {claim.key, node.first + i})) continue;
+        if (named_elsewhere(node.ids[i])) continue;
         lost = node.ids[i];
         at = node.first + i;
       }
       return true;
     });
     if (!lost) continue;
-    const auto open = (*store)->begin()->incidents(claim.fac, true);
     const bool said = std::ranges::any_of(*open, [&](const cloud::Incident& i) {
       return i.key == claim.key && i.last >= at && i.kind != IncidentKind::restored;
     });

@@ -105,7 +105,11 @@ bool awaits(const edge::Session& session, ByteView hello_nonce) {
   return s.greeting && s.greeting->hello_nonce == hello_nonce;
 }
 
-Bytes fingerprint(const State& state) {
+bool speaks_as(const edge::Session& session, const SessionId& sid) {
+  return inside(SessionInside{}, session).channel->sid() == sid;
+}
+
+Bytes fingerprint(const State& state, const Limits& limits) {
   Print p(state.now);
   for (const Machine& machine : state.machines) print(p, machine);
   print(p, state.region);
@@ -119,7 +123,13 @@ Bytes fingerprint(const State& state) {
   if (state.image) print(p, *state.image);
   p.number(state.backup.has_value());
   if (state.backup) print(p, *state.backup);
-  for (int n : state.done) p.number(static_cast<uint64_t>(n));
+  // Which faults there were tells nothing once there can be none.
+  const bool over = state.faults >= limits.faults;
+  p.number(static_cast<uint64_t>(over));
+  for (size_t s = 0; s < kSteps; s++) {
+    const bool spent = over && (is_fault(static_cast<Step>(s)) || static_cast<Step>(s) == Step::image);
+    p.number(spent ? 0 : static_cast<uint64_t>(state.done[s]));
+  }
   for (const Ids* ids : {&state.accepted, &state.shed, &state.excused}) print(p, *ids);
   return Bytes(view(sha256(p.out)).substr(0, 16));
 }

@@ -27,7 +27,7 @@ class Search {
   // True: nothing fell.
   bool run() {
     State start = first_state(order_.limits);
-    seen_.insert(fingerprint(start));
+    seen_.insert(fingerprint(start, order_.limits));
     return visit(start);
   }
   bool whole() const { return seen_.size() < order_.states_max; }
@@ -46,7 +46,7 @@ class Search {
       steps_++;
       const std::string bad = carry_out(next, choice, order_.limits);
       if (!bad.empty()) return tell(bad);
-      if (next.net.size() <= order_.net_max && seen_.insert(fingerprint(next)).second) {
+      if (next.net.size() <= order_.net_max && seen_.insert(fingerprint(next, order_.limits)).second) {
         if (seen_.size() % order_.converge_every == 0) {
           converged_++;
           const std::string late = converges(next, order_.limits);

@@ -160,8 +160,19 @@ Bytes content_of(const Message& message) {
   return Bytes(1, char(parsed->prefix.type)) + Bytes(view(parsed->prefix.sid)) + body;
 }
 
-// A WELCOME that nobody waits for is dropped unread whenever it comes: it need not be delivered.
-void forget_what_is_dropped(State& state) {
+// What is said to a run that nobody is any more, and can be no more, is dropped unread; so is a WELCOME that nobody waits
+// for. When the last fault has been, no image and no backup is gone back to: what they hold cannot matter.
+void forget_what_is_dropped(State& state, const Limits& limits) {
+  if (state.faults >= limits.faults) {
+    state.image.reset();
+    state.backup.reset();
+  }
+  auto listens = [&](const SessionId& sid) {
+    const bool image = state.image && speaks_as(*state.image->session, sid);
+    return image || std::ranges::any_of(state.machines, [&](const Machine& m) { return speaks_as(*m.session, sid); });
+  };
+  std::erase_if(state.net, [&](const Carried& carried) { return !carried.message->up && !listens(carried.message->sid); });
+
   auto awaited = [&](ByteView nonce) {
     const bool image = state.image && awaits(*state.image->session, nonce);
     return image || std::ranges::any_of(state.machines, [&](const Machine& m) { return awaits(*m.session, nonce); });
@@ -196,14 +207,14 @@ Chance chance;
 // One machine of the state, alive for a step.
 class Alive {
  public:
-  Alive(State& state, size_t which) : state_(state), machine_(state.machines[which]), disk_(kEdgeSpaces) {
-    chance.entropy.at = state.drawn;
-    chance.runs = state.runs;
+  Alive(State& state, size_t which) : state_(state), machine_(state.machines[which]), party_(which + 1), disk_(kEdgeSpaces) {
+    chance.entropy.at = state.drawn[party_];
+    chance.runs = state.runs[party_];
     disk_.rollback(std::move(machine_.disk));
   }
   ~Alive() {
-    state_.drawn = chance.entropy.at;
-    state_.runs = chance.runs;
+    state_.drawn[party_] = chance.entropy.at;
+    state_.runs[party_] = chance.runs;
     machine_.memory = buffer->memory();
     machine_.disk = disk_.snapshot();
     machine_.session = std::make_shared<Session>(*session, *buffer);
@@ -262,6 +273,7 @@ class Alive {
   }
   State& state_;
   Machine& machine_;
+  size_t party_;
   KvMemory disk_;
 };
 
@@ -269,7 +281,7 @@ class Alive {
 
 struct Region {
   explicit Region(State& s) : state(s), disk(cloud::kCloudSpaces) {
-    entropy.at = s.drawn;
+    entropy.at = s.drawn[0];
     disk.rollback(std::move(s.region));
     store = std::move(cloud::open_store(disk, entropy)).value();
     cloud::ReconcilerConfig config;
@@ -277,7 +289,7 @@ struct Region {
     reconciler = std::make_unique<cloud::Reconciler>(config, keys, entropy);
   }
   ~Region() {
-    state.drawn = entropy.at;
+    state.drawn[0] = entropy.at;
     state.region = disk.snapshot();
   }
   // A reconciler that lives on still knows what credit it gave.
@@ -344,16 +356,16 @@ void append(State& state, size_t which, StreamId lane) {
   alive.tell_view();
 }
 
-// Telemetry that is not acknowledged gives way.
+// Telemetry that is not confirmed gives way, though the region may have it: a gap names it from now on.
 void shed(State& state, size_t which) {
-  const Ids before = there(state);
+  const Ids before = held_by(state.machines[which]);
   {
     Alive alive(state, which);
     alive.wake();
     (void)alive.buffer->shed_oldest([&](EpochId e) { return alive.session->confirmed({e, StreamId::telemetry}); });
     alive.tell_view();
   }
-  const Ids after = there(state);
+  const Ids after = held_by(state.machines[which]);
   for (int id : before) {
     if (!after.contains(id)) state.shed.insert(id);
   }
@@ -376,7 +388,9 @@ void purge_for_room(State& state, size_t which) {
   alive.tell_view();
 }
 
+// What the region has of it, it may go back behind: then both copies are destroyed.
 void spoil(State& state, size_t which) {
+  const Ids before = held_by(state.machines[which]);
   {
     KvMemory disk(kEdgeSpaces);
     Machine& machine = state.machines[which];
@@ -390,7 +404,10 @@ void spoil(State& state, size_t which) {
     }
     machine.disk = disk.snapshot();
   }
-  excuse(state);
+  const Ids after = held_by(state.machines[which]);
+  for (int id : before) {
+    if (!after.contains(id)) state.excused.insert(id);
+  }
 }
 
 void roll_back(State& state, size_t which, bool live) {
@@ -489,6 +506,7 @@ std::vector<Choice> choices(const State& state, const Limits& limits) {
     if ((rolls || clones) && !state.image) continue;
     if (clones && state.machines.size() > 1) continue;
     if (step == Step::restore && !state.backup) continue;
+    if (step == Step::image && state.faults >= limits.faults) continue;
     const bool of_machine = step != Step::backup && step != Step::restore && step != Step::image && !clones;
     for (size_t i = 0; i < (of_machine ? state.machines.size() : 1); i++) out.push_back({step, i});
   }
@@ -504,6 +522,8 @@ std::string describe(const State& state, const Choice& choice) {
 
 std::string carry_out(State& state, const Choice& choice, const Limits& limits) {
   state.done[static_cast<size_t>(choice.step)] += choice.step != Step::deliver;
+  const bool up = choice.step == Step::deliver && state.net[choice.which].message->up;
+  const bool changes_region = up || choice.step == Step::backup || choice.step == Step::restore;
   switch (choice.step) {
     case Step::deliver:
       deliver(state, choice.which);
@@ -530,9 +550,9 @@ std::string carry_out(State& state, const Choice& choice, const Limits& limits) 
     default:
       carry_out_fault(state, choice);
   }
-  forget_what_is_dropped(state);
+  forget_what_is_dropped(state, limits);
   const std::string lost = conserved(state);
-  return lost.empty() ? region_is_sound(state) : lost;
+  return lost.empty() && changes_region ? region_is_sound(state) : lost;
 }
 
 // Each message once, in its order; timers when nothing is on its way. A step may bring two more.

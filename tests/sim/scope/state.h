@@ -70,8 +70,9 @@ struct State {
   std::optional<KvMemory::State> backup;
   Bytes last_hello;  // of which the region still knows what credit it gave
   MonoTime now{1'000'000};
-  uint64_t drawn = 0;
-  int runs = 0;
+  // The region's chance and runs, then each machine's: steps of different parties draw the same in whatever order.
+  std::array<uint64_t, 4> drawn{1ULL << 40, 2ULL << 40, 3ULL << 40, 4ULL << 40};
+  std::array<int, 4> runs{0, 0, 100, 200};
   std::array<int, kSteps> done{};
   int faults = 0;
   Ids accepted, shed, excused;
@@ -79,11 +80,12 @@ struct State {
 };
 
 State first_state(const Limits& limits);
-// Everything that tells two states apart, times to five seconds.
-Bytes fingerprint(const State& state);
+// Everything that tells two states apart and can still matter, times to five seconds.
+Bytes fingerprint(const State& state, const Limits& limits);
 
 // Does this session wait for the WELCOME that echoes `hello_nonce`? Any other it drops unread.
 bool awaits(const edge::Session& session, ByteView hello_nonce);
+bool speaks_as(const edge::Session& session, const SessionId& sid);
 
 struct Choice {
   Step step;
