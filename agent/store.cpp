@@ -40,10 +40,10 @@ Result<OpenStore> open_in(const path& dir, const Config& config, Entropy& entrop
   if (!kv) return kv.error();
   store.kv = std::move(*kv);
   if (Result<void> whole = edge::nothing_missed(*store.kv, config.facility); !whole) return whole.error();
+  believe(*store.kv);
   Result<std::unique_ptr<edge::Buffer>> buffer = edge::Buffer::open(*store.kv, config.facility, entropy);
   if (!buffer) return buffer.error();
   store.buffer = std::move(*buffer);
-  believe(*store.kv);
   return store;
 }
 

@@ -14,6 +14,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <fstream>
+#include <iterator>
+#include <sstream>
 
 namespace egret::test {
 namespace {
@@ -63,6 +66,18 @@ std::string end_of(int fd) {
   return text.substr(text.size() - std::min(text.size(), kStderrKept));
 }
 
+// Whether it waits for something or was not let run: what /proc says of it.
+std::string how_it_stands(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text((std::istreambuf_iterator<char>(file)), {});
+  std::istringstream rest(text.substr(std::min(text.size(), text.rfind(')') + 1)));
+  std::string state, word, user, system;
+  rest >> state;
+  for (int field = 4; field < 14; ++field) rest >> word;
+  rest >> user >> system;
+  return "state " + state + ", clock ticks of processor " + user + " + " + system;
+}
+
 }  // namespace
 
 Ended in_own_process(const std::function<std::string()>& attempt, std::chrono::seconds limit) {
@@ -75,11 +90,12 @@ Ended in_own_process(const std::function<std::string()>& attempt, std::chrono::s
   const pid_t pid = ::fork();
   if (pid == 0) live(attempt, out, err);
   const bool in_time = ends_within(pid, limit);
+  const std::string stands = in_time ? "" : how_it_stands(pid);
   if (!in_time) ::kill(pid, SIGKILL);
   int status = 0;
   ::waitpid(pid, &status, 0);
   Ended ended{Ended::How::said, all_of(out)};
-  if (!in_time) ended = {Ended::How::hung, "no end within its time\n" + end_of(err)};
+  if (!in_time) ended = {Ended::How::hung, "no end within its time: " + stands + "\n" + end_of(err)};
   if (in_time && !(WIFEXITED(status) && WEXITSTATUS(status) == 0)) {
     const std::string how = WIFSIGNALED(status) ? ::strsignal(WTERMSIG(status)) : "exit";
     ended = {Ended::How::crashed, how + "\n" + end_of(err)};
