@@ -89,7 +89,7 @@ MonoTime Session::Impl::hello_earliest() const {
 }
 
 bool Session::Impl::hello_due() const {
-  return state == State::active && hello_wanted && now.mono >= hello_earliest();
+  return hello_wanted && now.mono >= hello_earliest();
 }
 
 void Session::Impl::send_hello() {

@@ -488,7 +488,122 @@ TEST_CASE("what an epoch had purged before it was finished is owed to a cloud th
   CHECK(batch.c_head() == batch.c_last());
   REQUIRE(batch.items_size() == 1);
   CHECK(batch.items(0).gap() == static_cast<es1::GapKindWire>(GapKind::purged));
+  es1::Ack part = rig.ack();  // below P no digest is known any more
+  part.set_w(1);
+  part.clear_c();
+  rig.send(FrameType::ack, part);
+  CHECK(rig.cursor(key) == Seq{1});
   rig.send(FrameType::ack, rig.ack());
   CHECK(rig.cursor(key) == Seq{2});
   CHECK(rig.count(FrameType::batch) == 1);
+}
+
+namespace {
+
+// A backlog of many frames, with credit for one: the first batch is on the broker, the second is made and waits.
+struct WaitingRig : Rig {
+  void start_waiting() {
+    for (const Bytes& r : noise(60, 20'000)) store.add(kResult, {r});
+    start();
+    to_greeting();
+    send(FrameType::welcome, with_credit(1));
+    send(FrameType::welcome, with_credit(1));  // of the HELLO that echoes the ticket
+    step(Published{published.back().token});
+    REQUIRE(count(FrameType::batch) == 1);
+  }
+  es1::Welcome with_credit(uint32_t credit) const {
+    es1::Welcome out = welcome();
+    out.set_credit(credit);
+    return out;
+  }
+  // The answer to the next HELLO.
+  void next_hello() {
+    const size_t said = count(FrameType::hello);
+    for (int i = 0; i < 50 && count(FrameType::hello) == said; i++) fire();
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a batch that was made ahead is thrown away when the cloud takes less", "[es1 section 6]") {
+  WaitingRig rig;
+  rig.start_waiting();
+  const es1::Ack first = rig.ack();
+  rig.next_hello();
+  es1::Welcome less = rig.with_credit(1);
+  less.set_max_batch_bytes(kFrameBytesFloor);
+  rig.send(FrameType::welcome, less);
+  rig.send(FrameType::ack, first);
+  REQUIRE(rig.count(FrameType::batch) > 1);
+  CHECK(rig.last_batch().first() == first.w() + 1);
+  CHECK(rig.last_batch().items_size() == 1);
+}
+
+TEST_CASE("a row of which the WELCOME says nothing sends no second batch", "[es1 section 6]") {
+  WaitingRig rig;
+  rig.start_waiting();
+  rig.next_hello();
+  es1::Welcome silent = rig.with_credit(kCreditMax);
+  silent.clear_entries();
+  const size_t batches = rig.count(FrameType::batch);
+  rig.send(FrameType::welcome, silent);
+  CHECK(rig.count(FrameType::batch) == batches);
+}
+
+TEST_CASE("a second batch that did not reach the broker is made again, one that forks is doubted", "[es1 section 6]") {
+  Rig rig;
+  for (const Bytes& r : rig.noise(60, 20'000)) rig.store.add(kResult, {r});
+  rig.to(State::active);
+  rig.send(FrameType::welcome, rig.welcome());
+  const es1::Ack first = rig.ack();
+  rig.step(Published{rig.published.back().token});
+  REQUIRE(rig.count(FrameType::batch) == 2);
+  const es1::Batch second = rig.last_batch();
+  SECTION("not sent") {
+    rig.step(PublishFailed{rig.published.back().token, false, "busy"});
+    CHECK(rig.all<Remember>().empty());
+    rig.send(FrameType::ack, first);
+    REQUIRE(rig.count(FrameType::batch) == 3);
+    CHECK(rig.last_batch().first() == second.first());
+  }
+  SECTION("another history") {
+    es1::Ack fork = rig.ack(es1::ACK_FORK);
+    fork.set_w(0);
+    const size_t hellos = rig.count(FrameType::hello);
+    rig.send(FrameType::ack, fork);
+    rig.send(FrameType::ack, first);
+    CHECK(rig.count(FrameType::batch) == 2);
+    for (int i = 0; i < 5 && rig.count(FrameType::hello) == hellos; i++) rig.fire();
+    CHECK(rig.count(FrameType::hello) > hellos);
+  }
+}
+
+TEST_CASE("nothing is made ahead of what cannot be read", "[es1 section 6]") {
+  Rig rig;
+  for (const Bytes& r : rig.noise(60, 20'000)) rig.store.add(kResult, {r});
+  rig.to(State::active);
+  rig.send(FrameType::welcome, rig.welcome());
+  rig.store.items(kResult).resize(rig.last_batch().items_size());
+  rig.step(Published{rig.published.back().token});
+  CHECK(rig.count(FrameType::batch) == 1);
+}
+
+TEST_CASE("a row whose re-homing was asked for sends and purges nothing, though the cloud comes round", "[es1 section 7]") {
+  Rig rig;
+  rig.store.add(kResult, {"a", "b"});
+  rig.store.add(kResult, {"c", "d"});
+  rig.start();
+  rig.to_greeting();
+  es1::Welcome other = rig.welcome({{kResult, {2}}}, {{kResult, {2}}});
+  const es1::Hello hello = rig.last_hello();
+  for (int i = 0; i < other.entries_size(); i++) {
+    if (other.entries(i).stream() == static_cast<uint32_t>(StreamId::result)) other.mutable_entries(i)->set_c(Bytes(kDigestWireBytes, 'x'));
+  }
+  rig.send(FrameType::welcome, other);
+  REQUIRE(rig.all<Rehome>().size() == 1);
+  for (int i = 0; i < 50 && rig.count(FrameType::hello) < 2; i++) rig.fire();
+  rig.send(FrameType::welcome, rig.welcome({{kResult, {2}}}, {{kResult, {2}}}));
+  CHECK(rig.all<Purge>().empty());
+  CHECK(rig.all<Rehome>().empty());
+  CHECK(rig.count(FrameType::batch) == 0);
 }
