@@ -114,6 +114,7 @@ class Region {
   // The power fails (again) and comes back. Empty: all is there, and in time.
   std::string look_after(Kept kept) {
     disk_->power_back(kept, entropy_);
+    disk_->fail_at(~uint64_t{0} / 2, Fault::error);  // one that the work has not met any more
     const auto start = std::chrono::steady_clock::now();
     if (!open()) return why_;
     const bool late = std::chrono::steady_clock::now() - start > kReadyLimit;
