@@ -24,7 +24,7 @@ struct LinkConfig {
   std::filesystem::path certificate_file;  // client certificate (PEM, with its chain), or empty
   std::filesystem::path key_file;          // its private key (PEM)
   int mqtt_version = 0;                    // 5, 4 (3.1.1), or 0: 5, and 3.1.1 where 5 is refused
-  int keep_alive_s = 60;                   // 5 … 3600
+  int keep_alive_s = 20;                   // 5 … 3600; a half-open line is found after 2.5 times this
   int64_t connect_timeout_ms = kConnectTimeoutMs;  // TCP, TLS, CONNACK and SUBACK together
   size_t inbound_bytes_max = kFrameBytesMax;       // told to the broker, and refused above
   std::string agent_version;                       // for the will, beside the sid
