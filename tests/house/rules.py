@@ -22,7 +22,7 @@ ROOMS = {
 }
 
 # Sans-I/O: everything these decide comes in as events, and the same objects run in the simulator.
-CORE = re.compile(r"^(edge/(session|lanes|timers|judge|cut)|cloud/(reconciler|committer|credit|merge))[a-z_0-9]*\.(h|cpp)$")
+CORE = re.compile(r"^(edge/(session|lanes|timers|judge|cut)|cloud/(reconciler|committer|credit|merge/))[a-z_0-9]*\.(h|cpp)$")
 CORE_FORBIDDEN = [
     (r"#include <chrono>|\b\w+_clock::|\bclock_gettime\b|\bgettimeofday\b|\bstd::time\b|\btime\(nullptr\)|\btime\(0\)",
      "reads a clock", "take `now` from step()"),

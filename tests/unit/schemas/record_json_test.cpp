@@ -208,7 +208,7 @@ TEST_CASE("every mistake is named by its field and what is allowed", "[record]")
       {R"("t_effective_end":"2026)", R"("t_effective_end":"2025)",
        "ai_result.t_effective_end: before t_effective"},
       {R"("value":{"ratio")", R"("absent_reason":{"system":"s","code":"c"},"value":{"ratio")",
-       "ai_result: 2 of value or absent_reason is there, exactly one must be"},
+       "ai_result: 2 of value, absent_reason or no_value is there, exactly one must be"},
       {R"("value":{"ratio")", R"("value":{"integer":1,"ratio")",
        "ai_result.value.ratio: two answers where one is allowed: value"},
       {R"({"text":"ok"})", R"({"text":["ok"]})",

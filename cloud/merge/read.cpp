@@ -1,0 +1,87 @@
+#include "cloud/merge/read.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include "schemas/chain.h"
+#include "schemas/record.pb.h"
+
+namespace egret::cloud {
+namespace {
+
+Uuid uuid_of(const std::string& bytes) {
+  Uuid out{};
+  std::copy_n(bytes.begin(), std::min(bytes.size(), out.size()), out.begin());
+  return out;
+}
+
+Hash hash_of(const std::string& bytes) {
+  Hash out{};
+  std::copy_n(bytes.begin(), std::min(bytes.size(), out.size()), out.begin());
+  return out;
+}
+
+Bytes bytes_of(const google::protobuf::MessageLite& message) {
+  Bytes out;
+  {
+    google::protobuf::io::StringOutputStream to(&out);
+    google::protobuf::io::CodedOutputStream coded(&to);
+    coded.SetSerializationDeterministic(true);
+    message.SerializeToCodedStream(&coded);
+  }
+  return out;
+}
+
+// What the model says, without when, where and how it ran.
+Hash output_of(const v1::AiResult& result) {
+  v1::AiResult said;
+  if (result.has_value()) *said.mutable_value() = result.value();
+  if (result.has_absent_reason()) *said.mutable_absent_reason() = result.absent_reason();
+  *said.mutable_components() = result.components();
+  *said.mutable_interp() = result.interp();
+  said.set_critical(result.critical());
+  said.set_gradable(result.gradable());
+  said.set_prob(result.prob());
+  return sha256(bytes_of(said));
+}
+
+void read(const v1::AiResult& result, const Facility& fac, const Hash& content, std::vector<Stated>& out) {
+  const Uuid id = logical_id_of(fac, result);
+  Version v;
+  v.number = result.version();
+  v.body = content;
+  v.status = static_cast<ResultStatus>(result.status());
+  v.unchanged = result.no_value() == v1::AiResult::NO_VALUE_UNCHANGED;
+  v.critical = result.critical();
+  v.output = output_of(result);
+  v.model = hash_of(result.model_ref());
+  v.run = uuid_of(result.run_id());
+  out.push_back({{fac, id}, v});
+  for (const std::string& older : result.supersedes()) {
+    if (uuid_of(older) != id) out.push_back({{fac, uuid_of(older)}, Successor{content, id, v.model}});
+  }
+}
+
+}  // namespace
+
+std::vector<Stated> statements_in(const v1::Body& body, const Hash& content) {
+  std::vector<Stated> out;
+  if (body.schema() != kRecordSchema) return out;
+  const Facility& fac = body.facility_id();
+  if (body.has_ai_result()) {
+    read(body.ai_result(), fac, content, out);
+  } else if (body.has_retraction()) {
+    const v1::Retraction& r = body.retraction();
+    out.push_back({{fac, uuid_of(r.logical_id())},
+                   Retraction{r.version(), content, static_cast<RetractionReason>(r.reason())}});
+  } else if (body.has_review()) {
+    const v1::Review& r = body.review();
+    const Facility& owner = r.result_facility().empty() ? fac : r.result_facility();
+    out.push_back({{owner, uuid_of(r.logical_id())},
+                   Review{r.version_seen(), content, static_cast<uint8_t>(r.role()),
+                          static_cast<ReviewVerdict>(r.verdict()), r.t().us()}});
+  }
+  return out;
+}
+
+}  // namespace egret::cloud
