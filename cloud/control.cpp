@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "cloud/backup.h"
+#include "cloud/follower.h"
 #include "cloud/json_text.h"
 #include "cloud/keys.h"
 
@@ -84,6 +85,10 @@ ControlAnswer run_control(const std::string& name, const ControlArgs& args, Open
     Result<ConfirmedBackup> confirmed = confirm_backup(store, dir, now);
     if (!confirmed) return problem(confirmed.error());
     return {0, fmt::format(R"({{"confirmed":{},"rows":{},"strangers":{},"records":{}}})", json_string(dir), confirmed->rows, confirmed->strangers, std::strtoull(at(args, "records").c_str(), nullptr, 10))};
+  }
+  if (name == "views.rebuild") {
+    Result<void> asked = Follower::ask_rebuild(*store.kv);
+    return asked ? ControlAnswer{0, R"({"rebuild":"asked"})"} : problem(asked.error());
   }
   return {kUsage, name + ": no such command"};
 }

@@ -15,6 +15,7 @@
 #include "cloud/keys.h"
 #include "cloud/metrics.h"
 #include "cloud/page.h"
+#include "cloud/results.h"
 #include "cloud/store_thread.h"
 #include "schemas/entropy.h"
 #include "schemas/heap.h"
@@ -48,6 +49,7 @@ class Server {
   void answer_page(const HttpRequest& request, HttpAnswer answer);
   void answer_control(const HttpRequest& request, HttpAnswer answer);
   void facilities_json(HttpAnswer answer);
+  void result_json(const ResultName& name, HttpAnswer answer);
   HttpResponse metrics_text();
   HttpResponse health();
 
@@ -88,6 +90,16 @@ void Server::facilities_json(HttpAnswer answer) {
   });
 }
 
+void Server::result_json(const ResultName& name, HttpAnswer answer) {
+  thread_.post([name, answer = std::move(answer)](OpenedStore* store) {
+    if (store == nullptr) return answer(json(503, R"({"error":"the store is being opened again"})"));
+    auto row = find_result(*store->kv, name);
+    if (!row) return answer(json(500, "{\"error\":" + json_string(row.error().text) + "}"));
+    if (!*row) return answer(json(404, R"({"error":"nothing was ever said of this result"})"));
+    answer(json(200, to_json(name, **row)));
+  });
+}
+
 HttpResponse Server::metrics_text() {
   StoreHealth health = thread_.health();
   MetricsNow now{broker_.status(), health.healthy, health.credit_granted,
@@ -108,9 +120,14 @@ void Server::answer_page(const HttpRequest& request, HttpAnswer answer) {
   if (request.method != "GET" && request.method != "HEAD") return answer({405, "text/plain; charset=utf-8", "only GET is answered here\n", {}});
   if (request.path == "/") return answer({200, "text/html; charset=utf-8", page_html(), {{"Content-Security-Policy", page_policy()}}});
   if (request.path == "/api/facilities") return facilities_json(std::move(answer));
+  constexpr std::string_view kResults = "/api/results/";
+  if (request.path.starts_with(kResults)) {
+    const auto name = result_name_of(std::string_view(request.path).substr(kResults.size()));
+    return name ? result_json(*name, std::move(answer)) : answer(json(400, R"({"error":"a result is named /api/results/FACILITY/UUID"})"));
+  }
   if (request.path == "/metrics") return answer(metrics_text());
   if (request.path == "/healthz") return answer(health());
-  answer({404, "text/plain; charset=utf-8", "no such page; known: / /api/facilities /metrics /healthz\n", {}});
+  answer({404, "text/plain; charset=utf-8", "no such page; known: / /api/facilities /api/results/FACILITY/UUID /metrics /healthz\n", {}});
 }
 
 void Server::answer_control(const HttpRequest& request, HttpAnswer answer) {

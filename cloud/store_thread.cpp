@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "cloud/crew.h"
+#include "cloud/follower.h"
 
 namespace egret::cloud {
 namespace {
@@ -18,6 +19,9 @@ constexpr int64_t kReopenFirstMs = 500;
 constexpr int64_t kReopenMaxMs = 30'000;
 constexpr int64_t kLookEveryMs = 10'000;           // at the facilities, for the metrics
 constexpr int64_t kTidyEveryMs = 6 * 3600 * 1000;  // sessions that nobody uses any more
+constexpr size_t kViewBlocksAStep = 4;              // some milliseconds
+constexpr int64_t kViewsWaitMs = 100;              // at most, for commits that come before them
+constexpr int64_t kViewsAfterFailureMs = 5'000;
 constexpr int64_t kDayUs = 24LL * 3600 * 1'000'000;
 
 MonoTime mono_now() {
@@ -44,6 +48,7 @@ struct StoreThread::Impl {
   void commit(std::vector<Inbound> group);
   void count_progress(const std::vector<Inbound>& group, const CommitReport& report);
   void look_around();
+  void follow();
   void beat();
 
   const Parts parts;
@@ -52,6 +57,11 @@ struct StoreThread::Impl {
   OpenedStore opened;  // empty while the store is down
   std::unique_ptr<Reconciler> reconciler;
   std::unique_ptr<Committer> committer;
+  std::unique_ptr<Follower> follower;
+  bool views_behind = true;  // as far as is known
+  bool views_failed = false;
+  MonoTime next_views;  // takes its turn then, whoever waits
+  uint64_t unreadable_told = 0;
   Progress progress;
   MonoTime next_look, next_tidy, next_open;
   int64_t reopen_wait_ms = kReopenFirstMs;
@@ -72,6 +82,8 @@ void StoreThread::Impl::adopt() {
   opened.store->work_with(each);
   reconciler = std::make_unique<Reconciler>(std::move(config), *parts.keys, *parts.entropy);
   committer = std::make_unique<Committer>(*opened.store, *reconciler);
+  follower = std::make_unique<Follower>(*opened.kv);
+  views_behind = true;
   reopen_wait_ms = kReopenFirstMs;
   std::lock_guard held(lock);
   health.healthy = true;
@@ -89,6 +101,7 @@ void StoreThread::Impl::lost(std::string why) {
 }
 
 void StoreThread::Impl::close() {
+  follower.reset();
   committer.reset();
   reconciler.reset();
   opened.store.reset();
@@ -125,6 +138,7 @@ void StoreThread::Impl::run_jobs() {
       jobs.pop_front();
     }
     job(opened.store ? &opened : nullptr);
+    views_behind = true;  // it may have asked for them to be made anew
     beat();
   }
 }
@@ -144,6 +158,7 @@ void StoreThread::Impl::commit(std::vector<Inbound> group) {
   auto start = std::chrono::steady_clock::now();
   CommitReport report = committer->run(group, clock_now());
   std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  views_behind = true;
   parts.metrics->group_committed(report, group.size(), took.count());
   count_progress(group, report);
   for (Reply& reply : report.replies) parts.broker->reply(std::move(reply));
@@ -177,6 +192,18 @@ void StoreThread::Impl::look_around() {
   }
 }
 
+// Views come after what waits to be committed, but never more than kViewsWaitMs after.
+void StoreThread::Impl::follow() {
+  const Result<size_t> took = follower->step(kViewBlocksAStep);
+  next_views = mono_now() + (took ? kViewsWaitMs : kViewsAfterFailureMs);
+  views_failed = !took;
+  views_behind = views_failed || *took > 0;
+  if (!took) spdlog::warn("views: {}", took.error().text);
+  if (follower->unreadable_blocks() == unreadable_told) return;
+  unreadable_told = follower->unreadable_blocks();
+  spdlog::error("views: {} blocks cannot be read, and their results are missing: run egret-cloud verify", unreadable_told);
+}
+
 void StoreThread::Impl::run() {
   while (!stopping) {
     beat();
@@ -188,8 +215,11 @@ void StoreThread::Impl::run() {
       continue;
     }
     look_around();
-    auto group = parts.broker->take(parts.group_frames_max, parts.group_bytes_max, kIdleWaitMs);
-    if (!group.empty()) commit(std::move(group));
+    auto group = parts.broker->take(parts.group_frames_max, parts.group_bytes_max, views_behind && !views_failed ? 0 : kIdleWaitMs);
+    const bool idle = group.empty();
+    if (!idle) commit(std::move(group));
+    const bool turn = mono_now() >= next_views || (idle && !views_failed);
+    if (opened.store && views_behind && turn) follow();
   }
   close();
   run_jobs();

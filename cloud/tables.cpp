@@ -79,6 +79,9 @@ Bytes meta_key() {
 Bytes incident_number_key() {
   return "n";
 }
+Bytes feed_number_key() {
+  return "o";
+}
 Bytes registration_key(const Facility& fac) {
   return key_of('r', fac);
 }
@@ -129,6 +132,12 @@ Bytes stream_key(const Facility& fac, StreamKey key) {
 Bytes numbered_key(const Facility& fac, StreamKey key, Seq seq) {
   Bytes out = stream_key(fac, key);
   put_u64(out, seq.value);
+  return out;
+}
+
+Bytes feed_key(uint64_t number) {
+  Bytes out;
+  put_u64(out, number);
   return out;
 }
 

@@ -10,6 +10,7 @@
 //   space 0, by the first byte of the key
 //     'm'                        meta: format u32, gen u64, store key 32, last backup confirmed (UTC, us) i64 or 0
 //     'n'                        number of the last incident u64
+//     'o'                        number of the last row of space 4 u64
 //     'r' fac                    registration: flags u8 (1 revoked, 2 blocked), count u8, public keys 32 each
 //     's' fac sid 8              session: kid 4, enc 32, hello_no u64, nonce text, ticket echoed u64, lost u64,
 //                                used i64, heard i64, count u32, epochs that it listed u64 each
@@ -24,6 +25,8 @@
 //   space 3   fac kind u8 SHA-256(body)
 //                                natural key of what is applied: epoch u64, stream u8, seq u64 without its leading
 //                                zero bytes
+//   space 4   number u64         the feed: the key in space 1 of a block, in the order of commits
+//   space 5   views, made anew at any time from the rest: see view_tables.h
 //
 // The store digest is SHA-256 over the keys of space 3, one after the other in byte order: of each
 // applied record the facility's name, a zero byte, the kind as one byte, the 32 bytes of
@@ -39,7 +42,9 @@ inline constexpr Space kMetaSpace = 0;
 inline constexpr Space kBlockSpace = 1;
 inline constexpr Space kLeafSpace = 2;
 inline constexpr Space kNaturalSpace = 3;
-inline constexpr Space kCloudSpaces = 4;
+inline constexpr Space kFeedSpace = 4;
+inline constexpr Space kViewSpace = 5;
+inline constexpr Space kCloudSpaces = 6;
 
 // ---- rows that only the store itself knows ----
 
@@ -73,6 +78,7 @@ struct LeafRow {
 
 Bytes meta_key();
 Bytes incident_number_key();
+Bytes feed_number_key();
 Bytes registration_key(const Facility& fac);
 Bytes session_key(const Facility& fac, const SessionId& sid);
 Bytes facility_key(const Facility& fac);
@@ -85,6 +91,7 @@ Bytes stream_key(const Facility& fac, StreamKey key);  // prefix in spaces 1 and
 Bytes numbered_key(const Facility& fac, StreamKey key,
                    Seq seq);  // in spaces 1 (first) and 2 (last)
 Bytes natural_key(const Facility& fac, const NaturalKey& key);
+Bytes feed_key(uint64_t number);
 
 // All keys of a table; of a facility in it; of a stream in it. Prefixes, to be used with
 // after_prefix.

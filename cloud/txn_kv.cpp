@@ -238,14 +238,28 @@ Result<std::vector<Disposition>> KvTxn::add_blocks(const Facility& fac, StreamKe
   }
   std::vector<Bytes> packed(blocks.size());
   each_(blocks.size(), [&](size_t i) { packed[i] = writers[i].finish(); });
+  std::vector<Bytes> names;
   for (size_t i = 0; i < blocks.size(); ++i) {
     const JudgedBlock& block = blocks[i];
     const Seq last = block.first + (block.records.size() - 1);
-    overlay_.put(kBlockSpace, numbered_key(fac, key, block.first), std::move(packed[i]));
+    names.push_back(numbered_key(fac, key, block.first));
+    overlay_.put(kBlockSpace, names.back(), std::move(packed[i]));
     overlay_.put(kLeafSpace, numbered_key(fac, key, last),
                  encode_leaves(block.first, block.c_end, block.leaves));
   }
+  if (auto fed = add_to_feed(std::move(names)); !fed) return std::move(fed).error();
   return out;
+}
+
+// The number is read and written in the transaction, so the feed has one order whoever commits.
+Result<void> KvTxn::add_to_feed(std::vector<Bytes> blocks) {
+  if (blocks.empty()) return {};
+  const auto stored = overlay_.get(kMetaSpace, feed_number_key());
+  if (!stored) return stored.error();
+  uint64_t number = *stored ? get_u64(**stored, 0) : 0;
+  for (Bytes& block : blocks) overlay_.put(kFeedSpace, feed_key(++number), std::move(block));
+  overlay_.put(kMetaSpace, feed_number_key(), feed_key(number));
+  return {};
 }
 
 void KvTxn::add_gap(const Facility& fac, StreamKey key, const GapRow& gap) {

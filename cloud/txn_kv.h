@@ -77,6 +77,7 @@ class KvTxn final : public Txn {
   Result<std::optional<Hash>> tombstone(ByteView natural) const;
   Result<void> erase_entry(const Facility& fac, const Place& place, const Hash& tombstone);
   Result<uint64_t> next_incident();
+  Result<void> add_to_feed(std::vector<Bytes> blocks);
   void failed(Error error) {
     if (!failure_) failure_ = std::move(error);
   }

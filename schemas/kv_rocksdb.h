@@ -2,7 +2,7 @@
 // Promises: write(sync) returns after fdatasync of the log; checksums are verified on every read;
 // a space's files are dropped whole behind a reclaimed range; memory stays within the budget
 // given.
-// Leaves to others: threads (write and reclaim from one; get, scan and disk_bytes from any).
+// Leaves to others: threads (reclaim from one; write, get, scan and disk_bytes from any).
 #pragma once
 
 #include <filesystem>

@@ -1,6 +1,7 @@
 // Fuzz entry: rows and keys of the cloud's store: any bytes are refused, or read and written again
 // as the very same bytes.
 #include "cloud/tables.h"
+#include "cloud/view_tables.h"
 #include "schemas/chain.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -24,6 +25,8 @@ void keys(ByteView key) {
     require(gap_key(name->fac, name->key, name->seq) == key, "a gap's key");
   if (const auto name = natural_of(key))
     require(natural_key(name->fac, name->key) == key, "a natural key");
+  if (const auto name = result_of('r', key))
+    require(result_key(*name) == key, "a result's key");
   if (const auto fac = facility_of('r', key))
     require(key.starts_with(registration_key(*fac)), "a registration's key");
 }
@@ -32,7 +35,7 @@ void keys(ByteView key) {
 void run(ByteView input) {
   if (input.empty()) return;
   const ByteView value = input.substr(1);
-  switch (input[0] % 11) {
+  switch (input[0] % 13) {
     case 0:
       return same(value, &decode_meta);
     case 1:
@@ -51,6 +54,16 @@ void run(ByteView input) {
       return same(value, &decode_quarantine);
     case 7:
       return same(value, &decode_incident);
+    case 11:
+      if (auto state = decode_views_state(value); state && state->format == kViewsFormat)
+        require(encode(*state) == value, "how far the views are is written as it was read");
+      return;
+    case 12:
+      if (auto row = decode_result(value)) {
+        require(encode(*row) == value, "a result is written as it was read");
+        row->view();
+      }
+      return;
     case 8:
       if (auto place = decode_place(value))
         require(encode_place(*place) == value, "a place is written as it was read");
@@ -79,9 +92,16 @@ std::vector<Bytes> seeds() {
   ledger.marks = {{{1}, {2}}, {{3}, {4}}};
   Incident incident;
   incident.note = "note";
+  ResultRow result;
+  result.add(Version{}, {key, {1}});
+  result.add(Retraction{2, sha256("r"), RetractionReason::test_data}, {key, {2}});
+  result.add(Review{1, sha256("w"), 3, ReviewVerdict::agreed, 4}, {key, {3}});
+  result.add(Successor{sha256("s"), {}, {}}, {key, {4}});
   const std::vector<Hash> leaves(2, sha256("leaf"));
   std::vector<Bytes> out{
       fuzz::tagged(0, encode(meta)),
+      fuzz::tagged(11, encode(ViewsState{kViewsFormat, 5, "next"})),
+      fuzz::tagged(12, encode(result)),
       fuzz::tagged(1, encode(Registration{{{}, {}}, true, false})),
       fuzz::tagged(2, encode(session)),
       fuzz::tagged(3, encode(FacilityRow{})),

@@ -1,0 +1,139 @@
+// result, worklist, alerts, views: what the region holds of results.
+#include <spdlog/fmt/fmt.h>
+
+#include <cstdio>
+
+#include "cloud/cli/cli.h"
+#include "cloud/follower.h"
+#include "cloud/results.h"
+
+namespace egret::cloud::cli {
+namespace {
+
+// Says on stderr how far the views are, when they are not up to date.
+void say_how_far(const Kv& kv) {
+  const auto behind = Follower::behind(kv);
+  if (!behind) {
+    complain(behind.error());
+  } else if (!*behind) {
+    std::fprintf(stderr, "the views are being made anew: results may be missing here\n");
+  } else if (**behind > 0) {
+    std::fprintf(stderr, "the views are %llu blocks behind what is committed\n", static_cast<unsigned long long>(**behind));
+  }
+}
+
+int show_result(const Where& where, const std::string& text, bool json) {
+  const auto name = result_name_of(text);
+  if (!name) {
+    std::fprintf(stderr, "%s: a result is named FACILITY/UUID\n", text.c_str());
+    return kUsage;
+  }
+  int code = kOk;
+  std::optional<OpenedStore> store = look(where, code);
+  if (!store) return code;
+  say_how_far(*store->kv);
+  const auto row = find_result(*store->kv, *name);
+  if (!row) return complain(row.error());
+  if (!*row) {
+    std::fprintf(stderr, "%s: nothing was ever said of this result\n", text.c_str());
+    return kFoundProblem;
+  }
+  std::printf("%s%s", (json ? to_json(*name, **row) : to_text(*name, **row)).c_str(), json ? "\n" : "");
+  return kOk;
+}
+
+using Walk = std::function<Result<void>(const Kv&, const EachResult&)>;
+
+int list_results(const Where& where, bool json, const Walk& walk) {
+  int code = kOk;
+  std::optional<OpenedStore> store = look(where, code);
+  if (!store) return code;
+  say_how_far(*store->kv);
+  std::optional<Error> failed;
+  bool any = false;
+  if (json) std::printf("[");
+  const auto walked = walk(*store->kv, [&](const ResultName& name) {
+    const auto row = find_result(*store->kv, name);
+    if (!row) failed = row.error();
+    if (!row || !*row) return !failed;  // gone since: the service goes on beside this
+    std::printf("%s%s", json && any ? ",\n" : "", (json ? to_json(name, **row) : to_text(name, **row)).c_str());
+    any = true;
+    return true;
+  });
+  if (json) std::printf("]\n");
+  if (!walked) return complain(walked.error());
+  return failed ? complain(*failed) : kOk;
+}
+
+int show_views(const Where& where, bool json) {
+  int code = kOk;
+  std::optional<OpenedStore> store = look(where, code);
+  if (!store) return code;
+  const auto behind = Follower::behind(*store->kv);
+  if (!behind) return complain(behind.error());
+  if (json) {
+    std::printf("{\"made_anew\":%s,\"blocks_behind\":%s}\n", *behind ? "false" : "true",
+                *behind ? std::to_string(**behind).c_str() : "null");
+  } else {
+    std::printf("%s\n", !*behind ? "being made anew" : **behind == 0 ? "up to date" : fmt::format("{} blocks behind", **behind).c_str());
+  }
+  return kOk;
+}
+
+}  // namespace
+
+void add_result(CLI::App& app, Chosen& chosen) {
+  auto* sub = app.add_subcommand("result", "One result: what is current, its history, what is odd; no values.\nExample: egret-cloud result clinic-7/6f1c1c52-0b58-4f0e-9d5a-3f7c1a2b3c4d");
+  auto where = add_where(sub);
+  auto json = std::make_shared<bool>(false);
+  auto name = std::make_shared<std::string>();
+  sub->add_option("result", *name, "FACILITY/UUID")->required();
+  sub->add_flag("--json", *json, "as JSON");
+  sub->callback([&chosen, where, json, name] { chosen = [where, json, name] { return show_result(*where, *name, *json); }; });
+}
+
+void add_worklist(CLI::App& app, Chosen& chosen) {
+  auto* sub = app.add_subcommand("worklist", "Results with something odd: missing versions, steps back, reviews that disagree.\nExample: egret-cloud worklist --facility clinic-7 --json");
+  auto where = add_where(sub);
+  auto json = std::make_shared<bool>(false);
+  auto fac = std::make_shared<std::string>();
+  sub->add_option("--facility", *fac, "of one site");
+  sub->add_flag("--json", *json, "as a JSON array");
+  sub->callback([&chosen, where, json, fac] {
+    chosen = [where, json, fac] {
+      return list_results(*where, *json, [fac](const Kv& kv, const EachResult& each) { return each_odd(kv, *fac, each); });
+    };
+  });
+}
+
+void add_alerts(CLI::App& app, Chosen& chosen) {
+  auto* sub = app.add_subcommand("alerts", "Critical results, each once: those that are open, or withdrawn.\nExample: egret-cloud alerts --withdrawn --json");
+  auto where = add_where(sub);
+  auto json = std::make_shared<bool>(false), withdrawn = std::make_shared<bool>(false);
+  auto fac = std::make_shared<std::string>();
+  sub->add_option("--facility", *fac, "of one site");
+  sub->add_flag("--withdrawn", *withdrawn, "those that were taken back");
+  sub->add_flag("--json", *json, "as a JSON array");
+  sub->callback([&chosen, where, json, withdrawn, fac] {
+    chosen = [where, json, withdrawn, fac] {
+      const AlertState state = *withdrawn ? AlertState::withdrawn : AlertState::open;
+      return list_results(*where, *json, [fac, state](const Kv& kv, const EachResult& each) { return each_alert(kv, *fac, state, each); });
+    };
+  });
+}
+
+void add_views(CLI::App& app, Chosen& chosen) {
+  auto* sub = app.add_subcommand("views", "How far the views of results are behind what is committed; they can be made anew.\nExamples: egret-cloud views --json; egret-cloud views --rebuild");
+  auto where = add_where(sub);
+  auto json = std::make_shared<bool>(false), rebuild = std::make_shared<bool>(false);
+  sub->add_flag("--json", *json, "as JSON");
+  sub->add_flag("--rebuild", *rebuild, "throw them away; the service makes them anew from the records");
+  sub->callback([&chosen, where, json, rebuild] {
+    chosen = [where, json, rebuild] {
+      if (*rebuild) return control(*where, "views.rebuild", {}, *json, "the views are made anew");
+      return show_views(*where, *json);
+    };
+  });
+}
+
+}  // namespace egret::cloud::cli
