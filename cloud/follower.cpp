@@ -106,7 +106,8 @@ Result<size_t> Follower::step(size_t blocks) {
   KvBatch batch = std::move(uses_);
   write_changes(batch, state->done);
   batch.put(kViewSpace, views_state_key(), encode(*state));
-  if (auto written = kv_.write(batch, false); !written) return std::move(written).error();
+  // Synced, for no log may ever end in two writes that are not: one torn end is told from damage (schemas/kv_wal).
+  if (auto written = kv_.write(batch, true); !written) return std::move(written).error();
   return std::max<size_t>(keys->size(), 1);
 }
 

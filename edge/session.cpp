@@ -113,13 +113,13 @@ void Session::Impl::react(const Event& event, Classified& c) {
     case Reaction::hold:
       return on_hold(c.welcome);
     case Reaction::raise:
-      return on_ack(c.ack, true);
+      return on_ack(c, true);
     case Reaction::raise_only:
-      return on_ack(c.ack, false);
+      return on_ack(c, false);
     case Reaction::doubt:
-      return on_doubt(c.ack);
+      return on_doubt(*c.row, c.ack);
     case Reaction::reencode:
-      return on_reencode(c.ack);
+      return on_reencode(c.key, *c.row, c.ack);
     case Reaction::hello:
       if (c.kind == EventKind::need_hello) need_hello_last = now.mono;
       want_hello();

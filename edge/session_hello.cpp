@@ -64,18 +64,27 @@ Classified Session::Impl::classify_frame(ByteView bytes) {
     c.kind =
         c.welcome.status() == es1::WELCOME_OK ? EventKind::welcome_ok : EventKind::welcome_hold;
   } else if (opened->prefix.type == FrameType::ack && c.ack.ParseFromString(opened->body)) {
-    StreamKey key;
-    Row* row = row_of_ack(c.ack, key);
-    bool answers = row && row->flight && egret::view(row->flight->nonce) == c.ack.nonce();
-    answers |= row && row->ahead_is_out() && egret::view(row->ahead->nonce) == c.ack.nonce();
-    if (c.ack.status() == es1::ACK_OK) {
-      c.kind = row ? EventKind::ack_ok : EventKind::stray_frame;
-    } else if (answers) {
-      bool reread = c.ack.status() == es1::ACK_BAD_BODY || c.ack.status() == es1::ACK_NEED_DICT;
-      c.kind = reread ? EventKind::ack_reencode : EventKind::ack_doubt;
-    }
+    classify_ack(c);
   }
   return c;
+}
+
+// An answer that is not OK is believed of a batch that is out, and of no other.
+void Session::Impl::classify_ack(Classified& c) {
+  if (c.ack.stream() >= kStreamCount) return;
+  c.key = {{c.ack.epoch()}, static_cast<StreamId>(c.ack.stream())};
+  const auto found = rows.find(c.key);
+  if (found == rows.end()) return;
+  c.row = &found->second;
+  if (c.ack.status() == es1::ACK_OK) {
+    c.kind = EventKind::ack_ok;
+    return;
+  }
+  bool answers = c.row->flight && egret::view(c.row->flight->nonce) == c.ack.nonce();
+  answers |= c.row->ahead_is_out() && egret::view(c.row->ahead->nonce) == c.ack.nonce();
+  if (!answers) return;
+  const bool reread = c.ack.status() == es1::ACK_BAD_BODY || c.ack.status() == es1::ACK_NEED_DICT;
+  c.kind = reread ? EventKind::ack_reencode : EventKind::ack_doubt;
 }
 
 void Session::Impl::want_hello(bool urgent) {

@@ -60,6 +60,8 @@ struct Classified {
   EventKind kind = EventKind::stray_frame;
   es1::Welcome welcome;
   es1::Ack ack;
+  StreamKey key;       // of the ACK
+  Row* row = nullptr;  // and its row, which is there when it is believed
 };
 
 struct Session::Impl {
@@ -167,9 +169,9 @@ struct Session::Impl {
   std::optional<Cut> cut(StreamKey key, const Row& row, Seq after);
   Flight make_flight(const Cut& cut);
   void publish(StreamKey key, Flight& flight);
-  void on_ack(const es1::Ack& ack, bool send_on);
-  void on_doubt(const es1::Ack& ack);
-  void on_reencode(const es1::Ack& ack);
+  void on_ack(const Classified& c, bool send_on);
+  void on_doubt(Row& row, const es1::Ack& ack);
+  void on_reencode(StreamKey key, Row& row, const es1::Ack& ack);
   void came_too_early(Row& row);
   void land(Row& row);
   void recall(Row& row);
@@ -182,7 +184,7 @@ struct Session::Impl {
   void halve_frame_limit(size_t size);
   void look(const View& newer);
   Seq end_of(StreamKey key) const;
-  Row* row_of_ack(const es1::Ack& ack, StreamKey& key);
+  void classify_ack(Classified& c);
   size_t frame_cap() const;
 };
 

@@ -21,13 +21,6 @@ size_t Session::Impl::frame_cap() const {
   return std::min({config.frame_bytes_max, broker_frame_max, cloud_frame_max});
 }
 
-Row* Session::Impl::row_of_ack(const es1::Ack& ack, StreamKey& key) {
-  if (ack.stream() >= kStreamCount) return nullptr;
-  key = {{ack.epoch()}, static_cast<StreamId>(ack.stream())};
-  auto it = rows.find(key);
-  return it == rows.end() ? nullptr : &it->second;
-}
-
 bool Session::Impl::lane_idle(StreamId lane) const {
   return std::none_of(rows.begin(), rows.end(), [&](const auto& r) {
     return r.first.stream == lane && r.second.flight.has_value();
@@ -77,7 +70,7 @@ Row* Session::Impl::next_second(StreamId lane, StreamKey& key) {
   for (auto& [k, row] : rows) {
     if (k.stream != lane || !row.flight || !row.flight->on_broker || !row.ahead) continue;
     if (row.ahead_is_out() || row.in_step || !may_send(row) || !fits(*row.ahead)) continue;
-    if (row.ahead->first != row.flight->last.next()) continue;
+    EGRET_INVARIANT(row.ahead->first == row.flight->last.next(), "what is made ahead follows what is out");
     key = k;
     return &row;
   }
@@ -276,25 +269,25 @@ void Session::Impl::came_too_early(Row& row) {
   row.ahead->on_broker.reset();
 }
 
-void Session::Impl::on_ack(const es1::Ack& ack, bool send_on) {
-  StreamKey key;
-  Row* row = row_of_ack(ack, key);
-  if (!row || row->moving) return;
+void Session::Impl::on_ack(const Classified& c, bool send_on) {
+  const es1::Ack& ack = c.ack;
+  const StreamKey key = c.key;
+  Row& row = *c.row;
   Seq w{ack.w()};
-  if (w <= row->cursor) return;
+  if (row.moving || w <= row.cursor) return;
   const StreamView* stream = view.find(key);
   Seq end = end_of(key);
-  bool known_c = mutant(Mutant::ack_digest_off) || (row->flight && row->flight->last == w &&
-                 egret::view(row->flight->c_last).substr(0, kDigestWireBytes) == ack.c());
+  bool known_c = mutant(Mutant::ack_digest_off) || (row.flight && row.flight->last == w &&
+                 egret::view(row.flight->c_last).substr(0, kDigestWireBytes) == ack.c());
   if (w > end ||
       !(known_c || digest_agrees(*reader, key, stream ? stream->border : end, w, ack.c()))) {
     if (send_on) mark(Mark::ack_not_earned);
-    if (send_on) on_doubt(ack);
+    if (send_on) on_doubt(row, ack);
     return;
   }
-  raise(*row, w);
+  raise(row, w);
   if (!send_on) return;
-  if (row->flight && row->flight->on_broker) build_ahead(key, *row);
+  if (row.flight && row.flight->on_broker) build_ahead(key, row);
   credit = std::min(ack.credit(), kCreditMax);
   if (ack.pause_ms() > 0)
     pause_until = now.mono + std::min<int64_t>(static_cast<int64_t>(ack.pause_ms()), kLeaseMs);
@@ -311,46 +304,41 @@ void Session::Impl::on_ack(const es1::Ack& ack, bool send_on) {
 }
 
 // GAP, FORK, or an ACK that we cannot have earned: that stream stops until a WELCOME has judged it.
-void Session::Impl::on_doubt(const es1::Ack& ack) {
-  StreamKey key;
-  Row* row = row_of_ack(ack, key);
-  if (!row) return;
-  bool second = row->ahead_is_out() && egret::view(row->ahead->nonce) == ack.nonce();
-  if (second && row->flight && ack.status() == es1::ACK_GAP && Seq{ack.w()} >= row->cursor)
-    return came_too_early(*row);
-  bool crosses = ack.status() == es1::ACK_GAP && row->flight && row->flight->purged_to &&
-                 Seq{ack.w()} > row->cursor && Seq{ack.w()} < *row->flight->purged_to;
-  recall(*row);
+void Session::Impl::on_doubt(Row& row, const es1::Ack& ack) {
+  bool second = row.ahead_is_out() && egret::view(row.ahead->nonce) == ack.nonce();
+  if (second && row.flight && ack.status() == es1::ACK_GAP && Seq{ack.w()} >= row.cursor)
+    return came_too_early(row);
+  bool crosses = ack.status() == es1::ACK_GAP && row.flight && row.flight->purged_to &&
+                 Seq{ack.w()} > row.cursor && Seq{ack.w()} < *row.flight->purged_to;
+  recall(row);
   if (crosses) mark(Mark::cut_again_at_w);
   if (crosses) {  // our GAP PURGED item crossed W: cut again from there
-    row->cursor = {ack.w()};
+    row.cursor = {ack.w()};
   } else {
-    row->doubted = true;
+    row.doubted = true;
     want_hello();
   }
   pump();
 }
 
-void Session::Impl::on_reencode(const es1::Ack& ack) {
-  StreamKey key;
-  Row* row = row_of_ack(ack, key);
-  if (!row || !row->flight) return;
+void Session::Impl::on_reencode(StreamKey key, Row& row, const es1::Ack& ack) {
+  EGRET_INVARIANT(row.flight, "a second batch is out only while the first is");
   // Of a second batch: it is cut again when its turn comes.
-  if (egret::view(row->flight->nonce) != ack.nonce()) return row->ahead.reset();
-  Seq first = row->flight->first;
-  bool single = row->flight->single;
-  recall(*row);
-  if (row->rung == Rung::single_block && single) {
-    row->rung = Rung::normal;
-    row->stalled = true;  // until the view shows the gap in its place
+  if (egret::view(row.flight->nonce) != ack.nonce()) return row.ahead.reset();
+  Seq first = row.flight->first;
+  bool single = row.flight->single;
+  recall(row);
+  if (row.rung == Rung::single_block && single) {
+    row.rung = Rung::normal;
+    row.stalled = true;  // until the view shows the gap in its place
     mark(Mark::parked_undecodable);
     out.push_back(Park{key, first, GapReason::undecodable});
     notice(Notice::Kind::parked, std::string("the cloud cannot read a block of lane ") +
                                      name_of(key.stream) +
                                      ": it is kept here, named as a gap, and tried again later");
   } else {
-    row->rung = row->rung == Rung::normal ? Rung::stored : Rung::single_block;
-    mark(row->rung == Rung::stored ? Mark::rung_stored : Mark::rung_single);
+    row.rung = row.rung == Rung::normal ? Rung::stored : Rung::single_block;
+    mark(row.rung == Rung::stored ? Mark::rung_stored : Mark::rung_single);
   }
   pump();
 }

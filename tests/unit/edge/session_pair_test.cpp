@@ -73,6 +73,33 @@ TEST_CASE("a second batch leaves when the broker has the first, a third only whe
   CHECK(rig.batch(2).first() == rig.batch(1).last() + 1);
 }
 
+TEST_CASE("the first is answered before the broker has the second: a third waits for that", "[es1 section 6]") {
+  PairRig rig;
+  rig.start_with_pair();
+  rig.answer(0, es1::ACK_OK, rig.batch(0).last());
+  CHECK(rig.batches().size() == 2);
+  rig.on_broker(1);
+  CHECK(rig.batches().size() == 3);
+}
+
+TEST_CASE("nothing is out any more of a stream that another history has taken", "[es1 section 7]") {
+  PairRig rig;
+  rig.start_with_pair();
+  rig.on_broker(1);
+  rig.wait(kHelloSpacingMs);
+  rig.step(DiskPressed{});
+  es1::Welcome other = rig.welcome();
+  for (es1::WelcomeEntry& entry : *other.mutable_entries()) {
+    if (entry.stream() == static_cast<uint32_t>(kRow.stream)) entry.set_claimed(1'000'000);  // more than this site has
+  }
+  rig.send(FrameType::welcome, other);
+  REQUIRE(rig.all<Rehome>().size() == 1);
+  rig.step(PublishFailed{rig.batches()[1].token, true, "too large"});
+  CHECK(rig.all<Remember>().empty());
+  rig.answer(1, es1::ACK_GAP, 0);
+  CHECK(rig.batches().size() == 2);
+}
+
 TEST_CASE("an ACK that reaches the end of the second answers both", "[es1 section 6]") {
   PairRig rig;
   rig.start_with_pair();

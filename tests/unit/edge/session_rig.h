@@ -101,6 +101,7 @@ class BenchStore final : public Reader {
   }
   Waiting waiting(StreamKey key, Seq after) const override {
     Waiting out;
+    out.bytes = waits_unread;
     for (const Item& item : items_.at(key)) {
       if (item.first > after) out.bytes += item.raw.size();
     }
@@ -122,6 +123,7 @@ class BenchStore final : public Reader {
     return std::nullopt;
   }
   std::vector<Bytes> finished_list;
+  size_t waits_unread = 0;  // bytes that wait and cannot be read
 
  private:
   std::map<StreamKey, std::vector<Item>> items_;
