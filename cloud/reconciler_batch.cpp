@@ -94,9 +94,8 @@ Result<void> Reconciler::Impl::batch(Handling& h) {
   Result<Unpacked> outlined = p.batch.ParseFromString(opened->body)
                                   ? outline(p.batch)
                                   : Result<Unpacked>(Error{Errc::bad_input, "batch"});
-  const bool newer = mutant(Mutant::unknown_field_refused) &&
-                     !p.batch.GetReflection()->GetUnknownFields(p.batch).empty();
-  if (!outlined || newer) {
+  if (!outlined || (mutant(Mutant::unknown_field_refused) &&
+                    !p.batch.GetReflection()->GetUnknownFields(p.batch).empty())) {
     h.out.drop = DropReason::undecodable;
     return {};
   }

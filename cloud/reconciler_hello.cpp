@@ -308,8 +308,8 @@ Result<void> Reconciler::Impl::judge_held(Handling& h, StreamKey key, const Ledg
   const bool told = row.moved && c_held.size() == kDigestWireBytes;
   std::vector<Claim> below;
   for (const Claim& claim : row.claims) {
-    const bool judged = claim.n == held || !mutant(Mutant::moved_claims_believed);
-    if (told && claim.n <= held && judged) below.push_back(claim);
+    if (!told || claim.n > held) continue;
+    if (claim.n == held || !mutant(Mutant::moved_claims_believed)) below.push_back(claim);
   }
   if (Result<void> r = judge_moved(h, key, row, below, c_held); !r) return r;
   const Seq reached = std::max(held, row.w);

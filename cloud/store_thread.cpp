@@ -20,7 +20,8 @@ constexpr int64_t kReopenMaxMs = 30'000;
 constexpr int64_t kLookEveryMs = 10'000;           // at the facilities, for the metrics
 constexpr int64_t kTidyEveryMs = 6 * 3600 * 1000;  // sessions that nobody uses any more
 constexpr size_t kViewBlocksAStep = 8;              // some milliseconds, and a sync
-constexpr int64_t kViewsWaitMs = 100;              // at most, for commits that come before them
+constexpr int64_t kQuietMs = 50;                   // nothing has come for this long: the views' turn, again and again
+constexpr int64_t kViewsWaitMs = 250;              // at most, for commits that come before them
 constexpr int64_t kViewsAfterFailureMs = 5'000;
 constexpr int64_t kDayUs = 24LL * 3600 * 1'000'000;
 
@@ -49,6 +50,7 @@ struct StoreThread::Impl {
   void count_progress(const std::vector<Inbound>& group, const CommitReport& report);
   void look_around();
   void follow();
+  int64_t wait_ms() const;
   void beat();
 
   const Parts parts;
@@ -60,6 +62,7 @@ struct StoreThread::Impl {
   std::unique_ptr<Follower> follower;
   bool views_behind = true;  // as far as is known
   bool views_failed = false;
+  bool quiet = false;  // nothing has come
   MonoTime next_views;  // takes its turn then, whoever waits
   uint64_t unreadable_told = 0;
   Progress progress;
@@ -204,6 +207,11 @@ void StoreThread::Impl::follow() {
   spdlog::error("views: {} blocks cannot be read, and their results are missing: run egret-cloud verify", unreadable_told);
 }
 
+int64_t StoreThread::Impl::wait_ms() const {
+  if (!views_behind || views_failed) return kIdleWaitMs;
+  return quiet ? 0 : kQuietMs;
+}
+
 void StoreThread::Impl::run() {
   while (!stopping) {
     beat();
@@ -215,10 +223,10 @@ void StoreThread::Impl::run() {
       continue;
     }
     look_around();
-    auto group = parts.broker->take(parts.group_frames_max, parts.group_bytes_max, views_behind && !views_failed ? 0 : kIdleWaitMs);
-    const bool idle = group.empty();
-    if (!idle) commit(std::move(group));
-    const bool turn = mono_now() >= next_views || (idle && !views_failed);
+    auto group = parts.broker->take(parts.group_frames_max, parts.group_bytes_max, wait_ms());
+    quiet = group.empty();
+    if (!quiet) commit(std::move(group));
+    const bool turn = mono_now() >= next_views || (quiet && !views_failed);
     if (opened.store && views_behind && turn) follow();
   }
   close();
