@@ -4,6 +4,7 @@
 
 #include "agent/store.h"
 #include "schemas/limits.h"
+#include "edge/kv_options.h"
 
 namespace egret::agent {
 namespace {
@@ -47,7 +48,7 @@ void Rescue::begin(const fs::path& damaged) {
   attempts_ = std::move(attempts);
   busy_ = true;
   ways_.run([weak = weak_from_this(), post = ways_.post, damaged, fac = fac_](edge::Buffer&) -> Result<void> {
-    Result<edge::Salvage> opened = edge::Salvage::open(agent_kv_options(damaged), fac);
+    Result<edge::Salvage> opened = edge::Salvage::open(edge::kv_options(damaged), fac);
     Result<std::shared_ptr<edge::Salvage>> shared =
         opened ? Result<std::shared_ptr<edge::Salvage>>(std::make_shared<edge::Salvage>(std::move(*opened)))
                : opened.error();

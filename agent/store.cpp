@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "agent/attempts.h"
+#include "edge/kv_options.h"
 #include "edge/unnamed.h"
 #include "schemas/durable_file.h"
 #include "schemas/limits.h"
@@ -31,7 +32,7 @@ Result<path> renamed(const path& damaged, const char* prefix) {
 
 Result<OpenStore> open_in(const path& dir, const Config& config, Entropy& entropy) {
   OpenStore store;
-  KvOptions options = agent_kv_options(dir);
+  KvOptions options = edge::kv_options(dir);
   // A small budget must not be filled by the log of what is in tables already: the reserve lies above it.
   size_t budget = static_cast<size_t>(config.buffer.budget_mb) * kMiB;
   options.log_bytes_max = std::min(options.log_bytes_max, std::max(kReclaimLogBytes, budget / 8));
@@ -53,15 +54,6 @@ Result<OpenStore> open_in(const path& dir, const Config& config, Entropy& entrop
 }
 
 }  // namespace
-
-KvOptions agent_kv_options(const path& dir) {
-  KvOptions options;
-  options.dir = dir;
-  options.spaces = edge::kEdgeSpaces;
-  options.compress = false;  // blocks are compressed when they are made
-  options.one_level = true;  // it may have to be brought back without its list of files
-  return options;
-}
 
 Result<OpenStore> open_agent_store(const Config& config, Entropy& entropy, WallTime now, bool distrust) {
   path dir = config.state_dir / "store";

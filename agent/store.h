@@ -25,7 +25,6 @@ struct OpenStore {
 // `distrust`: the store opens and then fails again and again: it is set aside all the same. So is one whose opening has
 // ended the program time after time.
 Result<OpenStore> open_agent_store(const Config& config, Entropy& entropy, WallTime now, bool distrust = false);
-KvOptions agent_kv_options(const std::filesystem::path& dir);
 
 // How often a store that opens may fail with damage before it is believed no more.
 class Distrust {

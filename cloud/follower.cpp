@@ -13,11 +13,6 @@ bool about_results(ByteView body) {
   return kind == Kind::ai_result || kind == Kind::review || kind == Kind::retraction;
 }
 
-// No key of a space begins with this byte.
-Bytes end_of_space() {
-  return Bytes(1, char(0xff));
-}
-
 Result<uint64_t> newest(const Kv& kv) {
   const auto stored = kv.get(kMetaSpace, feed_number_key());
   if (!stored) return stored.error();
@@ -148,12 +143,10 @@ Result<void> Follower::take_record(const Facility& fac, const Place& place, Byte
 Result<Follower::Change*> Follower::change(const ResultName& name) {
   const auto [at, fresh] = changes_.try_emplace(name);
   if (!fresh) return &at->second;
-  const auto stored = kv_.get(kViewSpace, result_key(name));
-  if (!stored) return stored.error();
-  if (!*stored) return &at->second;
-  auto row = decode_result(**stored);
+  auto row = find_result(kv_, name);
   if (!row) return std::move(row).error();
-  at->second.row = std::move(*row);
+  if (!*row) return &at->second;
+  at->second.row = std::move(**row);
   const ResultView before = at->second.row.view();
   at->second.alert = before.alert;
   at->second.issues = before.issues.size();

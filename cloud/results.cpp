@@ -5,65 +5,29 @@
 #include <algorithm>
 
 #include "cloud/json_text.h"
+#include "schemas/record.pb.h"
+#include "schemas/record_rules.h"
 #include "schemas/record_text.h"
 
 namespace egret::cloud {
 namespace {
 
-const char* name_of(ResultStatus status) {
-  switch (status) {
-    case ResultStatus::registered:
-      return "registered";
-    case ResultStatus::preliminary:
-      return "preliminary";
-    case ResultStatus::final:
-      return "final";
-    case ResultStatus::amended:
-      return "amended";
-    case ResultStatus::corrected:
-      return "corrected";
-    case ResultStatus::cancelled:
-      return "cancelled";
-    case ResultStatus::entered_in_error:
-      return "entered_in_error";
-    case ResultStatus::unknown:
-      break;
-  }
-  return "unknown";
+// The JSON name that record.proto gives to a number; `none` for one that states nothing.
+std::string name_in(const MessageRules& rules, const char* field, uint8_t number, const char* none) {
+  const std::string_view name = rules.find(field)->names->name_of(number);
+  return name.empty() ? none : std::string(name);
 }
-
-const char* name_of(RetractionReason reason) {
-  switch (reason) {
-    case RetractionReason::wrong_patient:
-      return "wrong_patient";
-    case RetractionReason::wrong_image:
-      return "wrong_image";
-    case RetractionReason::model_fault:
-      return "model_fault";
-    case RetractionReason::test_data:
-      return "test_data";
-    case RetractionReason::other:
-      return "other";
-    case RetractionReason::unstated:
-      break;
-  }
-  return "unstated";
+std::string name_of(ResultStatus status) {
+  return name_in(rules_of<v1::AiResult>(), "status", uint8_t(status), "unknown");
 }
-
-const char* name_of(ReviewVerdict verdict) {
-  switch (verdict) {
-    case ReviewVerdict::agreed:
-      return "agreed";
-    case ReviewVerdict::agreed_with_changes:
-      return "agreed_with_changes";
-    case ReviewVerdict::rejected:
-      return "rejected";
-    case ReviewVerdict::deferred:
-      return "deferred";
-    case ReviewVerdict::not_required:
-      return "not_required";
-  }
-  return "unknown";
+std::string name_of(RetractionReason reason) {
+  return name_in(rules_of<v1::Retraction>(), "reason", uint8_t(reason), "unstated");
+}
+std::string name_of(ReviewVerdict verdict) {
+  return name_in(rules_of<v1::Review>(), "verdict", uint8_t(verdict), "unknown");
+}
+std::string role_name(uint8_t role) {
+  return name_in(rules_of<v1::Review>(), "role", role, "unknown");
 }
 
 const char* name_of(AlertState state) {
@@ -93,7 +57,7 @@ struct Says {
     return fmt::format(R"("kind":"retraction","version":{},"reason":"{}")", r.number, name_of(r.reason));
   }
   std::string operator()(const Review& r) const {
-    return fmt::format(R"("kind":"review","version_seen":{},"role":{},"verdict":"{}","t":{})", r.version_seen, r.role,
+    return fmt::format(R"("kind":"review","version_seen":{},"role":"{}","verdict":"{}","t":{})", r.version_seen, role_name(r.role),
                        name_of(r.verdict), json_time({r.t_us}));
   }
   std::string operator()(const Successor& s) const {
@@ -149,7 +113,7 @@ std::string says_text(const PlacedStatement& s) {
       return fmt::format("version {}  retracted: {}", r.number, name_of(r.reason));
     }
     std::string operator()(const Review& r) const {
-      return fmt::format("review of version {}  {}  role {}", r.version_seen, name_of(r.verdict), r.role);
+      return fmt::format("review of version {}  {}  by a {}", r.version_seen, name_of(r.verdict), role_name(r.role));
     }
     std::string operator()(const Successor& r) const { return "succeeded by " + egret::text_of(r.result); }
   };
@@ -172,15 +136,6 @@ std::optional<ResultName> result_name_of(std::string_view text) {
 
 std::string text_of(const ResultName& name) {
   return name.fac + "/" + egret::text_of(name.id);
-}
-
-Result<std::optional<ResultRow>> find_result(const Kv& kv, const ResultName& name) {
-  const auto stored = kv.get(kViewSpace, result_key(name));
-  if (!stored) return stored.error();
-  if (!*stored) return std::optional<ResultRow>();
-  auto row = decode_result(**stored);
-  if (!row) return std::move(row).error();
-  return std::optional<ResultRow>(std::move(*row));
 }
 
 std::string to_json(const ResultName& name, const ResultRow& row) {

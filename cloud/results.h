@@ -13,8 +13,6 @@ namespace egret::cloud {
 std::optional<ResultName> result_name_of(std::string_view text);
 std::string text_of(const ResultName& name);
 
-// nullopt: nothing was ever said of it. Errors: corrupt, store_failed.
-Result<std::optional<ResultRow>> find_result(const Kv& kv, const ResultName& name);
 std::string to_json(const ResultName& name, const ResultRow& row);
 // For a terminal: what is current, its history, what is odd.
 std::string to_text(const ResultName& name, const ResultRow& row);

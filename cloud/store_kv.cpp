@@ -29,7 +29,7 @@ Result<bool> any_key(const Kv& kv, Space space, const Bytes& first, const Bytes&
 Result<MetaRow> found_store(Kv& kv, Entropy& entropy) {
   // Rows without a meta row: founding anew would hide them behind a new store key.
   for (Space space = 0; space < kCloudSpaces; ++space) {
-    const auto rows = any_key(kv, space, {}, Bytes(1, char(0xff)));
+    const auto rows = any_key(kv, space, {}, end_of_space());
     if (!rows) return rows.error();
     if (*rows)
       return Error{Errc::corrupt, "cloud store: its meta row is gone; restore from a backup"};

@@ -135,6 +135,10 @@ Bytes numbered_key(const Facility& fac, StreamKey key, Seq seq) {
   return out;
 }
 
+Bytes end_of_space() {
+  return Bytes(1, char(0xff));
+}
+
 Bytes feed_key(uint64_t number) {
   Bytes out;
   put_u64(out, number);

@@ -99,6 +99,8 @@ Bytes table_prefix(char table);
 Bytes table_prefix(char table, const Facility& fac);
 // One past every key that begins with `prefix`, which must hold a byte below 0xff.
 Bytes after_prefix(Bytes prefix);
+// One past every key of a space: none begins with its byte.
+Bytes end_of_space();
 
 // What a key names; nullopt when it has another form.
 struct StreamName {

@@ -188,4 +188,13 @@ Result<ResultRow> decode_result(ByteView value) {
   return row;
 }
 
+Result<std::optional<ResultRow>> find_result(const Kv& kv, const ResultName& name) {
+  const auto stored = kv.get(kViewSpace, result_key(name));
+  if (!stored) return stored.error();
+  if (!*stored) return std::optional<ResultRow>();
+  auto row = decode_result(**stored);
+  if (!row) return std::move(row).error();
+  return std::optional<ResultRow>(std::move(*row));
+}
+
 }  // namespace egret::cloud

@@ -57,4 +57,7 @@ Result<ViewsState> decode_views_state(ByteView value);
 Bytes encode(const ResultRow& row);
 Result<ResultRow> decode_result(ByteView value);
 
+// nullopt: nothing was ever said of it. Errors: corrupt, store_failed.
+Result<std::optional<ResultRow>> find_result(const Kv& kv, const ResultName& name);
+
 }  // namespace egret::cloud

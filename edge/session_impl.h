@@ -156,7 +156,6 @@ struct Session::Impl {
 
   // session_send.cpp: batches out, ACK in
   void pump();
-  bool send_from(StreamId lane);
   Row* next_row(StreamId lane, StreamKey& key);
   bool lane_idle(StreamId lane) const;
   uint32_t flights_on_credit() const;

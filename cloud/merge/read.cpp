@@ -1,35 +1,19 @@
 #include "cloud/merge/read.h"
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-
 #include "schemas/chain.h"
 #include "schemas/record.pb.h"
 
 namespace egret::cloud {
 namespace {
 
+template <size_t N>
+std::array<uint8_t, N> fixed(const std::string& bytes) {
+  std::array<uint8_t, N> out{};
+  std::copy_n(bytes.begin(), std::min(bytes.size(), N), out.begin());
+  return out;
+}
 Uuid uuid_of(const std::string& bytes) {
-  Uuid out{};
-  std::copy_n(bytes.begin(), std::min(bytes.size(), out.size()), out.begin());
-  return out;
-}
-
-Hash hash_of(const std::string& bytes) {
-  Hash out{};
-  std::copy_n(bytes.begin(), std::min(bytes.size(), out.size()), out.begin());
-  return out;
-}
-
-Bytes bytes_of(const google::protobuf::MessageLite& message) {
-  Bytes out;
-  {
-    google::protobuf::io::StringOutputStream to(&out);
-    google::protobuf::io::CodedOutputStream coded(&to);
-    coded.SetSerializationDeterministic(true);
-    message.SerializeToCodedStream(&coded);
-  }
-  return out;
+  return fixed<sizeof(Uuid)>(bytes);
 }
 
 // What the model says, without when, where and how it ran.
@@ -42,7 +26,7 @@ Hash output_of(const v1::AiResult& result) {
   said.set_critical(result.critical());
   said.set_gradable(result.gradable());
   said.set_prob(result.prob());
-  return sha256(bytes_of(said));
+  return sha256(said.SerializeAsString());  // no maps in it: one order of bytes
 }
 
 void read(const v1::AiResult& result, const Facility& fac, const Hash& content, std::vector<Stated>& out) {
@@ -54,7 +38,7 @@ void read(const v1::AiResult& result, const Facility& fac, const Hash& content, 
   v.unchanged = result.no_value() == v1::AiResult::NO_VALUE_UNCHANGED;
   v.critical = result.critical();
   v.output = output_of(result);
-  v.model = hash_of(result.model_ref());
+  v.model = fixed<sizeof(Hash)>(result.model_ref());
   v.run = uuid_of(result.run_id());
   out.push_back({{fac, id}, v});
   for (const std::string& older : result.supersedes()) {

@@ -17,6 +17,7 @@
 
 #include "agent/store.h"
 #include "edge/cut.h"
+#include "edge/kv_options.h"
 #include "schemas/entropy.h"
 #include "schemas/gcm.h"
 #include "schemas/hpke.h"
@@ -149,7 +150,7 @@ struct Cutter {
 int cut_frames(char** args) {
   OsEntropy entropy;
   const Facility fac = args[1];
-  Result<std::unique_ptr<Kv>> kv = open_rocksdb(agent::agent_kv_options(args[0]));
+  Result<std::unique_ptr<Kv>> kv = open_rocksdb(edge::kv_options(args[0]));
   if (!kv) return std::fprintf(stderr, "%s\n", kv.error().text.c_str()), 1;
   Result<std::unique_ptr<edge::Buffer>> buffer = edge::Buffer::open(**kv, fac, entropy);
   if (!buffer) return std::fprintf(stderr, "%s\n", buffer.error().text.c_str()), 1;

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <set>
 
+#include "edge/kv_options.h"
 #include "edge/unnamed.h"
 #include "tests/storage/in_stride.h"
 #include "tests/storage/lying_kv.h"
@@ -38,10 +39,7 @@ class Site {
   PowerCutFs& fs() { return *fs_; }
 
   bool open() {
-    KvOptions options;
-    options.dir = dir_.path / "store";
-    options.spaces = kEdgeSpaces;
-    options.compress = false;
+    KvOptions options = kv_options(dir_.path / "store");
     options.env = env_.get();
     options.memtable_bytes = 64 << 10;  // so that flushes and compactions are among what is cut
     options.memtables_total_bytes = 256 << 10;

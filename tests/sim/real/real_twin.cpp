@@ -1,3 +1,4 @@
+#include "edge/kv_options.h"
 #include "tests/sim/real/real_twin.h"
 
 #include <sstream>
@@ -53,11 +54,7 @@ RealTwin::RealTwin(std::filesystem::path dir, Journal& journal, bool syncs, cons
 RealTwin::~RealTwin() { kv_.reset(); }
 
 void RealTwin::open() {
-  KvOptions options;
-  options.dir = dir_ / "store";
-  options.spaces = edge::kEdgeSpaces;
-  options.compress = false;
-  options.one_level = true;
+  KvOptions options = edge::kv_options(dir_ / "store");
   options.env = env_.get();
   options.memtable_bytes = 16 << 10;  // so that flushes and compactions are among what is cut
   options.memtables_total_bytes = 64 << 10;

@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "agent/store.h"
+#include "edge/kv_options.h"
 #include "schemas/chain.h"
 #include "schemas/kv_wal.h"
 #include "schemas/limits.h"
@@ -137,7 +138,7 @@ fs::path list_of_files_in(const fs::path& store) {
 
 // How many blocks lie in the store, as RocksDB opens it when nobody asks; nullopt: it does not.
 std::optional<uint64_t> blocks_in(const fs::path& dir) {
-  auto kv = open_rocksdb(agent_kv_options(dir));
+  auto kv = open_rocksdb(edge::kv_options(dir));
   if (!kv) return std::nullopt;
   uint64_t blocks = 0;
   const auto count = [&](ByteView, ByteView) { return ++blocks > 0; };

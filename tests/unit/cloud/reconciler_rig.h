@@ -186,6 +186,19 @@ struct CloudRig {
     }
     return welcome;
   }
+  // Two agents of one identity, each with the ticket that it was told last, in turn.
+  // The tickets, by sid.
+  std::array<uint64_t, 3> two_agents_greet(const Writer& w) {
+    std::array<uint64_t, 3> tickets{};
+    for (int round = 0; round < 3; round++) {
+      for (uint8_t sid : {1, 2}) {
+        ticket = tickets[sid];
+        hello({listing(w)}, sid);
+        tickets[sid] = ticket;
+      }
+    }
+    return tickets;
+  }
   es1::Ack push(const es1::Batch& batch, uint8_t sid = 1) {
     run({frame(FrameType::batch, batch, sid)});
     return answer<es1::Ack>();

@@ -193,14 +193,7 @@ TEST_CASE("a HELLO that meets a store which stops answering is never answered, a
     CHECK(rig.store->begin()->sessions(kFac).value().size() == 2);
   }
   SECTION("two agents of one identity, and what neither lists any more") {
-    uint64_t tickets[3] = {};
-    for (int round = 0; round < 3; round++) {
-      for (uint8_t sid : {1, 2}) {
-        rig.ticket = tickets[sid];
-        rig.hello({CloudRig::listing(w)}, sid);
-        tickets[sid] = rig.ticket;
-      }
-    }
+    rig.two_agents_greet(w);
     REQUIRE(rig.incidents().size() == 1);
     rig.wait(25LL * 3600 * 1000);
     fail_each_read(rig, rig.frame(FrameType::hello, rig.hello_of({CloudRig::listing(next)}, 2), 2));

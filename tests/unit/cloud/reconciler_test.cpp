@@ -539,14 +539,7 @@ TEST_CASE("a batch that belittles its head still claims what it carries", "[I13]
 TEST_CASE("two agents of one identity are named and neither is fenced", "[es1 section 8]") {
   CloudRig rig;
   Writer w = three_blocks();
-  uint64_t tickets[3] = {};
-  for (int round = 0; round < 3; round++) {
-    for (uint8_t sid : {1, 2}) {
-      rig.ticket = tickets[sid];
-      rig.hello({CloudRig::listing(w)}, sid);
-      tickets[sid] = rig.ticket;
-    }
-  }
+  const auto tickets = rig.two_agents_greet(w);
   REQUIRE(rig.incidents().size() == 1);
   CHECK(rig.incidents()[0].kind == IncidentKind::duplicate_identity);
   CHECK(rig.push(w.batch(0, 1), 1).status() == es1::ACK_OK);

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 
+#include "edge/kv_options.h"
 #include "edge/buffer.h"
 #include "schemas/chain.h"
 #include "schemas/kv_rocksdb.h"
@@ -43,11 +44,7 @@ struct RocksDisk {
   Kv& kv() { return *kv_; }
   void reopen() {
     kv_.reset();
-    KvOptions options;
-    options.dir = dir.path;
-    options.spaces = kEdgeSpaces;
-    options.compress = false;
-    auto opened = open_rocksdb(options);
+    auto opened = open_rocksdb(kv_options(dir.path));
     REQUIRE(opened);
     kv_ = std::move(*opened);
   }

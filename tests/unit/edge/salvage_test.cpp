@@ -15,11 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 KvOptions options_of(const RocksDisk& disk) {
-  KvOptions options;
-  options.dir = disk.dir.path;
-  options.spaces = kEdgeSpaces;
-  options.compress = false;
-  return options;
+  return kv_options(disk.dir.path);
 }
 
 void overwrite(const fs::path& file, uint64_t at, const std::string& bytes) {
