@@ -271,6 +271,7 @@ edge::DiskState Daemon::disk() const {
   std::error_code failed;
   std::filesystem::space_info space = std::filesystem::space(config_.state_dir, failed);
   disk.free_bytes = failed ? disk.budget_bytes : space.available;
+  if (!has_ballast(config_.state_dir)) disk.owed_bytes = kBallastBytes;
   return disk;
 }
 
@@ -370,7 +371,9 @@ Error Daemon::closed() const {
 Result<void> Daemon::admit(StreamId lane, size_t bytes) {
   if (!session_) return closed();
   edge::DiskState state = disk();
-  state.used_bytes += in_flight_bytes_ + bytes;
+  const uint64_t more = in_flight_bytes_ + bytes;
+  state.used_bytes += more;
+  state.free_bytes -= std::min(state.free_bytes, more);
   edge::Budget as_if = budget_;  // what it remembers is changed by the real state only
   edge::BudgetDecision decision = as_if.decide(state);
   if (lane == StreamId::telemetry && decision.refuse_telemetry) return Error{Errc::lane_full, "telemetry: the disk budget is nearly used up"};

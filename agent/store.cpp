@@ -38,11 +38,6 @@ Result<OpenStore> open_in(const path& dir, const Config& config, Entropy& entrop
   options.log_bytes_max = std::min(options.log_bytes_max, std::max(kReclaimLogBytes, budget / 8));
   options.doubt = true;
   Result<std::unique_ptr<Kv>> kv = open_rocksdb(options);
-  if (!kv && kv.error().code == Errc::disk_full) {
-    // Halves of tables that a full disk has left must go first, or there is never room to open it again.
-    options.doubt = false;
-    kv = open_rocksdb(options);
-  }
   if (!kv) return kv.error();
   store.kv = std::move(*kv);
   if (Result<void> whole = edge::nothing_missed(*store.kv, config.facility); !whole) return whole.error();

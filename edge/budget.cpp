@@ -8,11 +8,16 @@
 namespace egret::edge {
 namespace {
 
-// What may be filled before anything is refused: the budget less its reserves, or what the file system has left.
+uint64_t less(uint64_t a, uint64_t b) {
+  return a > b ? a - b : 0;
+}
+
+// What may be filled before anything is refused: the budget less its reserves, or what the file system has left, less its
+// own. There it is less than what is used when the reserve itself is being used up; and the room that the ballast has given
+// back is for deleting, and for the tables of what the log holds: records that took it would keep the store shut.
 uint64_t usable(const DiskState& disk) {
-  uint64_t reserves = kBallastBytes + kReserveBytes;
-  uint64_t of_budget = disk.budget_bytes > reserves ? disk.budget_bytes - reserves : 0;
-  uint64_t of_disk = disk.used_bytes + (disk.free_bytes > kReserveBytes ? disk.free_bytes - kReserveBytes : 0);
+  uint64_t of_budget = less(disk.budget_bytes, kBallastBytes + kReserveBytes);
+  uint64_t of_disk = less(disk.used_bytes + disk.free_bytes, disk.owed_bytes + kReserveBytes);
   return std::min(of_budget, of_disk);
 }
 
@@ -56,7 +61,7 @@ double Budget::days_left(const DiskState& disk, MonoTime now) {
   }
   if (growth_per_ms_ <= 0) return -1;
   uint64_t limit = usable(disk);
-  double left = limit > disk.used_bytes ? static_cast<double>(limit - disk.used_bytes) : 0;
+  double left = static_cast<double>(less(limit, disk.used_bytes));
   return left / growth_per_ms_ / kDayMs;
 }
 

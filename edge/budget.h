@@ -14,6 +14,7 @@ struct DiskState {
   uint64_t used_bytes = 0;    // of the store, everything counted
   uint64_t budget_bytes = 0;  // configuration
   uint64_t free_bytes = 0;    // of the file system
+  uint64_t owed_bytes = 0;    // of those, what the ballast will take back
 };
 
 struct BudgetDecision {

@@ -61,7 +61,8 @@ Result<void> Buffer::purge_one(Change& change, const PurgeTo& upto) {
     if (!*border) return Error{Errc::corrupt, "edge store: the border at the end of a purge is missing"};
     const Bytes first = block_key(no, r.purged.next()), end = block_key(no, upto.to.next());
     change.batch.erase_range(block_space(stream), first, end);
-    change.reclaim.push_back({block_space(stream), first, end});
+    // From the epoch's start: what small steps have left of a table goes with the step that empties it.
+    change.reclaim.push_back({block_space(stream), block_key(no, {}), end});
     if (mutant(Mutant::parked_purged)) change.batch.erase_range(kParkedSpace, parked_key(no, stream, r.purged.next()), parked_key(no, stream, upto.to.next()));
     change.store.counters.exposed += span(std::max(r.purged, upto.safe), upto.to);
     r.purged = upto.to;

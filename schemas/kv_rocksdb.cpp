@@ -22,6 +22,7 @@
 #include <thread>
 
 #include "schemas/durable_file.h"
+#include "schemas/kv_list.h"
 #include "schemas/kv_unnamed.h"
 #include "schemas/kv_wal.h"
 #include "schemas/limits.h"
@@ -549,14 +550,15 @@ Result<void> check_nothing_there(const KvOptions& o) {
   return {};
 }
 
-// Under the store's lock: the end of a log that another process is writing looks torn too.
-Result<void> mend_logs(const KvOptions& o, const rocksdb::DBOptions& db) {
+// Under the store's lock: the end of a file that another process is writing looks torn too.
+Result<void> mend_torn_ends(const KvOptions& o, const rocksdb::DBOptions& db) {
   if (!o.salvage && !fs::exists(o.dir / "CURRENT")) return check_nothing_there(o);
   rocksdb::FileLock* held = nullptr;
   const Status locked = db.env->LockFile((o.dir / "LOCK").string(), &held);
   if (!locked.ok()) return error_of(locked, o.dir, "opening");
-  Result<void> mended =
-      o.salvage ? keep_whole_records(*db.env, o.dir) : cut_torn_tail(*db.env, o.dir);
+  Result<void> mended = cut_torn_list(*db.env, o.dir);
+  if (mended) mended = check_spaces(o, db);
+  if (mended) mended = o.salvage ? keep_whole_records(*db.env, o.dir) : cut_torn_tail(*db.env, o.dir);
   db.env->UnlockFile(held).PermitUncheckedError();
   return mended;
 }
@@ -583,10 +585,7 @@ Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& o) {
     doubt.env = env_with(*db.env, doubt.tables);
     db.env = doubt.env.get();
   }
-  if (auto known = check_spaces(o, db); !known) return known.error();
-  if (!o.read_only) {
-    if (auto logs = mend_logs(o, db); !logs) return logs.error();
-  }
+  if (auto ready = o.read_only ? check_spaces(o, db) : mend_torn_ends(o, db); !ready) return ready.error();
   const auto cache = rocksdb::NewLRUCache(o.cache_bytes, 0, false, 0.5);
   std::vector<rocksdb::ColumnFamilyDescriptor> wanted;
   for (unsigned space = 0; space < o.spaces; ++space) {

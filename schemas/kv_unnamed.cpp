@@ -17,11 +17,21 @@ class EnvOverTables final : public rocksdb::EnvWrapper {
 
 }  // namespace
 
+rocksdb::IOStatus KeptTables::NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
+                                              std::unique_ptr<rocksdb::FSWritableFile>* file,
+                                              rocksdb::IODebugContext* dbg) {
+  {
+    std::lock_guard lock(mutex_);
+    if (keeps_) made_.insert(name);
+  }
+  return target()->NewWritableFile(name, options, file, dbg);
+}
+
 rocksdb::IOStatus KeptTables::DeleteFile(const std::string& name, const rocksdb::IOOptions& options,
                                          rocksdb::IODebugContext* dbg) {
   {
     std::lock_guard lock(mutex_);
-    if (keeps_ && std::filesystem::path(name).extension() == ".sst") {
+    if (keeps_ && std::filesystem::path(name).extension() == ".sst" && !made_.contains(name)) {
       kept_.push_back(name);
       return rocksdb::IOStatus::OK();
     }
@@ -35,6 +45,7 @@ void KeptTables::believe() {
   // What stays is found again at the next start.
   for (const std::string& name : kept_) target()->DeleteFile(name, {}, nullptr).PermitUncheckedError();
   kept_.clear();
+  made_.clear();
 }
 
 void KeptTables::scan(rocksdb::Env* env, const Visit& visit) const {

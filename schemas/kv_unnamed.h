@@ -1,6 +1,7 @@
 // KvUnnamed: the tables in a store's folder that its list of files does not name. RocksDB deletes them while it opens the
 // store: leftovers of a crash, or, when the list has lost its end, all that was written last.
-// Promises: until believe() a table that RocksDB wants deleted stays where it is, and can be read.
+// Promises: until believe() a table that RocksDB wants deleted stays where it is, and can be read; but not one that was made
+// since: the halves of tables that a full disk ends would fill it for good, a try after the other.
 // Leaves to others: whether anything in them is missed (the edge's rows say so).
 #pragma once
 
@@ -11,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,6 +24,9 @@ class KeptTables final : public rocksdb::FileSystemWrapper {
  public:
   explicit KeptTables(const std::shared_ptr<rocksdb::FileSystem>& base) : FileSystemWrapper(base) {}
   const char* Name() const override { return "KeptTables"; }
+  rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
+                                    std::unique_ptr<rocksdb::FSWritableFile>* file,
+                                    rocksdb::IODebugContext* dbg) override;
   rocksdb::IOStatus DeleteFile(const std::string& name, const rocksdb::IOOptions& options,
                                rocksdb::IODebugContext* dbg) override;
   // Deletes what was kept, and from now on keeps nothing.
@@ -35,6 +40,7 @@ class KeptTables final : public rocksdb::FileSystemWrapper {
   mutable std::mutex mutex_;
   bool keeps_ = true;
   std::vector<std::string> kept_;
+  std::set<std::string> made_;
 };
 
 // An Env for RocksDB: as `base`, its files by way of `tables`.

@@ -4,81 +4,23 @@
 #include <rocksdb/env.h>
 
 #include <algorithm>
-#include <boost/crc.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "schemas/types.h"
+#include "schemas/kv_log.h"
 
 namespace egret {
 namespace {
 
-// RocksDB's log format (db/log_format.h there): blocks of 32 KiB; in each, fragments of
-// crc32c(4, masked, over type and payload) · length(2, little-endian) · type(1) · payload.
-constexpr size_t kBlockSize = 32 * 1024;
-constexpr size_t kHeaderSize = 7;
 // A record is a write batch: sequence(8) · count(4) · operations.
 constexpr size_t kBatchCountAt = 8;
-constexpr size_t kBatchHeaderSize = 12;
-enum class Part : uint8_t { full = 1, first = 2, middle = 3, last = 4 };
+constexpr size_t kBatchHeaderBytes = 12;
 
-struct Fragment {
-  Part part;
-  ByteView payload;
-  bool begins_record() const { return part == Part::full || part == Part::first; }
-  // After recovery RocksDB writes an empty batch, to keep the sequence: it holds nothing to lose.
-  bool holds_data() const {
-    return payload.size() > kBatchHeaderSize &&
-           payload.substr(kBatchCountAt, 4) != ByteView("\0\0\0\0", 4);
-  }
-};
-
-uint32_t little_endian(ByteView b) {
-  uint32_t v = 0;
-  for (size_t i = b.size(); i-- > 0;) v = v << 8 | uint8_t(b[i]);
-  return v;
-}
-
-void append_little_endian(Bytes& out, uint32_t v, size_t n) {
-  for (; n > 0; --n, v >>= 8) out.push_back(char(v & 0xff));
-}
-
-uint32_t masked_crc32c(ByteView bytes) {
-  boost::crc_optimal<32, 0x1EDC6F41, 0xFFFFFFFF, 0xFFFFFFFF, true, true> crc;
-  crc.process_bytes(bytes.data(), bytes.size());
-  return (crc.checksum() >> 15 | crc.checksum() << 17) + 0xa282ead8u;
-}
-
-std::optional<Fragment> fragment_at(ByteView log, size_t at) {
-  const ByteView block = log.substr(at, kBlockSize - at % kBlockSize);
-  if (block.size() < kHeaderSize) return {};
-  const size_t length = little_endian(block.substr(4, 2));
-  const uint8_t type = uint8_t(block[6]);
-  if (type < uint8_t(Part::full) || type > uint8_t(Part::last)) return {};
-  if (length > block.size() - kHeaderSize) return {};
-  if (masked_crc32c(block.substr(6, 1 + length)) != little_endian(block.substr(0, 4))) return {};
-  return Fragment{Part(type), block.substr(kHeaderSize, length)};
-}
-
-// Where the whole records of `log` end; log.size() when all of it is whole.
-size_t whole_until(ByteView log) {
-  size_t at = 0, whole = 0;
-  bool inside = false;
-  while (at < log.size()) {
-    const size_t left = kBlockSize - at % kBlockSize;
-    if (left < kHeaderSize) {  // too little for a header: padding
-      at += left;
-      if (!inside) whole = std::min(at, log.size());
-      continue;
-    }
-    const auto fragment = fragment_at(log, at);
-    if (!fragment || fragment->begins_record() == inside) return whole;
-    inside = fragment->part == Part::first || fragment->part == Part::middle;
-    at += kHeaderSize + fragment->payload.size();
-    if (!inside) whole = at;
-  }
-  return whole;
+// After recovery RocksDB writes an empty batch, to keep the sequence: it holds nothing to lose.
+bool holds_data(const LogFragment& fragment) {
+  return fragment.payload.size() > kBatchHeaderBytes &&
+         fragment.payload.substr(kBatchCountAt, 4) != ByteView("\0\0\0\0", 4);
 }
 
 // Does a record that holds data begin at or after `from`? Lengths cannot be trusted there: every
@@ -86,7 +28,7 @@ size_t whole_until(ByteView log) {
 bool record_begins_after(ByteView log, size_t from) {
   for (size_t at = from; at < log.size(); ++at) {
     const auto fragment = fragment_at(log, at);
-    if (fragment && fragment->begins_record() && fragment->holds_data()) return true;
+    if (fragment && fragment->begins_record() && holds_data(*fragment)) return true;
   }
   return false;
 }
@@ -95,10 +37,10 @@ bool record_begins_after(ByteView log, size_t from) {
 // wherever the next is found. What a header says comes first: a record may hold bytes that look
 // like a log.
 size_t behind_damage(ByteView log, size_t at) {
-  const size_t block_end = at + kBlockSize - at % kBlockSize;
-  if (at + kHeaderSize <= log.size()) {
-    size_t told = at + kHeaderSize + little_endian(log.substr(at + 4, 2));
-    if (told < block_end && block_end - told < kHeaderSize) told = block_end;
+  const size_t block_end = at + kLogBlockBytes - at % kLogBlockBytes;
+  if (at + kFragmentHeaderBytes <= log.size()) {
+    size_t told = at + kFragmentHeaderBytes + little_endian(log.substr(at + 4, 2));
+    if (told < block_end && block_end - told < kFragmentHeaderBytes) told = block_end;
     if (told <= block_end && told < log.size() && fragment_at(log, told)) return told;
   }
   for (++at; at < log.size(); ++at) {
@@ -110,26 +52,7 @@ size_t behind_damage(ByteView log, size_t at) {
 // The bytes of a log that holds `records` and nothing else.
 Bytes log_of(const std::vector<LogRecord>& records) {
   Bytes log;
-  for (const LogRecord& record : records) {
-    ByteView rest = record.bytes;
-    bool begun = false;
-    do {
-      size_t left = kBlockSize - log.size() % kBlockSize;
-      if (left < kHeaderSize) {
-        log.append(left, '\0');
-        left = kBlockSize;
-      }
-      const ByteView payload = rest.substr(0, left - kHeaderSize);
-      rest.remove_prefix(payload.size());
-      const Part part = rest.empty() ? (begun ? Part::last : Part::full)
-                                     : (begun ? Part::middle : Part::first);
-      const Bytes typed = Bytes(1, char(part)).append(payload);
-      append_little_endian(log, masked_crc32c(typed), 4);
-      append_little_endian(log, uint32_t(payload.size()), 2);
-      log += typed;
-      begun = true;
-    } while (!rest.empty());
-  }
+  for (const LogRecord& record : records) append_log_record(log, record.bytes);
   return log;
 }
 
@@ -147,33 +70,6 @@ std::vector<std::pair<uint64_t, std::string>> logs_in_order(rocksdb::Env& env,
   }
   std::sort(logs.begin(), logs.end());
   return logs;
-}
-
-Error unwritable(const std::filesystem::path& file, const rocksdb::Status& s) {
-  const bool full = s.IsNoSpace();
-  return {full ? Errc::disk_full : Errc::store_failed, fmt::format("store: cutting {}: {}", file.string(), s.ToString())};
-}
-
-// Puts `log` in the place of `file`: written beside, synced, renamed. RocksDB deletes what a power cut leaves of *.dbtmp.
-Result<void> put_in_place(rocksdb::Env& env, const std::filesystem::path& file, ByteView log) {
-  const std::string beside = std::filesystem::path(file).replace_extension(".dbtmp").string();
-  const rocksdb::EnvOptions options;
-  std::unique_ptr<rocksdb::WritableFile> out;
-  rocksdb::Status s = env.NewWritableFile(beside, &out, options);
-  if (s.ok()) s = out->Append(rocksdb::Slice(log.data(), log.size()));
-  if (s.ok()) s = out->Sync();
-  if (s.ok()) s = out->Close();
-  if (s.ok()) s = env.RenameFile(beside, file.string());
-  if (!s.ok()) return unwritable(file, s);
-  return {};
-}
-
-Result<void> sync_names(rocksdb::Env& env, const std::filesystem::path& dir) {
-  std::unique_ptr<rocksdb::Directory> names;
-  rocksdb::Status s = env.NewDirectory(dir.string(), &names);
-  if (s.ok()) s = names->Fsync();
-  if (!s.ok()) return unwritable(dir, s);
-  return {};
 }
 
 struct TornLog {
@@ -218,8 +114,8 @@ std::vector<LogRecord> whole_records(ByteView log) {
   std::vector<LogRecord> records;
   std::optional<LogRecord> open;
   for (size_t at = 0; at < log.size();) {
-    const size_t left = kBlockSize - at % kBlockSize;
-    if (left < kHeaderSize) {
+    const size_t left = kLogBlockBytes - at % kLogBlockBytes;
+    if (left < kFragmentHeaderBytes) {
       at += left;
       continue;
     }
@@ -230,11 +126,11 @@ std::vector<LogRecord> whole_records(ByteView log) {
       continue;
     }
     if (fragment->begins_record()) open = LogRecord{at, at, {}};
-    at += kHeaderSize + fragment->payload.size();
+    at += kFragmentHeaderBytes + fragment->payload.size();
     if (!open) continue;  // the end of a record that has lost its beginning
     open->bytes += fragment->payload;
     open->end = at;
-    if (fragment->part == Part::first || fragment->part == Part::middle) continue;
+    if (!fragment->ends_record()) continue;
     records.push_back(std::move(*open));
     open.reset();
   }

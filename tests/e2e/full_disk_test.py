@@ -15,6 +15,7 @@ import os
 import pathlib
 import random
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -248,7 +249,8 @@ def main():
         r.stop()
         if hog.is_alive():
             hog.join(5)
-        if not good and disk.exists():  # the logs lie beside the disk
+        if not good and disk.exists():
+            shutil.copytree(disk, folder / "disk")  # beside the logs
             subprocess.run(["ls", "-la", str(disk), str(disk / "store")])
         subprocess.run(["umount", disk], capture_output=True)
         road.leave(folder, good)

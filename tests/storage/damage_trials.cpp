@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::chrono::seconds kTrialLimit{60};
+constexpr std::chrono::seconds kTrialLimit{40};  // of a processor
 constexpr uint64_t kAtOnce = 16;  // they wait for RocksDB's sleeps more than they work
 
 struct Damaged {

@@ -37,8 +37,8 @@ std::string directory_of(const std::string& name) {
 class PowerCutFs::File final : public rocksdb::FSWritableFileOwnerWrapper {
  public:
   File(std::unique_ptr<rocksdb::FSWritableFile> file, PowerCutFs& fs,
-       std::shared_ptr<Length> length)
-      : FSWritableFileOwnerWrapper(std::move(file)), fs_(fs), length_(std::move(length)) {}
+       const std::string& name, std::shared_ptr<Length> length)
+      : FSWritableFileOwnerWrapper(std::move(file)), fs_(fs), name_(fs::path(name).filename()), length_(std::move(length)) {}
 
   IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* dbg) override {
     std::lock_guard lock(fs_.mutex_);
@@ -69,6 +69,7 @@ class PowerCutFs::File final : public rocksdb::FSWritableFileOwnerWrapper {
  private:
   IOStatus sync() {
     std::lock_guard lock(fs_.mutex_);
+    fs_.about_to_sync(name_);
     if (IOStatus s = fs_.operation(Kind::sync); !s.ok()) {
       length_->lost = true;
       return s;
@@ -77,6 +78,7 @@ class PowerCutFs::File final : public rocksdb::FSWritableFileOwnerWrapper {
     return IOStatus::OK();
   }
   PowerCutFs& fs_;
+  const std::string name_;
   std::shared_ptr<Length> length_;
 };
 
@@ -108,6 +110,16 @@ PowerCutFs::PowerCutFs(std::string attic)
 void PowerCutFs::cut_at(uint64_t n) {
   std::lock_guard lock(mutex_);
   off_at_ = operations_ + n;
+}
+
+void PowerCutFs::cut_at_sync_of(std::string kind, uint64_t n) {
+  std::lock_guard lock(mutex_);
+  cut_kind_ = std::move(kind);
+  syncs_left_ = n;
+}
+
+void PowerCutFs::about_to_sync(const std::string& name) {
+  if (syncs_left_ > 0 && name.starts_with(cut_kind_) && --syncs_left_ == 0) off_at_ = operations_ + 1;
 }
 
 uint64_t PowerCutFs::operations() const {
@@ -178,7 +190,7 @@ IOStatus PowerCutFs::NewWritableFile(const std::string& name, const rocksdb::Fil
   if (!s.ok()) return s;
   unsynced_.push_back({NameChange::What::create, name, {}, {}, {}});
   follow(name, 0);
-  *file = std::make_unique<File>(std::move(*file), *this, lengths_[name]);
+  *file = std::make_unique<File>(std::move(*file), *this, name, lengths_[name]);
   return s;
 }
 
@@ -193,7 +205,7 @@ IOStatus PowerCutFs::ReopenWritableFile(const std::string& name,
   if (!s.ok()) return s;
   if (!there) unsynced_.push_back({NameChange::What::create, name, {}, {}, {}});
   if (!lengths_.contains(name)) follow(name, fs::file_size(name));
-  *file = std::make_unique<File>(std::move(*file), *this, lengths_[name]);
+  *file = std::make_unique<File>(std::move(*file), *this, name, lengths_[name]);
   return s;
 }
 
@@ -263,7 +275,9 @@ void PowerCutFs::undo(const NameChange& change) {
 void PowerCutFs::tear(const std::string& name, const Length& length, Kept kept, Entropy& entropy) {
   if (!fs::exists(name)) return;
   const uint64_t loose = length.written - std::min(length.written, length.synced);
-  const uint64_t extra = kept == Kept::nothing ? 0 : entropy.below(loose + 1);
+  // Torn, a record of full length has lost some of its sectors: a shorter one is merely cut.
+  const bool full_length = kept == Kept::torn && entropy.below(2) == 0;
+  const uint64_t extra = kept == Kept::nothing ? 0 : full_length ? loose : entropy.below(loose + 1);
   const uint64_t size = std::min(length.written, length.synced) + extra;
   fs::resize_file(name, size);
   if (kept != Kept::torn || extra == 0) return;
@@ -290,6 +304,7 @@ void PowerCutFs::power_back(Kept kept, Entropy& entropy) {
   for (const auto& [name, length] : lengths_) tear(name, *length, kept, entropy);
   lengths_.clear();
   off_at_ = ~uint64_t{0};
+  syncs_left_ = 0;
 }
 
 namespace {

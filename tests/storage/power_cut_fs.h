@@ -36,6 +36,8 @@ class PowerCutFs final : public rocksdb::FileSystemWrapper {
   // The n-th operation from now that changes the disk (1: the next) finds the power off; so does
   // all after it.
   void cut_at(uint64_t n);
+  // The same for the n-th sync of a file whose name begins with `kind`.
+  void cut_at_sync_of(std::string kind, uint64_t n);
   // What the n-th operation from now meets instead, while the power stays on.
   enum class Fault : uint8_t {
     error,        // EIO, once
@@ -85,6 +87,7 @@ class PowerCutFs final : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus operation(Kind kind);  // counts one; an error when the power is off
   rocksdb::IOStatus fault_of(Kind kind);
   bool is_short_write() const;
+  void about_to_sync(const std::string& name);
   void synced_directory(const std::string& dir);
   void follow(const std::string& name, uint64_t already);
   std::string save(const std::string& name, std::shared_ptr<Length>& length);
@@ -95,6 +98,8 @@ class PowerCutFs final : public rocksdb::FileSystemWrapper {
   mutable std::mutex mutex_;
   uint64_t operations_ = 0;
   uint64_t off_at_ = ~uint64_t{0};
+  std::string cut_kind_;
+  uint64_t syncs_left_ = 0;  // of that kind, until the power fails; 0: it does not
   uint64_t fault_at_ = ~uint64_t{0};
   Fault fault_ = Fault::error;
   uint64_t saved_ = 0;

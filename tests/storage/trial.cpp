@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,8 +23,13 @@ namespace egret::test {
 namespace {
 
 constexpr size_t kStderrKept = 2000;
+// Of wall time, for one that waits for ever. A machine with much else to do has made trials of a tenth of a second last a
+// minute.
+constexpr int kWallOfProcessor = 15;
 
-[[noreturn]] void live(const std::function<std::string()>& attempt, int out, int err) {
+[[noreturn]] void live(const std::function<std::string()>& attempt, std::chrono::seconds processor, int out, int err) {
+  const rlimit limit{static_cast<rlim_t>(processor.count()), RLIM_INFINITY};
+  ::setrlimit(RLIMIT_CPU, &limit);
   for (int signal : {SIGSEGV, SIGABRT, SIGFPE, SIGILL, SIGTERM})
     ::signal(signal, SIG_DFL);  // Catch reports them as its own
   ::dup2(err, STDERR_FILENO);
@@ -80,7 +86,7 @@ std::string how_it_stands(pid_t pid) {
 
 }  // namespace
 
-Ended in_own_process(const std::function<std::string()>& attempt, std::chrono::seconds limit) {
+Ended in_own_process(const std::function<std::string()>& attempt, std::chrono::seconds processor) {
   if (std::getenv("EGRET_TRIAL_HERE") != nullptr)
     return {Ended::How::said, attempt()};  // for a debugger
   const int out = ::memfd_create("answer", MFD_CLOEXEC);
@@ -88,15 +94,17 @@ Ended in_own_process(const std::function<std::string()>& attempt, std::chrono::s
   if (out < 0 || err < 0) return {Ended::How::crashed, "no memory for the attempt's answer"};
   std::fflush(nullptr);
   const pid_t pid = ::fork();
-  if (pid == 0) live(attempt, out, err);
-  const bool in_time = ends_within(pid, limit);
+  if (pid == 0) live(attempt, processor, out, err);
+  const bool in_time = ends_within(pid, processor * kWallOfProcessor);
   const std::string stands = in_time ? "" : how_it_stands(pid);
   if (!in_time) ::kill(pid, SIGKILL);
   int status = 0;
   ::waitpid(pid, &status, 0);
   Ended ended{Ended::How::said, all_of(out)};
-  if (!in_time) ended = {Ended::How::hung, "no end within its time: " + stands + "\n" + end_of(err)};
-  if (in_time && !(WIFEXITED(status) && WEXITSTATUS(status) == 0)) {
+  if (!in_time) ended = {Ended::How::hung, "it waits for ever: " + stands + "\n" + end_of(err)};
+  const bool loops = WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU;
+  if (in_time && loops) ended = {Ended::How::hung, "it goes round in circles\n" + end_of(err)};
+  if (in_time && !loops && !(WIFEXITED(status) && WEXITSTATUS(status) == 0)) {
     const std::string how = WIFSIGNALED(status) ? ::strsignal(WTERMSIG(status)) : "exit";
     ended = {Ended::How::crashed, how + "\n" + end_of(err)};
   }

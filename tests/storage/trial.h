@@ -1,6 +1,6 @@
 // Trial: one attempt in a process of its own: damaged files may crash a library or send it round in
 // circles, and neither may end the test. Promises: the attempt's text, or how it ended instead,
-// with the last it said on stderr; no process outlives the call. Leaves to others: never to open
+// with the last it said on stderr; no process outlives the call; a busy machine makes none fail. Leaves to others: never to open
 // RocksDB in the process that calls (its threads do not survive fork).
 #pragma once
 
@@ -16,6 +16,7 @@ struct Ended {
       text;  // what the attempt returned; of the others: the signal, and the end of its stderr
 };
 
-Ended in_own_process(const std::function<std::string()>& attempt, std::chrono::seconds limit);
+// `processor`: its time, all threads together; of wall time it gets fifteen times as much.
+Ended in_own_process(const std::function<std::string()>& attempt, std::chrono::seconds processor);
 
 }  // namespace egret::test

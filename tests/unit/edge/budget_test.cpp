@@ -63,6 +63,17 @@ TEST_CASE("a full file system counts like a full budget, and lets the ballast go
   CHECK(d.release_ballast);
 }
 
+TEST_CASE("critical results do not take the file system's last room, nor what the ballast has given back", "[budget]") {
+  Budget budget;
+  auto refused = [&](uint64_t free_mib, uint64_t owed) {
+    return budget.decide({20 * kMiB, kBudget, free_mib * kMiB, owed}).refuse_critical;
+  };
+  CHECK_FALSE(refused(5, 0));
+  CHECK(refused(4, 0));
+  CHECK_FALSE(refused(9, kBallastBytes));
+  CHECK(refused(8, kBallastBytes));
+}
+
 TEST_CASE("days left come from the growth lately seen", "[budget]") {
   Budget budget;
   DiskState disk = at(10);
