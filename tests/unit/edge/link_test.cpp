@@ -232,6 +232,20 @@ const Bytes kSubackOk5 = raw({0x90, 0x04, 0x00, 0x01, 0x00, 0x01});
 const Bytes kConnackOk3 = raw({0x20, 0x02, 0x00, 0x00});
 const Bytes kSubackOk3 = raw({0x90, 0x03, 0x00, 0x01, 0x01});
 
+// What this broker's refusal is told as. Paho 1.3.12 gives the end of one socket to the next that has its number, when that
+// one is made before its thread has dealt with it: such an attempt, soon after another test's, ends without a reason, as if
+// the broker had closed it. A session tries again, and so does this.
+ConnectFailed refusal_of(const FakeBroker& broker, const std::string& scheme) {
+  for (int tries = 1;; ++tries) {
+    Owner owner;
+    Link link(config_for(broker.url(scheme)), owner.post(), owner.on_event());
+    link.carry_out(Connect{"hospital-1-a"});
+    const ConnectFailed* failed = owner.next<ConnectFailed>();
+    REQUIRE(failed);
+    if (tries == 5 || failed->why.find("closed the connection") == std::string::npos) return *failed;
+  }
+}
+
 }  // namespace
 
 TEST_CASE("the link carries frames up by their topic and down to the session") {
@@ -650,13 +664,9 @@ TEST_CASE(
     "an alert about our certificate is an identity that is refused, one about bad bytes is not") {
   auto answered_with = [](int alert) {
     FakeBroker broker({raw({0x15, 0x03, 0x03, 0x00, 0x02, 0x02, alert})});
-    Owner owner;
-    Link link(config_for(broker.url("mqtts")), owner.post(), owner.on_event());
-    link.carry_out(Connect{"hospital-1-a"});
-    const ConnectFailed* failed = owner.next<ConnectFailed>();
-    REQUIRE(failed);
-    CHECK(failed->why.rfind("TLS: ", 0) == 0);
-    return failed->identity_refused;
+    const ConnectFailed failed = refusal_of(broker, "mqtts");
+    CHECK(failed.why.rfind("TLS: ", 0) == 0);
+    return failed.identity_refused;
   };
   // bad_certificate, certificate_expired, certificate_unknown, unknown_ca, access_denied,
   // certificate_required
@@ -667,14 +677,10 @@ TEST_CASE(
 }
 
 TEST_CASE("a subscription that is refused fails the connect") {
-  FakeBroker broker({kConnackOk5, raw({0x90, 0x04, 0x00, 0x01, 0x00, 0x87})}, false);
-  Owner owner;
-  Link link(config_for(broker.url()), owner.post(), owner.on_event());
-  link.carry_out(Connect{"hospital-1-a"});
-  const ConnectFailed* failed = owner.next<ConnectFailed>();
-  REQUIRE(failed);
-  CHECK(failed->identity_refused);
-  CHECK(failed->why.find("subscription refused") != std::string::npos);
+  FakeBroker broker({kConnackOk5, raw({0x90, 0x04, 0x00, 0x01, 0x00, 0x87})});
+  const ConnectFailed failed = refusal_of(broker, "mqtt");
+  CHECK(failed.identity_refused);
+  CHECK(failed.why.find("subscription refused") != std::string::npos);
 }
 
 TEST_CASE("wrong link settings are named before anything is tried") {
