@@ -2,574 +2,276 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <deque>
-
-#include "cloud/committer.h"
-#include "cloud/verify.h"
-#include "schemas/chain.h"
-#include "schemas/es1.pb.h"
-#include "schemas/record.pb.h"
-#include "tests/unit/support/clear_channel.h"
+#include <algorithm>
+#include <bit>
 
 namespace egret::scope {
 namespace {
 
-using namespace egret::edge;
-
-const Facility kFac = "site";
-constexpr WallTime kWall{1'700'000'000'000'000};  // it stands still: nothing that is tried here reads it
-constexpr MonoTime kRegionNow{1'000'000};
 constexpr int kConvergeSteps = 400;
 
-class Keys final : public cloud::KeyRing {
- public:
-  Result<std::shared_ptr<Channel>> join(const Facility&, const KeyId&, ByteView enc) override {
-    return std::shared_ptr<Channel>(std::make_shared<ClearChannel>(static_cast<uint8_t>(enc[0])));
-  }
-  bool signed_by(const SitePublicKey&, const Facility&, const ParsedFrame&) override { return true; }
-  std::optional<RegionPublicKey> next() const override { return std::nullopt; }
-};
-
-struct Made {
-  Bytes record;
-  Hash leaf{};
-  Hash content{};
-};
-
-const Made& record_of(int id) {
-  static std::vector<Made> known;
-  while (known.size() <= static_cast<size_t>(id)) {
-    v1::Body body;
-    body.set_sens(1);
-    body.add_purpose(v1::PURPOSE_QUALITY);
-    v1::AgentEvent& event = *body.mutable_agent_event();
-    event.set_boot_id(Bytes(16, 'b'));
-    event.set_counter(known.size() + 1);
-    event.set_name("scope.event");
-    event.set_severity(v1::AgentEvent::SEVERITY_INFO);
-    event.mutable_t()->set_us(kWall.us);
-    v1::Arrival arrival;
-    arrival.set_wall_us(kWall.us);
-    Made made;
-    const Bytes bytes = make_body(body, kFac).value().bytes;
-    made.record = join_record(bytes, encode_arrival(arrival).value()).value();
-    made.leaf = leaf_of(made.record);
-    made.content = check_body(bytes, kFac)->key.content;
-    known.push_back(std::move(made));
-  }
-  return known[static_cast<size_t>(id)];
+template <class... Of>
+Records with(Of... of) {
+  return static_cast<Records>((0u | ... | of));
+}
+Records without(Records all, Records some) {
+  return static_cast<Records>(all & ~some);
 }
 
-// ---- what each side holds ----
-
-void add_block(Ids& ids, Result<OpenBlock> open) {
-  if (!open) return;
-  for (const Hash& leaf : open->leaves) {
-    for (int id = 0; id < 8; id++) {
-      if (record_of(id).leaf == leaf) ids.insert(id);
-    }
-  }
+std::string first_of(Records records, const char* what) {
+  return fmt::format("{}", fmt::format(fmt::runtime(what), std::countr_zero(records) + 1));
 }
 
-Ids held_by(const Machine& machine) {
-  Ids ids;
-  KvMemory disk(kEdgeSpaces);
-  disk.rollback(machine.disk);
-  CountedEntropy entropy;
-  const Buffer buffer(disk, entropy, machine.memory);
-  for (const auto& [no, epoch] : machine.memory.epochs) {
-    for (size_t i = 0; i < kStreamCount; i++) {
-      const StreamRow& s = epoch.streams[i];
-      if (s.empty() || s.moved) continue;
-      for (const Item& item : buffer.read({epoch.id, StreamId(i)}, s.moving ? s.moved_to : s.purged, {1 << 20, 1000, 1000})) {
-        Bytes raw = item.raw;
-        bool ok = false;
-        for (ByteView record : split_records(raw, ok)) {
-          for (int id = 0; id < 8; id++) {
-            if (record_of(id).record == record) ids.insert(id);
-          }
-        }
-      }
-    }
-  }
-  for (const auto& [key, value] : disk.table(kParkedSpace)) {
-    if (const auto parked = decode_parked(key, *value)) add_block(ids, open_block(parked->block, parked->count));
-  }
-  return ids;
-}
-
-Ids stored_in(const KvMemory::State& region) {
-  Ids ids;
-  for (const auto& [key, value] : region.tables[cloud::kNaturalSpace]) {
-    const auto name = cloud::natural_of(key);
-    for (int id = 0; name && id < 8; id++) {
-      if (record_of(id).content == name->key.content) ids.insert(id);
-    }
-  }
-  return ids;
-}
-
-Ids there(const State& state) {
-  Ids ids = stored_in(state.region);
-  for (const Machine& machine : state.machines) ids.merge(held_by(machine));
-  return ids;
-}
-
-// What outside force has destroyed the last copy of.
-void excuse(State& state) {
-  const Ids now = there(state);
-  for (int id : state.accepted) {
-    if (!now.contains(id)) state.excused.insert(id);
-  }
-}
-
-std::string conserved(const State& state) {
-  const Ids now = there(state);
-  for (int id : state.accepted) {
-    if (!now.contains(id) && !state.shed.contains(id) && !state.excused.contains(id)) {
-      return fmt::format("I9: record {} was accepted and is nowhere", id + 1);
-    }
-  }
-  return {};
-}
-
-std::string missing(const State& state) {
-  const Ids now = stored_in(state.region);
-  for (int id : state.accepted) {
-    if (!now.contains(id) && !state.shed.contains(id) && !state.excused.contains(id)) {
-      return fmt::format("I16: record {} does not arrive", id + 1);
-    }
-  }
-  return {};
-}
-
-// ---- the network ----
-
-Bytes content_of(const Message& message) {
-  const auto parsed = parse_frame(message.frame);
-  Bytes body(parsed->sealed.substr(0, parsed->sealed.size() - std::min(parsed->sealed.size(), kTagBytes)));
-  if (parsed->prefix.type == FrameType::hello) {
-    es1::Hello hello;
-    hello.ParseFromString(body);
-    for (auto clear : {&es1::Hello::clear_mono_ms, &es1::Hello::clear_link_bytes_per_s, &es1::Hello::clear_oldest_unsynced_ms}) {
-      (hello.*clear)();
-    }
-    hello.SerializeToString(&body);
-  }
-  if (parsed->prefix.type == FrameType::need_hello) body = Bytes(view(parsed->prefix.nonce));
-  return Bytes(1, char(parsed->prefix.type)) + Bytes(view(parsed->prefix.sid)) + body;
-}
-
-// What is said to a run that nobody is any more, and can be no more, is dropped unread; so is a WELCOME that nobody waits
-// for. When the last fault has been, no image and no backup is gone back to: what they hold cannot matter.
-void forget_what_is_dropped(State& state, const Limits& limits) {
-  if (state.faults >= limits.faults) {
-    state.image.reset();
-    state.backup.reset();
-  }
-  auto listens = [&](const SessionId& sid) {
-    const bool image = state.image && speaks_as(*state.image->session, sid);
-    return image || std::ranges::any_of(state.machines, [&](const Machine& m) { return speaks_as(*m.session, sid); });
-  };
-  std::erase_if(state.net, [&](const Carried& carried) { return !carried.message->up && !listens(carried.message->sid); });
-
-  auto awaited = [&](ByteView nonce) {
-    const bool image = state.image && awaits(*state.image->session, nonce);
-    return image || std::ranges::any_of(state.machines, [&](const Machine& m) { return awaits(*m.session, nonce); });
-  };
-  std::erase_if(state.net, [&](const Carried& carried) {
-    es1::Welcome welcome;
-    const auto parsed = parse_frame(carried.message->frame);
-    if (parsed->prefix.type != FrameType::welcome) return false;
-    welcome.ParseFromString(Bytes(parsed->sealed.substr(0, parsed->sealed.size() - kTagBytes)));
-    return !awaited(welcome.hello_nonce());
-  });
-}
-
-void send(State& state, Message message) {
-  message.sid = parse_frame(message.frame)->prefix.sid;
-  message.content = content_of(message);
-  for (const Carried& known : state.net) {
-    if (known.message->content == message.content) return;
-  }
-  state.net.push_back({std::make_shared<const Message>(std::move(message)), 0});
-}
-
-// ---- a site: the session and what its daemon does ----
-
-// What every session refers to, whichever copy of it lives: it is set anew for each step.
-struct Chance {
-  CountedEntropy entropy;
-  int runs = 0;
-};
-Chance chance;
-
-// One machine of the state, alive for a step.
-class Alive {
- public:
-  Alive(State& state, size_t which) : state_(state), machine_(state.machines[which]), party_(which + 1), disk_(kEdgeSpaces) {
-    chance.entropy.at = state.drawn[party_];
-    chance.runs = state.runs[party_];
-    disk_.rollback(std::move(machine_.disk));
-  }
-  ~Alive() {
-    state_.drawn[party_] = chance.entropy.at;
-    state_.runs[party_] = chance.runs;
-    machine_.memory = buffer->memory();
-    machine_.disk = disk_.snapshot();
-    machine_.session = std::make_shared<Session>(*session, *buffer);
-  }
-  void wake() {
-    buffer = std::make_unique<Buffer>(disk_, chance.entropy, machine_.memory);
-    session = std::make_unique<Session>(*machine_.session, *buffer);
-  }
-  void boot() {
-    auto opened = Buffer::open(disk_, kFac, chance.entropy);
-    EGRET_INVARIANT(opened.has_value(), "a store whose writes were all synced opens");
-    buffer = std::move(*opened);
-    SessionConfig config;
-    config.facility = kFac;
-    config.zstd_level = 0;
-    auto new_run = [] { return std::make_unique<ClearChannel>(static_cast<uint8_t>(++chance.runs)); };
-    session = std::make_unique<Session>(config, *buffer, new_run, chance.entropy, edge::Memory{}, buffer->view(), now());
-    state_.now = std::max(state_.now, session->next_deadline());
-    drive(TimerFired{});
-  }
-  Now now() const { return {state_.now, kWall}; }
-  void drive(Event first) {
-    std::deque<Event> events{std::move(first)};
-    while (!events.empty()) {
-      const Event event = std::move(events.front());
-      events.pop_front();
-      for (const Action& action : session->step(event, now())) act(action, events);
-    }
-  }
-  void tell_view() { drive(ViewChanged{buffer->view()}); }
-
-  std::unique_ptr<Buffer> buffer;
-  std::unique_ptr<Session> session;
-
- private:
-  void act(const Action& action, std::deque<Event>& events) {
-    bool wrote = true;
-    if (const auto* a = std::get_if<Connect>(&action)) {
-      events.push_back(Connected{0, "broker"});
-    } else if (const auto* p = std::get_if<Publish>(&action)) {
-      events.push_back(Published{p->token});
-      send(state_, {true, p->topic == TopicKind::up_control, p->frame, {}, {}});
-    } else if (const auto* purge = std::get_if<Purge>(&action)) {
-      (void)buffer->purge(purge->upto);
-    } else if (const auto* rehome = std::get_if<Rehome>(&action)) {
-      (void)buffer->rehome(rehome->key);
-    } else if (const auto* blocks = std::get_if<RehomeBlocks>(&action)) {
-      (void)buffer->rehome_blocks(blocks->key, blocks->first, blocks->last);
-    } else if (const auto* corrupt = std::get_if<MarkCorrupt>(&action)) {
-      (void)buffer->mark_corrupt(corrupt->key, corrupt->first);
-    } else {
-      wrote = false;
-    }
-    const bool disk = wrote && !std::holds_alternative<Connect>(action) && !std::holds_alternative<Publish>(action);
-    if (disk) events.push_back(ViewChanged{buffer->view()});
-  }
-  State& state_;
-  Machine& machine_;
-  size_t party_;
-  KvMemory disk_;
-};
-
-// ---- the region ----
-
-struct Region {
-  explicit Region(State& s) : state(s), disk(cloud::kCloudSpaces) {
-    entropy.at = s.drawn[0];
-    disk.rollback(std::move(s.region));
-    store = std::move(cloud::open_store(disk, entropy)).value();
-    cloud::ReconcilerConfig config;
-    config.safe = cloud::SafePolicy::backup;
-    reconciler = std::make_unique<cloud::Reconciler>(config, keys, entropy);
-  }
-  ~Region() {
-    state.drawn[0] = entropy.at;
-    state.region = disk.snapshot();
-  }
-  // A reconciler that lives on still knows what credit it gave.
-  void remember_credit() {
-    if (state.last_hello.empty()) return;
-    const uint64_t drawn = entropy.at;
-    (void)reconciler->apply({kFac, TopicKind::up_control, state.last_hello}, *store->begin(), *store->meta(), {kRegionNow, kWall});
-    entropy.at = drawn;
-  }
-  void take(const Message& message) {
-    remember_credit();
-    if (message.control && parse_frame(message.frame)->prefix.type == FrameType::hello) state.last_hello = message.frame;
-    const TopicKind topic = message.control ? TopicKind::up_control : TopicKind::up_bulk;
-    const std::vector<cloud::Inbound> group{{kFac, topic, message.frame}};
-    for (const cloud::Reply& reply : cloud::Committer(*store, *reconciler).run(group, {kRegionNow, kWall}).replies) {
-      send(state, {false, true, reply.frame, {}, {}});
-    }
-  }
-  // Takes a backup and confirms it: from now on S covers what is in it.
-  void back_up() {
-    std::vector<cloud::KvStore::BackedUp> rows;
-    const auto all = store->begin()->rows(kFac);
-    for (const auto& [key, row] : *all) rows.push_back({kFac, key, row.w, row.c});
-    state.backup = disk.snapshot();
-    (void)store->confirm_backup(rows, kWall);
-  }
-  State& state;
-  KvMemory disk;
-  CountedEntropy entropy;
-  Keys keys;
-  std::unique_ptr<cloud::KvStore> store;
-  std::unique_ptr<cloud::Reconciler> reconciler;
-};
-
-std::string region_is_sound(const State& state) {
-  KvMemory disk(cloud::kCloudSpaces);
-  disk.rollback(state.region);
-  const auto verdict = cloud::verify(disk, nullptr);
-  if (!verdict) return "I5: the store cannot be verified: " + verdict.error().text;
-  return verdict->wrong > 0 ? "I5: " + cloud::text_of(verdict->findings.front()) : std::string();
-}
-
-// ---- the steps ----
-
-void deliver(State& state, size_t which) {
-  const std::shared_ptr<const Message> message = state.net[which].message;
-  state.net[which].times++;
-  if (message->up) return Region(state).take(*message);
-  for (size_t i = 0; i < state.machines.size(); i++) {
-    Alive alive(state, i);
-    alive.wake();
-    alive.drive(FrameArrived{message->frame});
-  }
-}
-
-void append(State& state, size_t which, StreamId lane) {
-  const int id = static_cast<int>(state.accepted.size());
-  Alive alive(state, which);
-  alive.wake();
-  Unit unit;
-  unit.records.push_back({lane, record_of(id).record});
-  if (!alive.buffer->append(std::span(&unit, 1), kWall)) return;
-  state.accepted.insert(id);
-  alive.tell_view();
-}
-
-// Telemetry that is not confirmed gives way, though the region may have it: a gap names it from now on.
-void shed(State& state, size_t which) {
-  const Ids before = held_by(state.machines[which]);
-  {
-    Alive alive(state, which);
-    alive.wake();
-    (void)alive.buffer->shed_oldest([&](EpochId e) { return alive.session->confirmed({e, StreamId::telemetry}); });
-    alive.tell_view();
-  }
-  const Ids after = held_by(state.machines[which]);
-  for (int id : before) {
-    if (!after.contains(id)) state.shed.insert(id);
-  }
-}
-
-void purge_for_room(State& state, size_t which) {
-  Alive alive(state, which);
-  alive.wake();
-  std::vector<PurgeTo> upto;
-  for (const EpochView& epoch : alive.buffer->view().epochs) {
-    for (size_t i = 0; i < kStreamCount; i++) {
-      const StreamKey key{epoch.id, StreamId(i)};
-      const StreamView& s = epoch.streams[i];
-      const Seq confirmed = alive.session->confirmed(key);
-      const bool may = !s.moved && !s.moving && confirmed > s.purged && confirmed <= s.head;
-      if (may && alive.buffer->c_at(key, confirmed)) upto.push_back({key, confirmed, alive.session->safe(key)});
-    }
-  }
-  (void)alive.buffer->purge(upto);
-  alive.tell_view();
-}
-
-// What the region has of it, it may go back behind: then both copies are destroyed.
-void spoil(State& state, size_t which) {
-  const Ids before = held_by(state.machines[which]);
-  {
-    KvMemory disk(kEdgeSpaces);
-    Machine& machine = state.machines[which];
-    disk.rollback(std::move(machine.disk));
-    for (size_t i = 0; i < kStreamCount; i++) {
-      const auto& table = disk.table(block_space(StreamId(i)));
-      if (!table.empty()) {
-        disk.flip_bit(block_space(StreamId(i)), Bytes(table.begin()->first), 90);
-        break;
-      }
-    }
-    machine.disk = disk.snapshot();
-  }
-  const Ids after = held_by(state.machines[which]);
-  for (int id : before) {
-    if (!after.contains(id)) state.excused.insert(id);
-  }
-}
-
-void roll_back(State& state, size_t which, bool live) {
-  state.machines[which] = *state.image;
-  excuse(state);
-  state.went_back = true;
-  if (live) return;
-  Alive alive(state, which);
-  alive.boot();
-}
-
-void clone(State& state, bool live) {
-  state.machines.push_back(*state.image);
-  state.went_back = true;
-  if (live) return;
-  Alive alive(state, state.machines.size() - 1);
-  alive.boot();
-}
-
-void restore(State& state) {
-  state.region = *state.backup;
-  {
-    Region region(state);
-    (void)region.store->mark_restored(region.entropy, kWall, "scope");
-  }
-  const bool exposed = state.done[static_cast<size_t>(Step::room_purge)] > 0;
-  if (state.went_back || exposed) excuse(state);
-}
-
-void carry_out_fault(State& state, const Choice& choice) {
-  const size_t which = choice.which;
-  state.faults++;
-  switch (choice.step) {
-    case Step::crash: {
-      Alive alive(state, which);
-      return alive.boot();
-    }
+Deed deed_of(Step step) {
+  switch (step) {
+    case Step::deadline:
+      return Deed::timer;
+    case Step::crash:
+      return Deed::crash;
     case Step::disk_rollback:
+      return Deed::disk_rollback;
     case Step::live_rollback:
-      return roll_back(state, which, choice.step == Step::live_rollback);
+      return Deed::live_rollback;
     case Step::disk_clone:
+      return Deed::disk_clone;
     case Step::live_clone:
-      return clone(state, choice.step == Step::live_clone);
-    case Step::restore:
-      return restore(state);
+      return Deed::live_clone;
     case Step::shed:
-      return shed(state, which);
+      return Deed::shed;
     case Step::room_purge:
-      return purge_for_room(state, which);
+      return Deed::room_purge;
     default:
-      return spoil(state, which);
+      return Deed::corrupt;
   }
 }
 
-void fire(State& state, size_t which) {
-  Alive alive(state, which);
-  alive.wake();
-  state.now = std::max(state.now, alive.session->next_deadline());
-  alive.drive(TimerFired{});
+bool of_machine(Step s) {
+  return s != Step::backup && s != Step::restore && s != Step::image && s != Step::disk_clone &&
+         s != Step::live_clone;
 }
+
+// splitmix64's last steps, over one word after the other.
+struct Words {
+  uint64_t hash = 0x9e3779b97f4a7c15;
+  void add(uint64_t word) {
+    uint64_t z = hash + word + 0x9e3779b97f4a7c15;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    hash = z ^ (z >> 31);
+  }
+};
 
 }  // namespace
 
 const char* name_of(Step step) {
-  static constexpr const char* kNames[] = {"deliver", "timer", "append", "hello", "image", "backup", "CRASH", "DISK-ROLLBACK",
-                                           "LIVE-ROLLBACK", "DISK-CLONE", "LIVE-CLONE", "RESTORE", "SHED", "ROOM-PURGE", "CORRUPT"};
+  static constexpr const char* kNames[] = {
+      "deliver",       "append",        "hello",      "image",      "backup",  "CRASH",
+      "DISK-ROLLBACK", "LIVE-ROLLBACK", "DISK-CLONE", "LIVE-CLONE", "RESTORE", "SHED",
+      "ROOM-PURGE",    "CORRUPT",       "REPEAT",     "DEADLINE"};
   static_assert(sizeof(kNames) / sizeof(kNames[0]) == kSteps);
   return kNames[static_cast<size_t>(step)];
 }
 
-State first_state(const Limits&) {
+State Scope::first_state() {
   State state;
-  state.region = KvMemory(cloud::kCloudSpaces).snapshot();
-  {
-    Region region(state);
-    auto txn = region.store->begin();
-    txn->put(kFac, cloud::Registration{{SitePublicKey{}}, false, false});
-    region.store->commit(std::move(txn));
-  }
-  state.machines.push_back({KvMemory(kEdgeSpaces).snapshot(), {}, nullptr});
-  Alive alive(state, 0);
-  alive.boot();
+  state.region = known_.first_region();
+  const Outcome outcome = known_.first_machine();
+  state.machines[0] = outcome.after;
+  send(state, outcome.said);
   return state;
 }
 
-std::vector<Choice> choices(const State& state, const Limits& limits) {
+std::vector<Choice> Scope::choices(const State& state) const {
   std::vector<Choice> out;
-  for (size_t i = state.net.size(); i > 0; i--) {
-    if (state.net[i - 1].times < limits.copies) out.push_back({Step::deliver, i - 1});
-  }
+  for (size_t i = state.net.size(); i > 0; i--) out.push_back({Step::deliver, i - 1});
+  const size_t machines = state.machines[1] == kNone ? 1 : 2;
   for (size_t s = 1; s < kSteps; s++) {
     const Step step = static_cast<Step>(s);
-    if (state.done[s] >= limits.most[s] || (is_fault(step) && state.faults >= limits.faults)) continue;
+    if (state.done[s] >= limits_.most[s] || (is_fault(step) && state.faults >= limits_.faults))
+      continue;
     const bool rolls = step == Step::disk_rollback || step == Step::live_rollback;
     const bool clones = step == Step::disk_clone || step == Step::live_clone;
-    if ((rolls || clones) && !state.image) continue;
-    if (clones && state.machines.size() > 1) continue;
-    if (step == Step::restore && !state.backup) continue;
-    if (step == Step::image && state.faults >= limits.faults) continue;
-    const bool of_machine = step != Step::backup && step != Step::restore && step != Step::image && !clones;
-    for (size_t i = 0; i < (of_machine ? state.machines.size() : 1); i++) out.push_back({step, i});
+    if (rolls && state.image == kNone) continue;
+    if (clones && machines > 1) continue;
+    if (step == Step::restore && state.backup == kNone) continue;
+    if (step == Step::image && state.faults >= limits_.faults) continue;
+    const size_t on = step == Step::repeat ? state.net.size() : of_machine(step) ? machines : 1;
+    for (size_t i = 0; i < on; i++) out.push_back({step, i});
   }
   return out;
 }
 
-std::string describe(const State& state, const Choice& choice) {
-  if (choice.step != Step::deliver) return fmt::format("{} {}", name_of(choice.step), choice.which);
-  const Message& m = *state.net[choice.which].message;
-  const auto parsed = parse_frame(m.frame);
-  return fmt::format("{} of run {} #{}", egret::name_of(parsed->prefix.type), m.sid[0], choice.which);
+std::string Scope::describe(const State& state, const Choice& choice) const {
+  const bool repeats = choice.step == Step::repeat;
+  if (choice.step != Step::deliver && !repeats)
+    return fmt::format("{} {}", name_of(choice.step), choice.which);
+  const Message& m = known_.message(state.net[choice.which]);
+  return fmt::format("{}{} of run {} #{}", repeats ? "REPEAT " : "", egret::name_of(m.type),
+                     m.sid[0], state.net[choice.which]);
 }
 
-std::string carry_out(State& state, const Choice& choice, const Limits& limits) {
-  state.done[static_cast<size_t>(choice.step)] += choice.step != Step::deliver;
-  const bool up = choice.step == Step::deliver && state.net[choice.which].message->up;
-  const bool changes_region = up || choice.step == Step::backup || choice.step == Step::restore;
+// ---- the parties ----
+
+void Scope::send(State& state, const std::vector<No>& said) {
+  for (const No message : said) {
+    const auto at = std::ranges::lower_bound(state.net, message);
+    if (at == state.net.end() || *at != message) state.net.insert(at, message);
+  }
+}
+
+void Scope::machine_does(State& state, Deed deed, size_t which, No with) {
+  const Outcome& outcome = known_.machine_does(deed, state.machines[which], with);
+  state.machines[which] = outcome.after;
+  send(state, outcome.said);
+}
+
+void Scope::region_does(State& state, Deed deed, No with) {
+  const Outcome& outcome = known_.region_does(deed, state.region, with);
+  state.region = outcome.after;
+  send(state, outcome.said);
+}
+
+void Scope::deliver(State& state, size_t which, bool again) {
+  const No message = state.net[which];
+  if (!again) state.net.erase(state.net.begin() + static_cast<long>(which));
+  if (known_.message(message).up) return region_does(state, Deed::take, message);
+  for (size_t i = 0; i < state.machines.size(); i++) {
+    if (state.machines[i] != kNone && known_.listens(state.machines[i], message))
+      machine_does(state, Deed::hear, i, message);
+  }
+}
+
+void Scope::append(State& state, size_t which) {
+  const auto record = static_cast<No>(std::popcount(state.accepted));
+  machine_does(state, Deed::append, which, record);
+  state.accepted = with(state.accepted, 1u << record);
+}
+
+// ---- what must be somewhere ----
+
+Records Scope::there(const State& state) const {
+  Records all = known_.region(state.region).stored;
+  for (const No machine : state.machines) {
+    if (machine != kNone) all = with(all, known_.machine(machine).held);
+  }
+  return all;
+}
+
+Records Scope::owed(const State& state) const {
+  return without(without(state.accepted, state.shed), state.excused);
+}
+
+// What outside force has destroyed the last copy of.
+void Scope::excuse(State& state) const {
+  state.excused = with(state.excused, without(state.accepted, there(state)));
+}
+
+void Scope::carry_out_fault(State& state, const Choice& choice) {
+  state.faults++;
+  const Step step = choice.step;
+  if (step == Step::repeat) return deliver(state, choice.which, true);
+  if (step == Step::restore) {
+    region_does(state, Deed::restore, state.backup);
+    const bool exposed = state.done[static_cast<size_t>(Step::room_purge)] > 0;
+    if (state.went_back || exposed) excuse(state);
+    return;
+  }
+  const bool clones = step == Step::disk_clone || step == Step::live_clone;
+  const bool rolls = step == Step::disk_rollback || step == Step::live_rollback;
+  // A clone that is made of an older image is one that was made then, whose first word is late.
+  if (clones) state.machines[1] = state.machines[0];
+  const size_t which = clones ? 1 : choice.which;
+  const Records before = known_.machine(state.machines[which]).held;
+  machine_does(state, deed_of(step), which, rolls ? state.image : kNone);
+  const Records lost = without(before, known_.machine(state.machines[which]).held);
+  if (step == Step::shed) state.shed = with(state.shed, lost);
+  // What the region has of it, it may go back behind: then both copies are destroyed.
+  if (step == Step::corrupt) state.excused = with(state.excused, lost);
+  if (rolls) excuse(state);
+  state.went_back |= clones || rolls;
+}
+
+// When the last fault has been, no image and no backup is gone back to, and which fault it was
+// tells nothing. What is said to a run that nobody is any more, and can be no more, is dropped
+// unread; so is a WELCOME that nobody waits for.
+void Scope::forget_what_cannot_matter(State& state) {
+  if (state.faults >= limits_.faults) {
+    state.image = state.backup = kNone;
+    state.went_back = false;
+    for (size_t s = 0; s < kSteps; s++) {
+      if (is_fault(static_cast<Step>(s)) || static_cast<Step>(s) == Step::image) state.done[s] = 0;
+    }
+  }
+  std::erase_if(state.net, [&](No message) {
+    auto hears = [&](No machine) { return machine != kNone && known_.listens(machine, message); };
+    return !known_.message(message).up && !hears(state.machines[0]) && !hears(state.machines[1]) &&
+           !hears(state.image);
+  });
+  state.overfull = state.net.size() > limits_.net_max;
+}
+
+std::string Scope::carry_out(State& state, const Choice& choice) {
+  state.done[static_cast<size_t>(choice.step)] = static_cast<uint8_t>(
+      state.done[static_cast<size_t>(choice.step)] + (choice.step != Step::deliver));
   switch (choice.step) {
     case Step::deliver:
-      deliver(state, choice.which);
-      break;
-    case Step::timer:
-      fire(state, choice.which);
+      deliver(state, choice.which, false);
       break;
     case Step::append:
-      append(state, choice.which, limits.lane);
+      append(state, choice.which);
       break;
-    case Step::hello: {
-      Alive alive(state, choice.which);
-      alive.wake();
-      state.now = state.now + 5'000;
-      alive.drive(DiskPressed{});
-      break;
-    }
     case Step::image:
       state.image = state.machines[0];
       break;
     case Step::backup:
-      Region(state).back_up();
+      if (limits_.may(Step::restore)) state.backup = state.region;
+      region_does(state, Deed::backup);
+      break;
+    case Step::hello:
+      machine_does(state, Deed::hello, choice.which);
       break;
     default:
       carry_out_fault(state, choice);
   }
-  forget_what_is_dropped(state, limits);
-  const std::string lost = conserved(state);
-  return lost.empty() && changes_region ? region_is_sound(state) : lost;
+  forget_what_cannot_matter(state);
+  const Records lost = without(owed(state), there(state));
+  if (lost != 0) return first_of(lost, "I9: record {} was accepted and is nowhere");
+  return known_.region(state.region).wrong;
 }
 
-// Each message once, in its order; timers when nothing is on its way. A step may bring two more.
-std::string converges(State state, const Limits& limits) {
+// Each message once, in its order; timers when nothing is on its way.
+std::string Scope::converges(State state) {
   state.net.clear();
   for (int i = 0; i < kConvergeSteps; i++) {
-    if (missing(state).empty()) return {};
+    if (without(owed(state), known_.region(state.region).stored) == 0) return {};
     if (!state.net.empty()) {
-      const auto first = state.net.front().message;
-      const std::string bad = carry_out(state, {Step::deliver, 0}, limits);
+      const std::string bad = carry_out(state, {Step::deliver, 0});
       if (!bad.empty()) return bad;
-      std::erase_if(state.net, [&](const Carried& carried) { return carried.message == first; });
       continue;
     }
-    for (size_t m = 0; m < state.machines.size(); m++) fire(state, m);
+    for (size_t m = 0; m < state.machines.size(); m++) {
+      if (state.machines[m] != kNone) machine_does(state, Deed::timer, m);
+    }
   }
-  return missing(state);
+  return first_of(without(owed(state), known_.region(state.region).stored),
+                  "I16: record {} does not arrive");
+}
+
+uint64_t Scope::words_of(const State& state) const {
+  Words words;
+  auto two = [&](uint64_t a, uint64_t b) { words.add(a << 32 | b); };
+  two(state.machines[0], state.machines[1]);
+  two(state.region, state.image);
+  two(state.backup, state.net.size());
+  for (const No message : state.net) words.add(message);
+  two(uint64_t{state.faults} << 8 | state.accepted,
+      uint64_t{state.shed} << 16 | uint64_t{state.excused} << 8 | state.went_back);
+  for (size_t s = 0; s < kSteps; s += 8) {
+    uint64_t word = 0;
+    for (size_t i = s; i < std::min(s + 8, kSteps); i++) word = word << 8 | state.done[i];
+    words.add(word);
+  }
+  return words.hash;
 }
 
 }  // namespace egret::scope

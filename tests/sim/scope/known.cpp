@@ -1,0 +1,112 @@
+#include "tests/sim/scope/known.h"
+
+#include "schemas/error.h"
+
+namespace egret::scope {
+namespace {
+
+constexpr No kNoMax = (1u << 28) - 2;
+
+uint64_t key_of(Deed deed, No who, No with) {
+  const uint64_t with_or_none = with == kNone ? kNoMax + 1 : with;
+  return static_cast<uint64_t>(deed) << 56 | uint64_t{who} << 28 | with_or_none;
+}
+
+// The number of what has this print; `make` is asked when it is new.
+template <class Numbered, class Make>
+No number_of(Numbered& numbered, Bytes print, const Make& make) {
+  const auto [at, fresh] =
+      numbered.by_print.try_emplace(std::move(print), static_cast<No>(numbered.all.size()));
+  EGRET_INVARIANT(at->second < kNoMax, "two numbers and a deed fit into one key");
+  if (fresh) numbered.all.push_back(make());
+  return at->second;
+}
+
+}  // namespace
+
+No Known::number(const Machine& machine) {
+  return number_of(machines_, print_of(machine),
+                   [&] { return KnownMachine{machine, held_by(machine)}; });
+}
+No Known::number(const Region& region) {
+  return number_of(regions_, print_of(region),
+                   [&] { return KnownRegion{region, stored_in(region), is_sound(region)}; });
+}
+No Known::number(const Message& message) {
+  return number_of(messages_, print_of(message), [&] { return message; });
+}
+
+Outcome Known::outcome(MachineStep step) {
+  Outcome out{number(step.after), {}};
+  for (const Message& message : step.said) out.said.push_back(number(message));
+  return out;
+}
+
+Outcome Known::first_machine() {
+  return outcome(scope::first_machine());
+}
+No Known::first_region() {
+  return number(scope::first_region());
+}
+
+const Outcome& Known::machine_does(Deed deed, No who, No with) {
+  const auto [at, fresh] = steps_.try_emplace(key_of(deed, who, with));
+  if (fresh) at->second = carry_out_on_machine(deed, who, with);
+  return at->second;
+}
+
+const Outcome& Known::region_does(Deed deed, No who, No with) {
+  const auto [at, fresh] = steps_.try_emplace(key_of(deed, who, with));
+  if (fresh) at->second = carry_out_on_region(deed, who, with);
+  return at->second;
+}
+
+Outcome Known::carry_out_on_machine(Deed deed, No who, No with) {
+  const Machine machine = this->machine(who).value;
+  switch (deed) {
+    case Deed::hear:
+      return outcome(hears(machine, message(with)));
+    case Deed::append:
+      return outcome(takes_in(machine, static_cast<int>(with), lane_));
+    case Deed::timer:
+      return outcome(deadline_comes(machine));
+    case Deed::hello:
+      return outcome(greets(machine));
+    case Deed::crash:
+      return outcome(started_again(machine));
+    case Deed::disk_rollback:
+      return outcome(started_again(put_back(machine, this->machine(with).value)));
+    case Deed::live_rollback:
+      return {number(put_back(machine, this->machine(with).value)), {}};
+    case Deed::disk_clone:
+      return outcome(started_again(made_clone(machine)));
+    case Deed::live_clone:
+      return {number(made_clone(machine)), {}};
+    case Deed::shed:
+      return outcome(sheds(machine));
+    case Deed::room_purge:
+      return outcome(purges_for_room(machine));
+    default:
+      EGRET_INVARIANT(deed == Deed::corrupt, "a deed of a machine");
+      return outcome(spoiled(machine));
+  }
+}
+
+Outcome Known::carry_out_on_region(Deed deed, No who, No with) {
+  const Region region = this->region(who).value;
+  if (deed == Deed::backup) return {number(backs_up(region)), {}};
+  if (deed == Deed::restore) return {number(restored(region, this->region(with).value)), {}};
+  EGRET_INVARIANT(deed == Deed::take, "a deed of the region");
+  RegionStep step = takes(region, message(with));
+  Outcome out{number(step.after), {}};
+  for (const Message& message : step.said) out.said.push_back(number(message));
+  return out;
+}
+
+bool Known::listens(No machine, No message) {
+  const auto [at, fresh] = listens_.try_emplace(key_of(Deed::hear, machine, message));
+  if (fresh) at->second = scope::listens(this->machine(machine).value, this->message(message));
+  return at->second;
+}
+
+}  // namespace egret::scope
