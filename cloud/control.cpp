@@ -1,13 +1,18 @@
 #include "cloud/control.h"
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
 
 #include <sstream>
 
 #include "cloud/backup.h"
+#include "cloud/erase.h"
 #include "cloud/follower.h"
 #include "cloud/json_text.h"
 #include "cloud/keys.h"
+#include "cloud/quarantine.h"
+#include "cloud/recall_report.h"
+#include "cloud/results.h"
 
 namespace egret::cloud {
 namespace {
@@ -15,6 +20,7 @@ namespace {
 constexpr int kFoundProblem = 1;
 constexpr int kUsage = 2;
 constexpr int kIo = 74;
+constexpr int kTryLater = 75;
 
 std::string at(const ControlArgs& args, const std::string& name) {
   auto found = args.find(name);
@@ -22,6 +28,8 @@ std::string at(const ControlArgs& args, const std::string& name) {
 }
 
 ControlAnswer problem(const Error& error) {
+  if (error.code == Errc::bad_input) return {kUsage, error.text};
+  if (error.code == Errc::locked) return {kTryLater, error.text};
   return {error.code == Errc::store_failed || error.code == Errc::disk_full ? kIo : kFoundProblem, error.text};
 }
 
@@ -70,6 +78,52 @@ ControlAnswer close_incident(const ControlArgs& args, OpenedStore& store, WallTi
   return {kFoundProblem, "no open incident of that facility has this number"};
 }
 
+ControlAnswer recall(const std::string& name, const ControlArgs& args, OpenedStore& store, WallTime now) {
+  Result<Order> order = order_of(args, now);
+  if (!order) return problem(order.error());
+  if (name == "recall.undo") {
+    order->kind = Order::Kind::undo;
+    order->undoes = std::strtoull(at(args, "id").c_str(), nullptr, 10);
+  }
+  const Result<uint64_t> id = add_order(*store.kv, *order);
+  if (!id) return problem(id.error());
+  order->id = *id;
+  spdlog::info("order {}: {} by {}", *id, name, order->by);
+  return {0, to_json(*order, false)};
+}
+
+ControlAnswer erase(const ControlArgs& args, OpenedStore& store, WallTime now) {
+  const std::string by = at(args, "by"), reason = at(args, "reason");
+  const auto name = result_name_of(at(args, "result"));
+  if (!name) return {kUsage, "a result is named FACILITY/UUID"};
+  if (by.empty() || reason.empty()) return {kUsage, "say who orders it, and why"};
+  if (by.size() + reason.size() > kOrderTextBytes) return {kUsage, fmt::format("who and why together: at most {} bytes are kept", kOrderTextBytes)};
+  const Result<Erased> erased = erase_result(store, *name, fmt::format("{} (by {}, {})", reason, by, json_time(now)));
+  if (!erased) return problem(erased.error());
+  spdlog::info("erased: {} statements by order of {}", erased->statements, by);
+  return {0, fmt::format(R"({{"erased":{}}})", erased->statements)};
+}
+
+ControlAnswer retry(const ControlArgs& args, OpenedStore& store) {
+  std::vector<Facility> facs{at(args, "fac")};
+  if (facs.front().empty()) {
+    auto all = store.store->facilities();
+    if (!all) return problem(all.error());
+    facs = std::move(*all);
+  }
+  Retried sum;
+  for (const Facility& fac : facs) {
+    const Result<Retried> done = retry_quarantined(*store.kv, fac, at(args, "id"));
+    if (!done) return problem(done.error());
+    sum.looked_at += done->looked_at;
+    sum.applied += done->applied;
+    sum.duplicates += done->duplicates;
+    sum.deleted += done->deleted;
+    sum.more = sum.more || done->more;
+  }
+  return {0, fmt::format(R"({{"looked_at":{},"applied":{},"duplicates":{},"deleted":{},"more":{}}})", sum.looked_at, sum.applied, sum.duplicates, sum.deleted, sum.more)};
+}
+
 }  // namespace
 
 ControlAnswer run_control(const std::string& name, const ControlArgs& args, OpenedStore& store, const std::filesystem::path& store_at, WallTime now) {
@@ -86,6 +140,9 @@ ControlAnswer run_control(const std::string& name, const ControlArgs& args, Open
     if (!confirmed) return problem(confirmed.error());
     return {0, fmt::format(R"({{"confirmed":{},"rows":{},"strangers":{},"records":{}}})", json_string(dir), confirmed->rows, confirmed->strangers, std::strtoull(at(args, "records").c_str(), nullptr, 10))};
   }
+  if (name == "recall.commit" || name == "recall.undo") return recall(name, args, store, now);
+  if (name == "result.erase") return erase(args, store, now);
+  if (name == "quarantine.retry") return retry(args, store);
   if (name == "views.rebuild") {
     Result<void> asked = Follower::ask_rebuild(*store.kv);
     return asked ? ControlAnswer{0, R"({"rebuild":"asked"})"} : problem(asked.error());

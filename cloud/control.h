@@ -20,6 +20,8 @@ struct ControlAnswer {
   std::string text;  // one JSON object, or a sentence that says what is wrong
 };
 // facility.add {fac,key} · facility.revoke {fac} · facility.block {fac,on} · backup {dir} ·
+// recall.commit {models,model,version,from,to,fac,reason,by} · recall.undo {id,reason,by} · result.erase {result,reason,by} ·
+// quarantine.retry {fac,id} · views.rebuild ·
 // backup.confirm {dir,same_filesystem,records}: check_copy() has found it good, and so many records in it · incident.close {fac,id,note}
 ControlAnswer run_control(const std::string& name, const ControlArgs& args, OpenedStore& store, const std::filesystem::path& store_at, WallTime now);
 

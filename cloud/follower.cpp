@@ -1,16 +1,29 @@
 #include "cloud/follower.h"
 
 #include "schemas/chain.h"
+#include "schemas/merge_rules.h"
 #include "schemas/record.pb.h"
 
 namespace egret::cloud {
 namespace {
 
-// The kinds that state something about a result. Body begins with its kind: field 1, a number below 128.
-bool about_results(ByteView body) {
+// The kinds that views are made of. Body begins with its kind: field 1, a number below 128.
+bool makes_views(ByteView body) {
   if (body.size() < 2 || body[0] != 0x08) return false;
-  const auto kind = Kind(body[1]);
-  return kind == Kind::ai_result || kind == Kind::review || kind == Kind::retraction;
+  return Kind(body[1]) >= Kind::ai_result && Kind(body[1]) <= Kind::telemetry_batch;
+}
+
+// What was erased since: at most so many results are looked at in one step.
+constexpr size_t kLooksAStep = 64;
+
+Result<std::vector<ResultName>> to_look_at(const Kv& kv, size_t most) {
+  std::vector<ResultName> out;
+  auto scanned = kv.scan(kViewSpace, "?", "@", [&](ByteView key, ByteView) {
+    if (auto name = result_of('?', key)) out.push_back(std::move(*name));
+    return out.size() < most;
+  });
+  if (!scanned) return std::move(scanned).error();
+  return out;
 }
 
 Result<uint64_t> newest(const Kv& kv) {
@@ -58,7 +71,9 @@ Result<std::optional<uint64_t>> Follower::behind(const Kv& kv) {
   const auto state = decode_views_state(**stored);
   if (!state) return state.error();
   if (state->format != kViewsFormat || !state->next_block.empty()) return std::optional<uint64_t>();
-  return std::optional<uint64_t>(*number - std::min(*number, state->done));
+  const auto again = to_look_at(kv, kLooksAStep);
+  if (!again) return again.error();
+  return std::optional<uint64_t>(*number - std::min(*number, state->done) + again->size());
 }
 
 // The keys of the blocks that come next, and where the views will be when they are in.
@@ -89,21 +104,26 @@ Result<size_t> Follower::step(size_t blocks) {
   const bool anew = !state->next_block.empty();
   const auto keys = next(*state, blocks);
   if (!keys) return keys.error();
-  if (keys->empty() && !anew) return size_t{0};
   changes_.clear();
-  uses_.clear();
+  batch_.clear();
   for (const Bytes& key : *keys) {
     auto taken = take(key);
     if (taken) continue;
     if (taken.error().code != Errc::corrupt) return std::move(taken).error();
     ++unreadable_;  // `verify` says which
   }
-  KvBatch batch = std::move(uses_);
-  write_changes(batch, state->done);
-  batch.put(kViewSpace, views_state_key(), encode(*state));
+  const auto again = look_again();
+  if (!again) return again.error();
+  if (keys->empty() && *again == 0 && !anew) return size_t{0};
+  for (auto& [name, change] : changes_) {
+    if (change.changed) write_change(batch_, name, change, state->done);
+  }
+  if (auto counted = models_.write_counts(batch_); !counted) return std::move(counted).error();
+  gauges_.write(batch_);
+  batch_.put(kViewSpace, views_state_key(), encode(*state));
   // Synced, for no log may ever end in two writes that are not: one torn end is told from damage (schemas/kv_wal).
-  if (auto written = kv_.write(batch, true); !written) return std::move(written).error();
-  return std::max<size_t>(keys->size(), 1);
+  if (auto written = kv_.write(batch_, true); !written) return std::move(written).error();
+  return std::max<size_t>(keys->size() + *again, 1);
 }
 
 Result<void> Follower::take(ByteView block) {
@@ -123,21 +143,57 @@ Result<void> Follower::take(ByteView block) {
 Result<void> Follower::take_record(const Facility& fac, const Place& place, ByteView record) {
   const auto parts = split_record(record);
   if (!parts) return parts.error();
-  if (!about_results(parts->body)) return {};
+  if (!makes_views(parts->body)) return {};
   v1::Body body;
   if (!body.ParseFromArray(parts->body.data(), static_cast<int>(parts->body.size())) || body.facility_id() != fac)
     return Error{Errc::corrupt, "cloud store: an applied record cannot be read"};
-  for (const Stated& stated : statements_in(body, sha256(parts->body))) {
+  if (body.schema() != kRecordSchema) return {};
+  const Hash content = sha256(parts->body);
+  if (!store_key_) {
+    const auto key = patient_key(kv_);
+    if (!key) return key.error();
+    store_key_ = *key;
+  }
+  if (body.has_identity_link()) {
+    put_link(batch_, read_link(body.identity_link(), *store_key_, content, fac, place));
+  } else if (body.has_model_def()) {
+    const v1::ModelDef& model = body.model_def();
+    put_model(batch_, {model_ref_of(model), model.model_id(), model.vendor(), model.name(), model.version()});
+  } else if (body.has_telemetry_batch()) {
+    return gauges_.take(fac, body.telemetry_batch(), content);
+  }
+  return take_result(fac, place, body, content);
+}
+
+Result<void> Follower::take_result(const Facility& fac, const Place& place, const v1::Body& body, const Hash& content) {
+  for (Stated& stated : statements_in(body, content)) {
+    if (auto* version = std::get_if<Version>(&stated.statement)) version->subject = patient_of(*store_key_, body.ai_result().phi().subject());
     const auto to = change(stated.about);
     if (!to) return to.error();
-    (*to)->changed |= (*to)->row.add(stated.statement, place);
-    const auto* version = std::get_if<Version>(&stated.statement);
-    if (!version) continue;
-    Bytes number;
-    put_u32(number, version->number);
-    uses_.put(kViewSpace, model_use_key(version->model, body.ai_result().t_effective().us(), stated.about), std::move(number));
+    (*to)->changed |= (*to)->row.add(stated.statement, place, fac);
   }
   return {};
+}
+
+// Results of which something was erased: a statement stays while its record is applied. [28]
+Result<size_t> Follower::look_again() {
+  if (off(Rule::erasure)) return size_t{0};
+  const auto names = to_look_at(kv_, kLooksAStep);
+  if (!names) return names.error();
+  for (const ResultName& name : *names) {
+    const auto to = change(name);
+    if (!to) return to.error();
+    std::vector<PlacedStatement> left;
+    for (PlacedStatement& s : (*to)->row.statements) {
+      const auto there = kv_.get(kNaturalSpace, natural_key(s.by, {kind_of(s.statement), body_of(s.statement)}));
+      if (!there) return there.error();
+      if (*there) left.push_back(std::move(s));
+    }
+    (*to)->changed |= left.size() != (*to)->row.statements.size();
+    (*to)->row.statements = std::move(left);
+    batch_.erase(kViewSpace, look_again_key(name));
+  }
+  return names->size();
 }
 
 Result<Follower::Change*> Follower::change(const ResultName& name) {
@@ -146,30 +202,36 @@ Result<Follower::Change*> Follower::change(const ResultName& name) {
   auto row = find_result(kv_, name);
   if (!row) return std::move(row).error();
   if (!*row) return &at->second;
+  at->second.before = **row;
   at->second.row = std::move(**row);
-  const ResultView before = at->second.row.view();
-  at->second.alert = before.alert;
-  at->second.issues = before.issues.size();
   return &at->second;
 }
 
-void Follower::write_changes(KvBatch& batch, uint64_t number) {
-  for (auto& [name, change] : changes_) {
-    if (!change.changed) continue;
-    change.row.changed = number;
-    const ResultView view = change.row.view();
-    if (view.alert != change.alert) {
-      if (change.alert != AlertState::none) batch.erase(kViewSpace, alert_key(change.alert, name));
-      if (view.alert != AlertState::none) batch.put(kViewSpace, alert_key(view.alert, name), feed_key(number));
-    }
-    if (view.issues.empty() && change.issues > 0) batch.erase(kViewSpace, worklist_key(name));
-    if (!view.issues.empty()) {
-      Bytes count;
-      put_u32(count, static_cast<uint32_t>(view.issues.size()));
-      batch.put(kViewSpace, worklist_key(name), std::move(count));
-    }
+void Follower::write_change(KvBatch& batch, const ResultName& name, Change& change, uint64_t number) {
+  change.row.changed = number;
+  derive(name, change.before, change.row, number, models_, batch);
+  if (change.row.statements.empty()) {
+    batch.erase(kViewSpace, result_key(name));
+  } else {
     batch.put(kViewSpace, result_key(name), encode(change.row));
   }
+}
+
+void Follower::derive(const ResultName& name, const ResultRow& before, const ResultRow& after, uint64_t number, ModelUses& models,
+                      KvBatch& batch) {
+  const ResultView view = after.view(), was = before.view();
+  if (view.alert != was.alert) {
+    if (was.alert != AlertState::none) batch.erase(kViewSpace, alert_key(was.alert, name));
+    if (view.alert != AlertState::none) batch.put(kViewSpace, alert_key(view.alert, name), feed_key(number));
+  }
+  if (view.issues.empty() && !was.issues.empty()) batch.erase(kViewSpace, worklist_key(name));
+  if (!view.issues.empty()) {
+    Bytes count;
+    put_u32(count, static_cast<uint32_t>(view.issues.size()));
+    batch.put(kViewSpace, worklist_key(name), std::move(count));
+  }
+  models.change(name, {before, was}, {after, view}, batch);
+  change_patients(name, before, after, batch);
 }
 
 }  // namespace egret::cloud

@@ -5,13 +5,15 @@
 #pragma once
 
 #include "cloud/block_reader.h"
-#include "cloud/view_tables.h"
+#include "cloud/gauges.h"
+#include "cloud/model_uses.h"
+#include "cloud/patients.h"
 
 namespace egret::cloud {
 
 class Follower {
  public:
-  explicit Follower(Kv& kv) : kv_(kv), reader_(kv) {}
+  explicit Follower(Kv& kv) : kv_(kv), reader_(kv), models_(kv), gauges_(kv) {}
 
   // Takes in at most `blocks`. How many it took: 0 when the views are up to date.
   // Errors: store_failed, corrupt (a block that cannot be read is passed over and counted).
@@ -19,15 +21,18 @@ class Follower {
   // From any thread: the next step() throws the views away and makes them anew.
   static Result<void> ask_rebuild(Kv& kv);
 
-  // Blocks that were committed and are not in the views; nullopt while the views are being made anew.
+  // The rows that follow from a result, as it was and as it is now; `number` is that of the feed.
+  static void derive(const ResultName& name, const ResultRow& before, const ResultRow& after, uint64_t number, ModelUses& models,
+                     KvBatch& batch);
+
+  // Blocks that were committed and are not in the views, results that were erased included; nullopt while the views are being made anew.
   static Result<std::optional<uint64_t>> behind(const Kv& kv);
   uint64_t unreadable_blocks() const { return unreadable_; }
 
  private:
   struct Change {
     ResultRow row;
-    AlertState alert = AlertState::none;  // as it was
-    size_t issues = 0;
+    ResultRow before;
     bool changed = false;
   };
   Result<ViewsState> load();
@@ -35,13 +40,18 @@ class Follower {
   Result<std::vector<Bytes>> next(ViewsState& state, size_t blocks) const;
   Result<void> take(ByteView block);
   Result<void> take_record(const Facility& fac, const Place& place, ByteView record);
+  Result<void> take_result(const Facility& fac, const Place& place, const v1::Body& body, const Hash& content);
+  Result<size_t> look_again();
   Result<Change*> change(const ResultName& name);
-  void write_changes(KvBatch& batch, uint64_t number);
+  void write_change(KvBatch& batch, const ResultName& name, Change& change, uint64_t number);
 
   Kv& kv_;
   BlockReader reader_;
   std::map<ResultName, Change> changes_;  // of one step
-  KvBatch uses_;
+  ModelUses models_;
+  Gauges gauges_;
+  KvBatch batch_;
+  std::optional<Key32> store_key_;
   uint64_t unreadable_ = 0;
 };
 

@@ -153,7 +153,10 @@ asio::awaitable<bool> one_request(Stream<Protocol>& stream, Listener& listener,
   auto request = parser.release();
   HttpRequest in;
   in.method = std::string(request.method_string());
-  in.path = std::string(request.target().substr(0, request.target().find('?')));
+  const auto target = request.target();
+  const size_t mark = std::min(target.find('?'), target.size());
+  in.path = std::string(target.substr(0, mark));
+  in.query = std::string(target.substr(std::min(mark + 1, target.size())));
   in.body = std::move(request.body());
   auto slot = std::make_shared<Slot>();
   Waiter waiter(slot, stream.get_executor(), listener.limits.answer_ms);

@@ -17,6 +17,7 @@ namespace egret::cloud {
 
 struct HttpRequest {
   std::string method, path, body;  // path: the target without its query
+  std::string query;               // what follows the '?', as it came
 };
 struct HttpResponse {
   unsigned status = 200;

@@ -173,7 +173,17 @@ std::string Metrics::facilities_text() const {
   }
   out += single("records_behind", "gauge", "Records that sites hold and that are not committed.",
                 behind_);
+  out += single("views_behind_blocks", "gauge",
+                "Blocks that are committed and not in the views of results.",
+                views_behind_.value_or(0));
+  out += single("views_made_anew", "gauge", "1 while the views of results are being made anew.",
+                int(!views_behind_));
   return out;
+}
+
+void Metrics::views(std::optional<uint64_t> behind) {
+  std::lock_guard held(lock_);
+  views_behind_ = behind;
 }
 
 std::string Metrics::text(const MetricsNow& now) const {

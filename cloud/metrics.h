@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,8 @@ class Metrics {
   void store_reopened();
   // The facilities as they stood when they were last looked at.
   void facilities(const std::vector<FacilityView>& views);
+  // Blocks that are committed and not in the views of results; nullopt: these are being made anew.
+  void views(std::optional<uint64_t> behind);
   std::string text(const MetricsNow& now) const;
 
  private:
@@ -70,6 +73,7 @@ class Metrics {
   std::array<uint64_t, kIncidentKinds> incidents_{};
   std::array<uint64_t, kAttentions> attentions_{};
   uint64_t facilities_ = 0, behind_ = 0;
+  std::optional<uint64_t> views_behind_ = 0;
 };
 
 }  // namespace egret::cloud

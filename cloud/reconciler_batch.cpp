@@ -5,13 +5,14 @@
 #include "schemas/buggify.h"
 #include "schemas/chain.h"
 #include "schemas/limits.h"
+#include "schemas/merge_rules.h"
 #include "schemas/mutants.h"
 
 namespace egret::cloud {
 namespace {
 
 bool digests_off() {
-  return mutant(Mutant::no_digest) || mutant(Mutant::batch_digest_off) ||
+  return off(Rule::forked_record) || mutant(Mutant::no_digest) || mutant(Mutant::batch_digest_off) ||
          mutant(Mutant::old_epoch_resumed);
 }
 
@@ -133,7 +134,7 @@ Result<es1::AckStatus> Reconciler::Impl::push(Handling& h, Push& p) {
   if (u.last <= p.row.w) {  // a duplicate
     const bool fork = u.last == p.row.w && !agrees(p.row.c, p.batch.c_last());
     status = fork ? told(Verdict::duplicate_fork, p.row, es1::ACK_FORK)
-                  : told(Verdict::duplicate, p.row, es1::ACK_OK);
+                  : told(Verdict::duplicate, p.row, off(Rule::same_record) ? es1::ACK_GAP : es1::ACK_OK);
   } else if (skips(p.row.w, u.first)) {
     status = told(Verdict::ahead, p.row, es1::ACK_GAP);
   } else {
@@ -225,7 +226,7 @@ Result<void> Reconciler::Impl::write_parts(Handling& h, Push& p) {
     if (part.first <= p.w_before) continue;
     if (part.gap == GapKind::none) {
       auto poison = [](const JudgedRecord& j) { return j.quarantine != QuarantineReason::none; };
-      if (mutant(Mutant::poison_aborts_group) && std::ranges::any_of(p.judged[i], poison))
+      if ((off(Rule::quarantine) || mutant(Mutant::poison_aborts_group)) && std::ranges::any_of(p.judged[i], poison))
         return Error{Errc::bad_input, "poison"};
       blocks.push_back({part.first, p.judged[i], part.leaves, part.c_end});
       continue;

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "cloud/block_reader.h"
 #include "cloud/json_text.h"
+#include "cloud/orders.h"
 #include "schemas/record.pb.h"
 #include "schemas/record_rules.h"
 #include "schemas/record_text.h"
@@ -13,21 +15,21 @@ namespace egret::cloud {
 namespace {
 
 // The JSON name that record.proto gives to a number; `none` for one that states nothing.
-std::string name_in(const MessageRules& rules, const char* field, uint8_t number, const char* none) {
+std::string enum_name(const MessageRules& rules, const char* field, uint8_t number, const char* none) {
   const std::string_view name = rules.find(field)->names->name_of(number);
   return name.empty() ? none : std::string(name);
 }
 std::string name_of(ResultStatus status) {
-  return name_in(rules_of<v1::AiResult>(), "status", uint8_t(status), "unknown");
+  return status_name(status);
 }
 std::string name_of(RetractionReason reason) {
-  return name_in(rules_of<v1::Retraction>(), "reason", uint8_t(reason), "unstated");
+  return enum_name(rules_of<v1::Retraction>(), "reason", uint8_t(reason), "unstated");
 }
 std::string name_of(ReviewVerdict verdict) {
-  return name_in(rules_of<v1::Review>(), "verdict", uint8_t(verdict), "unknown");
+  return verdict_name(uint8_t(verdict));
 }
 std::string role_name(uint8_t role) {
-  return name_in(rules_of<v1::Review>(), "role", role, "unknown");
+  return enum_name(rules_of<v1::Review>(), "role", role, "unknown");
 }
 
 const char* name_of(AlertState state) {
@@ -64,10 +66,6 @@ struct Says {
     return fmt::format(R"("kind":"successor","result":"{}","model":"{}")", egret::text_of(s.result), hex(view(s.model)));
   }
 };
-
-const Hash& body_of(const Statement& statement) {
-  return std::visit([](const auto& s) -> const Hash& { return s.body; }, statement);
-}
 
 std::vector<PlacedStatement> in_order(const ResultRow& row) {
   std::vector<PlacedStatement> out = row.statements;
@@ -117,11 +115,85 @@ std::string says_text(const PlacedStatement& s) {
     }
     std::string operator()(const Successor& r) const { return "succeeded by " + egret::text_of(r.result); }
   };
-  return fmt::format("  {}  [{:016x} {} {}, body {:.12}]\n", std::visit(Text{}, s.statement), s.place.key.epoch.value,
+  return fmt::format("  {}  [{} {:016x} {} {}, body {:.12}]\n", std::visit(Text{}, s.statement), s.by, s.place.key.epoch.value,
                      egret::name_of(s.place.key.stream), s.place.seq.value, hex(view(body_of(s.statement))));
 }
 
+std::string moment_json(const ResultDetail& detail, const Hash& body) {
+  const auto found = detail.issued.find(body);
+  if (found == detail.issued.end()) return "";
+  const Moment& m = found->second;
+  return fmt::format(R"(,"issued":{{"stated":{},"corrected":{},"uncertainty_ms":{},"trusted":{}}})", json_time({m.stated_us}), json_time({m.corrected_us}),
+                     m.uncertainty_us / 1000, m.trusted);
+}
+
+std::string moment_text(const ResultDetail& detail, const Hash& body) {
+  const auto found = detail.issued.find(body);
+  if (found == detail.issued.end() || found->second.stated_us == found->second.corrected_us) return "";
+  const Moment& m = found->second;
+  return fmt::format("    its clock was wrong: issued {}, rather {} give or take {} s{}\n", json_time({m.stated_us}), json_time({m.corrected_us}),
+                     m.uncertainty_us / 1'000'000, m.trusted ? "" : ", not to be trusted");
+}
+
+std::string reader_json(const Reader& r) {
+  return fmt::format(R"({{"facility":"{}","reviewer":{},"role":"{}","version_seen":{},"verdict":"{}","t":{}}})", r.fac, json_string(r.reviewer),
+                     role_name(r.role), r.version_seen, name_of(r.verdict), json_time({r.t_us}));
+}
+
+// When the region had this record at the latest: W was past it then.
+int64_t committed_by(const Kv& kv, const Facility& fac, const Place& place) {
+  const auto stored = kv.get(kMetaSpace, ledger_key(fac, place.key));
+  const auto row = stored && *stored ? decode_ledger(**stored) : Result<LedgerRow>(LedgerRow{});
+  if (!row) return kTimeMaxUs;
+  for (const LedgerRow::Mark& mark : row->marks) {
+    if (mark.w >= place.seq) return mark.at.us;
+  }
+  return kTimeMaxUs;
+}
+
+void add_detail(const Kv& kv, const PlacedStatement& s, const v1::Body& body, ByteView arrival_bytes, ResultDetail& out) {
+  if (const auto* review = std::get_if<Review>(&s.statement)) {
+    out.readers.push_back({s.by, body.review().reviewer(), review->role, review->version_seen, review->verdict, review->t_us});
+    return;
+  }
+  v1::Arrival arrival;
+  if (!std::holds_alternative<Version>(s.statement) || !arrival.ParseFromArray(arrival_bytes.data(), static_cast<int>(arrival_bytes.size()))) return;
+  Clocks clocks;
+  clocks.wall_us = arrival.wall_us();
+  clocks.state = static_cast<ClockState>(arrival.clock_state());
+  if (arrival.has_clock_off_ms()) clocks.offset_ms = arrival.clock_off_ms();
+  clocks.committed_us = committed_by(kv, s.by, s.place);
+  out.issued[body_of(s.statement)] = correct(body.ai_result().t_issued().us(), clocks);
+}
+
 }  // namespace
+
+std::string status_name(ResultStatus status) {
+  return enum_name(rules_of<v1::AiResult>(), "status", uint8_t(status), "unknown");
+}
+
+std::string verdict_name(uint8_t verdict) {
+  return enum_name(rules_of<v1::Review>(), "verdict", verdict, "none");
+}
+
+Result<ResultDetail> detail_of(const Kv& kv, const ResultName& name, const ResultRow& row) {
+  ResultDetail out;
+  const auto known = recalls(kv);
+  if (!known) return known.error();
+  out.recalls = recalls_of(name.fac, row.all(), *known);
+  BlockReader reader(kv);
+  for (const PlacedStatement& s : row.statements) {
+    const auto record = reader.at(s.by, s.place);
+    if (!record && record.error().code != Errc::not_found) return record.error();
+    const auto parts = record ? split_record(record->record) : Result<RecordView>(record.error());
+    v1::Body body;
+    if (parts && body.ParseFromArray(parts->body.data(), static_cast<int>(parts->body.size()))) add_detail(kv, s, body, parts->arrival, out);
+  }
+  std::sort(out.readers.begin(), out.readers.end(), [](const Reader& a, const Reader& b) {
+    return std::tie(a.t_us, a.fac, a.reviewer, a.version_seen) < std::tie(b.t_us, b.fac, b.reviewer, b.version_seen);
+  });
+  return out;
+}
 
 std::optional<ResultName> result_name_of(std::string_view text) {
   const size_t slash = text.find('/');
@@ -138,7 +210,7 @@ std::string text_of(const ResultName& name) {
   return name.fac + "/" + egret::text_of(name.id);
 }
 
-std::string to_json(const ResultName& name, const ResultRow& row) {
+std::string to_json(const ResultName& name, const ResultRow& row, const ResultDetail& detail) {
   const ResultView view = row.view();
   std::string out = fmt::format(
       R"({{"facility":"{}","result":"{}","version":{},"status":"{}","current":{},"values":{},"retracted":{},"reason":{},)"
@@ -148,14 +220,16 @@ std::string to_json(const ResultName& name, const ResultRow& row) {
       view.verdict ? fmt::format("\"{}\"", name_of(*view.verdict)) : "null", view.critical, name_of(view.alert), row.changed);
   out += "\"successors\":" + list_json(view.successors, [](const Uuid& id) { return "\"" + egret::text_of(id) + "\""; });
   out += ",\"issues\":" + list_json(view.issues, issue_json);
-  out += ",\"history\":" + list_json(in_order(row), [](const PlacedStatement& s) {
-           return fmt::format(R"({{{},"body":"{}","place":{}}})", std::visit(Says{}, s.statement), hex(egret::view(body_of(s.statement))),
-                              place_json(s.place));
+  out += ",\"recalls\":" + list_json(detail.recalls, [](uint64_t id) { return std::to_string(id); });
+  out += ",\"read_by\":" + list_json(detail.readers, reader_json);
+  out += ",\"history\":" + list_json(in_order(row), [&](const PlacedStatement& s) {
+           return fmt::format(R"({{{}{},"by":"{}","body":"{}","place":{}}})", std::visit(Says{}, s.statement), moment_json(detail, body_of(s.statement)),
+                              s.by, hex(egret::view(body_of(s.statement))), place_json(s.place));
          });
   return out + "}";
 }
 
-std::string to_text(const ResultName& name, const ResultRow& row) {
+std::string to_text(const ResultName& name, const ResultRow& row, const ResultDetail& detail) {
   const ResultView view = row.view();
   std::string out = text_of(name) + ": ";
   if (view.retracted) {
@@ -167,7 +241,9 @@ std::string to_text(const ResultName& name, const ResultRow& row) {
   }
   if (view.verdict) out += fmt::format(", review: {}", name_of(*view.verdict));
   out += "\n";
-  for (const PlacedStatement& s : in_order(row)) out += says_text(s);
+  for (uint64_t id : detail.recalls) out += fmt::format("  RECALLED: its model is under recall {}\n", id);
+  for (const PlacedStatement& s : in_order(row)) out += says_text(s) + moment_text(detail, body_of(s.statement));
+  for (const Reader& r : detail.readers) out += fmt::format("  read by {} of {} (version {})\n", r.reviewer, r.fac, r.version_seen);
   for (const Issue& issue : view.issues) {
     out += issue.first == issue.last ? fmt::format("  ! {} (version {})\n", name_of(issue.kind), issue.first)
                                      : fmt::format("  ! {} (versions {} to {})\n", name_of(issue.kind), issue.first, issue.last);

@@ -15,6 +15,7 @@
 #include "cloud/keys.h"
 #include "cloud/metrics.h"
 #include "cloud/page.h"
+#include "cloud/recall_report.h"
 #include "cloud/results.h"
 #include "cloud/store_thread.h"
 #include "schemas/entropy.h"
@@ -50,6 +51,7 @@ class Server {
   void answer_control(const HttpRequest& request, HttpAnswer answer);
   void facilities_json(HttpAnswer answer);
   void result_json(const ResultName& name, HttpAnswer answer);
+  void recalls_json(const std::string& which, const std::string& query, HttpAnswer answer);
   HttpResponse metrics_text();
   HttpResponse health();
 
@@ -96,7 +98,19 @@ void Server::result_json(const ResultName& name, HttpAnswer answer) {
     auto row = find_result(*store->kv, name);
     if (!row) return answer(json(500, "{\"error\":" + json_string(row.error().text) + "}"));
     if (!*row) return answer(json(404, R"({"error":"nothing was ever said of this result"})"));
-    answer(json(200, to_json(name, **row)));
+    const auto detail = detail_of(*store->kv, name, **row);
+    answer(detail ? json(200, to_json(name, **row, *detail)) : json(500, "{\"error\":" + json_string(detail.error().text) + "}"));
+  });
+}
+
+void Server::recalls_json(const std::string& which, const std::string& query, HttpAnswer answer) {
+  thread_.post([which, query, answer = std::move(answer)](OpenedStore* store) {
+    if (store == nullptr) return answer(json(503, R"({"error":"the store is being opened again"})"));
+    const Result<std::string> text = recalls_text(*store->kv, which, query);
+    if (text) return answer(json(200, *text));
+    const Errc code = text.error().code;
+    const unsigned status = code == Errc::not_found ? 404 : code == Errc::bad_input ? 400 : 500;
+    answer(json(status, "{\"error\":" + json_string(text.error().text) + "}"));
   });
 }
 
@@ -125,9 +139,12 @@ void Server::answer_page(const HttpRequest& request, HttpAnswer answer) {
     const auto name = result_name_of(std::string_view(request.path).substr(kResults.size()));
     return name ? result_json(*name, std::move(answer)) : answer(json(400, R"({"error":"a result is named /api/results/FACILITY/UUID"})"));
   }
+  constexpr std::string_view kRecalls = "/api/recalls";
+  if (request.path == kRecalls) return recalls_json("", "", std::move(answer));
+  if (request.path.starts_with(std::string(kRecalls) + "/")) return recalls_json(request.path.substr(kRecalls.size() + 1), request.query, std::move(answer));
   if (request.path == "/metrics") return answer(metrics_text());
   if (request.path == "/healthz") return answer(health());
-  answer({404, "text/plain; charset=utf-8", "no such page; known: / /api/facilities /api/results/FACILITY/UUID /metrics /healthz\n", {}});
+  answer({404, "text/plain; charset=utf-8", "no such page; known: / /api/facilities /api/results/FACILITY/UUID /api/recalls /api/recalls/ID /api/recalls/preview?model=M&version=V&from=A&to=B /metrics /healthz\n", {}});
 }
 
 void Server::answer_control(const HttpRequest& request, HttpAnswer answer) {

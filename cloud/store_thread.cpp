@@ -202,6 +202,8 @@ void StoreThread::Impl::follow() {
   views_failed = !took;
   views_behind = views_failed || *took > 0;
   if (!took) spdlog::warn("views: {}", took.error().text);
+  const auto behind = Follower::behind(*opened.kv);
+  if (parts.metrics && behind) parts.metrics->views(*behind);
   if (follower->unreadable_blocks() == unreadable_told) return;
   unreadable_told = follower->unreadable_blocks();
   spdlog::error("views: {} blocks cannot be read, and their results are missing: run egret-cloud verify", unreadable_told);

@@ -19,6 +19,7 @@
 //     'g' stream last u64        gap: first u64, kind u8, reason u8, c_end 32, unverified u8, at i64
 //     'q' fac SHA-256(record)    quarantine: reason u8, detail text, where first seen, at i64, the record's bytes
 //     'i' fac state u8 id u64    incident; state 0 is open, 1 closed
+//     'v' number u64             what the region decided about results: see orders.h
 //     't' HMAC 32                tombstone: reason text; HMAC-SHA-256(store key, natural key as in space 3)
 //   space 1   stream first u64   a block: see stored_block.h
 //   space 2   stream last u64    its border and leaves: first u64, c 32, leaf 32 each; outlives the block's data

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "schemas/chain.h"
+#include "schemas/merge_rules.h"
 #include "schemas/mutants.h"
 
 namespace egret::cloud {
@@ -187,7 +188,8 @@ Result<StoredEntry> KvTxn::judge(const Facility& fac, const Place& place,
   if (!parts) return parts.error();
   const auto body_at = decode_place(*at);
   if (!body_at) return body_at.error();
-  if (mutant(Mutant::dedup_by_time) && !committed_lately(fac, *body_at, now)) {
+  const bool anew = mutant(Mutant::dedup_by_time) && !committed_lately(fac, *body_at, now);
+  if (anew || off(Rule::same_version_elsewhere)) {
     overlay_.put(kNaturalSpace, natural_key(fac, record.key), encode_place(place));
     return StoredEntry{EntryKind::applied, record.record, {}, {}, {}};
   }
@@ -393,8 +395,10 @@ Result<void> KvTxn::erase_entry(const Facility& fac, const Place& place, const H
   (*entries)[index] = {EntryKind::erased, {}, {}, {}, tombstone};
   BlockWriter block(raw.size());
   for (const StoredEntry& entry : *entries) block.add(entry);
-  overlay_.put(kBlockSpace, numbered_key(fac, place.key, *first), block.finish());
-  return {};
+  Bytes name = numbered_key(fac, place.key, *first);
+  overlay_.put(kBlockSpace, name, block.finish());
+  // Who follows the feed hears of it.
+  return add_to_feed({std::move(name)});
 }
 
 }  // namespace egret::cloud

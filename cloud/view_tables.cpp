@@ -10,26 +10,13 @@ namespace {
 enum class StatementTag : uint8_t { version = 1, retraction = 2, review = 3, successor = 4 };
 
 constexpr size_t kPlaceBytes = 8 + 1 + 8;
-constexpr size_t kStatementBytesMin = 1 + kPlaceBytes + sizeof(Hash);
-
-Error damaged() {
-  return {Errc::corrupt, "cloud store: a row of the views is not as it was written; run `egret-cloud views rebuild`"};
-}
-
-const Hash& body_of(const Statement& statement) {
-  return std::visit([](const auto& s) -> const Hash& { return s.body; }, statement);
-}
-
-void put_name(Bytes& out, const ResultName& name) {
-  out.append(name.fac).push_back('\0');
-  out.append(view(name.id));
-}
+constexpr size_t kStatementBytesMin = 1 + kPlaceBytes + 4 + sizeof(Hash);
 
 struct Write {
   RowWriter& out;
   void operator()(const Version& v) {
     out.u8(uint8_t(StatementTag::version)).fixed(v.body).u32(v.number).u8(uint8_t(v.status)).u8(v.unchanged).u8(v.critical);
-    out.fixed(v.output).fixed(v.model).fixed(v.run);
+    out.fixed(v.output).fixed(v.model).fixed(v.run).i64(v.t_us).fixed(v.subject);
   }
   void operator()(const Retraction& r) {
     out.u8(uint8_t(StatementTag::retraction)).fixed(r.body).u32(r.number).u8(uint8_t(r.reason));
@@ -56,6 +43,8 @@ std::optional<Statement> read_statement(RowReader& in) {
       v.output = in.fixed<32>();
       v.model = in.fixed<32>();
       v.run = in.fixed<16>();
+      v.t_us = in.i64();
+      v.subject = in.fixed<32>();
       return v;
     }
     case StatementTag::retraction: {
@@ -78,24 +67,52 @@ std::optional<Statement> read_statement(RowReader& in) {
 
 }  // namespace
 
-bool ResultRow::add(const Statement& statement, const Place& place) {
+Error damaged_view() {
+  return {Errc::corrupt, "cloud store: a row of the views is not as it was written; run `egret-cloud views --rebuild`"};
+}
+
+const Hash& body_of(const Statement& statement) {
+  return std::visit([](const auto& s) -> const Hash& { return s.body; }, statement);
+}
+
+Kind kind_of(const Statement& statement) {
+  if (std::holds_alternative<Review>(statement)) return Kind::review;
+  return std::holds_alternative<Retraction>(statement) ? Kind::retraction : Kind::ai_result;
+}
+
+void put_name(Bytes& out, const ResultName& name) {
+  out.append(name.fac).push_back('\0');
+  out.append(view(name.id));
+}
+
+std::optional<ResultName> name_in(ByteView bytes) {
+  const size_t end = bytes.find('\0');
+  if (end == ByteView::npos || bytes.size() - end - 1 != sizeof(Uuid)) return std::nullopt;
+  return ResultName{Facility(bytes.substr(0, end)), take<sizeof(Uuid)>(bytes.substr(end + 1))};
+}
+
+bool ResultRow::add(const Statement& statement, const Place& place, const Facility& by) {
   for (const PlacedStatement& known : statements) {
     if (known.statement.index() == statement.index() && body_of(known.statement) == body_of(statement)) return false;
   }
-  statements.push_back({statement, place});
+  statements.push_back({statement, place, by});
   return true;
 }
 
-ResultView ResultRow::view() const {
-  std::vector<Statement> all;
-  all.reserve(statements.size());
-  for (const PlacedStatement& s : statements) all.push_back(s.statement);
-  return merge_result(all);
+std::vector<Statement> ResultRow::all() const {
+  std::vector<Statement> out;
+  out.reserve(statements.size());
+  for (const PlacedStatement& s : statements) out.push_back(s.statement);
+  return out;
 }
 
-const Place* ResultRow::place_of(const Hash& body) const {
+ResultView ResultRow::view() const {
+  return merge_result(all());
+}
+
+const PlacedStatement* ResultRow::find(const Hash& body) const {
   for (const PlacedStatement& s : statements) {
-    if (body_of(s.statement) == body) return &s.place;
+    if (body_of(s.statement) == body) return &s;
   }
   return nullptr;
 }
@@ -127,10 +144,8 @@ Bytes worklist_key(const ResultName& name) {
   return out;
 }
 
-Bytes model_use_key(const Hash& model, int64_t t_us, const ResultName& name) {
-  Bytes out = "m";
-  out.append(view(model));
-  put_u64(out, static_cast<uint64_t>(t_us) ^ (uint64_t{1} << 63));  // negative times sort first
+Bytes look_again_key(const ResultName& name) {
+  Bytes out = "?";
   put_name(out, name);
   return out;
 }
@@ -138,10 +153,7 @@ Bytes model_use_key(const Hash& model, int64_t t_us, const ResultName& name) {
 std::optional<ResultName> result_of(char table, ByteView key) {
   const size_t head = table == 'a' ? 2 : 1;  // an alert's key has its state there
   if (key.size() < head || key[0] != table) return std::nullopt;
-  key.remove_prefix(head);
-  const size_t end = key.find('\0');
-  if (end == ByteView::npos || key.size() - end - 1 != sizeof(Uuid)) return std::nullopt;
-  return ResultName{Facility(key.substr(0, end)), take<sizeof(Uuid)>(key.substr(end + 1))};
+  return name_in(key.substr(head));
 }
 
 Bytes encode(const ViewsState& row) {
@@ -155,7 +167,7 @@ Result<ViewsState> decode_views_state(ByteView value) {
   row.done = in.u64();
   row.next_block = Bytes(in.text());
   // One of another format is thrown away whole, whatever it looks like.
-  if (row.format == kViewsFormat && !in.done()) return damaged();
+  if (row.format == kViewsFormat && !in.done()) return damaged_view();
   return row;
 }
 
@@ -163,9 +175,15 @@ Bytes encode(const ResultRow& row) {
   RowWriter out(16 + row.statements.size() * 160);
   out.u64(row.changed).u32(static_cast<uint32_t>(row.statements.size()));
   for (const PlacedStatement& s : row.statements) {
-    out.u64(s.place.key.epoch.value).u8(uint8_t(s.place.key.stream)).u64(s.place.seq.value);
+    out.u64(s.place.key.epoch.value).u8(uint8_t(s.place.key.stream)).u64(s.place.seq.value).text(s.by);
     std::visit(Write{out}, s.statement);
   }
+  return out.take();
+}
+
+Bytes encode(const Statement& statement) {
+  RowWriter out(192);
+  std::visit(Write{out}, statement);
   return out.take();
 }
 
@@ -174,17 +192,18 @@ Result<ResultRow> decode_result(ByteView value) {
   ResultRow row;
   row.changed = in.u64();
   const uint32_t count = in.u32();
-  if (!in.holds(count, kStatementBytesMin)) return damaged();
+  if (!in.holds(count, kStatementBytesMin)) return damaged_view();
   for (uint32_t i = 0; i < count; i++) {
     Place place;
     place.key.epoch.value = in.u64();
     place.key.stream = StreamId(in.u8());
     place.seq.value = in.u64();
+    Facility by(in.text());
     std::optional<Statement> statement = read_statement(in);
-    if (!statement || !in.ok()) return damaged();
-    row.statements.push_back({*statement, place});
+    if (!statement || !in.ok()) return damaged_view();
+    row.statements.push_back({*statement, place, std::move(by)});
   }
-  if (!in.done()) return damaged();
+  if (!in.done()) return damaged_view();
   return row;
 }
 

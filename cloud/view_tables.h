@@ -9,7 +9,10 @@
 //   'r' fac id 16                a result: feed number of its last change u64, count u32, statements
 //   'a' state u8 fac id 16       an alert that is open (1) or withdrawn (2): feed number of the change u64
 //   'w' fac id 16                a result with issues: how many u32
-//   'm' model 32 t i64 fac id 16 a version that this model made, by when it is effective: version u32
+//   '?' fac id 16                a result of which something was erased: to be looked at again
+//   'd' 'm' 'n' 'x'              models and what they made: see model_uses.h
+//   'i' 's'                      patients: see patients.h
+//   'g'                          live values of telemetry: see gauges.h
 #pragma once
 
 #include "cloud/merge/read.h"
@@ -18,7 +21,7 @@
 
 namespace egret::cloud {
 
-inline constexpr uint32_t kViewsFormat = 1;
+inline constexpr uint32_t kViewsFormat = 2;
 
 struct ViewsState {
   uint32_t format = kViewsFormat;
@@ -26,21 +29,25 @@ struct ViewsState {
   Bytes next_block;   // empty: every block has been seen
 };
 
-// A statement, and where its body is.
+// A statement, who made it, and where its body is among that facility's.
 struct PlacedStatement {
   Statement statement;
   Place place;
+  Facility by;
 };
+const Hash& body_of(const Statement& statement);
+Kind kind_of(const Statement& statement);  // of the record that made it
 
 struct ResultRow {
   uint64_t changed = 0;
   std::vector<PlacedStatement> statements;  // each body once
 
   // False: it was there.
-  bool add(const Statement& statement, const Place& place);
+  bool add(const Statement& statement, const Place& place, const Facility& by);
   ResultView view() const;
-  // Where the record with this body is; nullptr: not among the statements.
-  const Place* place_of(const Hash& body) const;
+  std::vector<Statement> all() const;
+  // The statement with this body; nullptr: not among them.
+  const PlacedStatement* find(const Hash& body) const;
 };
 
 Bytes views_state_key();
@@ -48,14 +55,21 @@ Bytes rebuild_asked_key();
 Bytes result_key(const ResultName& name);
 Bytes alert_key(AlertState state, const ResultName& name);
 Bytes worklist_key(const ResultName& name);
-Bytes model_use_key(const Hash& model, int64_t t_us, const ResultName& name);
-// What a key of the tables 'r', 'a', 'w' names; nullopt when it has another form.
+Bytes look_again_key(const ResultName& name);
+// What a key of the tables 'r', 'a', 'w', '?' names; nullopt when it has another form.
 std::optional<ResultName> result_of(char table, ByteView key);
 
 Bytes encode(const ViewsState& row);
 Result<ViewsState> decode_views_state(ByteView value);
 Bytes encode(const ResultRow& row);
 Result<ResultRow> decode_result(ByteView value);
+void put_name(Bytes& out, const ResultName& name);
+// The reverse; nullopt: it is none.
+std::optional<ResultName> name_in(ByteView bytes);
+// A row of a view that cannot be read.
+Error damaged_view();
+// One statement as it is stored, whoever made it and wherever it is.
+Bytes encode(const Statement& statement);
 
 // nullopt: nothing was ever said of it. Errors: corrupt, store_failed.
 Result<std::optional<ResultRow>> find_result(const Kv& kv, const ResultName& name);

@@ -34,6 +34,10 @@ std::shared_ptr<Where> add_where(CLI::App* sub);
 // nullopt after a complaint on stderr.
 std::optional<std::filesystem::path> state_dir_of(const Where& where);
 int complain(const Error& error);
+// On a terminal, once it takes longer than two seconds: how far, and how long it will take.
+std::function<void(uint64_t done, uint64_t all)> progress_bar();
+// Who runs this command, for what is written down: --by, or the name of the account.
+std::string who(const std::string& by);
 // Opens the store beside whoever has it. nullopt after a complaint.
 std::optional<OpenedStore> look(const Where& where, int& code);
 // Runs a control command here, or asks the running service. Prints the answer as it is, or `plain` when it went well.
@@ -50,6 +54,10 @@ void add_incidents(CLI::App& app, Chosen& chosen);
 void add_result(CLI::App& app, Chosen& chosen);
 void add_worklist(CLI::App& app, Chosen& chosen);
 void add_alerts(CLI::App& app, Chosen& chosen);
+void add_recall(CLI::App& app, Chosen& chosen);
+void add_erase(CLI::App& app, Chosen& chosen);
+void add_patient(CLI::App& app, Chosen& chosen);
+void add_live(CLI::App& app, Chosen& chosen);
 void add_views(CLI::App& app, Chosen& chosen);
 void add_verify(CLI::App& app, Chosen& chosen);
 void add_export(CLI::App& app, Chosen& chosen);

@@ -147,8 +147,8 @@ void add_gaps(CLI::App& app, Chosen& chosen) {
 }
 
 void add_quarantine(CLI::App& app, Chosen& chosen) {
-  auto* sub = app.add_subcommand("quarantine", "Records that are kept with a reason: ls, show.")->require_subcommand(1);
-  auto* ls = sub->add_subcommand("ls", "Lists them, without their contents.\nExample: egret-cloud quarantine ls --json");
+  auto* sub = app.add_subcommand("quarantine", "Records that are kept with a reason: list, show, retry.")->require_subcommand(1);
+  auto* ls = sub->add_subcommand("list", "Lists them, without their contents.\nExample: egret-cloud quarantine list --json")->alias("ls");
   auto where = add_where(ls);
   auto json = std::make_shared<bool>(false);
   auto fac = std::make_shared<std::string>();
@@ -160,6 +160,16 @@ void add_quarantine(CLI::App& app, Chosen& chosen) {
   auto id = std::make_shared<std::string>();
   show->add_option("id", *id, "the first digits of its id")->required();
   show->callback([&chosen, show_where, id] { chosen = [show_where, id] { return show_quarantined(*show_where, *id); }; });
+  auto* retry = sub->add_subcommand("retry", "Looks at them again, after an upgrade: what can be taken now is applied, the rest stays.\nExamples: egret-cloud quarantine retry; egret-cloud quarantine retry --facility clinic-7 --id 3fa9c1");
+  auto retry_where = add_where(retry);
+  auto retry_json = std::make_shared<bool>(false);
+  auto retry_fac = std::make_shared<std::string>(), retry_id = std::make_shared<std::string>();
+  retry->add_option("--facility", *retry_fac, "of one site");
+  retry->add_option("--id", *retry_id, "the first digits of an id");
+  retry->add_flag("--json", *retry_json, "as JSON");
+  retry->callback([&chosen, retry_where, retry_json, retry_fac, retry_id] {
+    chosen = [=] { return control(*retry_where, "quarantine.retry", {{"fac", *retry_fac}, {"id", *retry_id}}, *retry_json, "looked at again; egret-cloud quarantine list shows what stays"); };
+  });
 }
 
 void add_incidents(CLI::App& app, Chosen& chosen) {

@@ -2,6 +2,11 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <pwd.h>
+#include <spdlog/fmt/fmt.h>
+#include <unistd.h>
+
+#include <chrono>
 #include <cstdio>
 
 #include "cloud/cli/cli.h"
@@ -75,6 +80,22 @@ int complain(const Error& error) {
   }
 }
 
+std::function<void(uint64_t, uint64_t)> progress_bar() {
+  auto begun = std::chrono::steady_clock::now();
+  return [begun](uint64_t done, uint64_t all) {
+    double s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+    if (!::isatty(STDERR_FILENO) || s < 2 || done == 0 || all == 0) return;
+    double left = s * static_cast<double>(all - done) / static_cast<double>(done);
+    std::fprintf(stderr, "\r%3llu %%, %.0f s left   %s", static_cast<unsigned long long>(done * 100 / all), left, done == all ? "\n" : "");
+  };
+}
+
+std::string who(const std::string& by) {
+  if (!by.empty()) return by;
+  const passwd* account = ::getpwuid(::getuid());
+  return account ? account->pw_name : fmt::format("uid {}", ::getuid());
+}
+
 std::optional<OpenedStore> look(const Where& where, int& code) {
   std::optional<std::filesystem::path> state = state_dir_of(where);
   if (!state) {
@@ -105,7 +126,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("egret-cloud ") + EGRET_VERSION);
   app.require_subcommand(1);
   Chosen chosen;
-  for (auto add : {add_init, add_serve, add_check_config, add_facility, add_facilities, add_gaps, add_quarantine, add_incidents, add_result, add_worklist, add_alerts, add_views, add_verify, add_export, add_backup, add_restore}) {
+  for (auto add : {add_init, add_serve, add_check_config, add_facility, add_facilities, add_gaps, add_quarantine, add_incidents, add_result, add_worklist, add_alerts, add_recall, add_erase, add_patient, add_live, add_views, add_verify, add_export, add_backup, add_restore}) {
     add(app, chosen);
   }
   try {

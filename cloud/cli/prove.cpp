@@ -10,45 +10,46 @@
 #include "cloud/export.h"
 #include "cloud/json_text.h"
 #include "cloud/verify.h"
+#include "cloud/verify_views.h"
 #include "schemas/durable_file.h"
 #include "schemas/entropy.h"
 
 namespace egret::cloud::cli {
 namespace {
 
-// On a terminal, once it takes longer than two seconds.
-VerifyProgress bar() {
-  auto begun = std::chrono::steady_clock::now();
-  return [begun](uint64_t done, uint64_t all) {
-    double s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
-    if (!::isatty(STDERR_FILENO) || s < 2 || done == 0) return;
-    double left = s * static_cast<double>(all - done) / static_cast<double>(done);
-    std::fprintf(stderr, "\r%3llu %%, %.0f s left   %s", static_cast<unsigned long long>(done * 100 / all), left, done == all ? "\n" : "");
-  };
-}
-
 int run_verify(const Where& where, bool json) {
   int code = kOk;
   std::optional<OpenedStore> store = look(where, code);
   if (!store) return code;
-  Result<Verdict> v = verify(*store->kv, bar());
+  Result<Verdict> v = verify(*store->kv, progress_bar());
   if (!v) return complain(v.error());
+  Result<ViewsVerdict> views = verify_views(*store->kv);
+  if (!views) {
+    v->wrong++;
+    v->findings.push_back({{}, {}, {}, {}, "the views cannot be compared: " + views.error().text});
+  } else {
+    v->wrong += views->wrong.size();
+    for (const std::string& wrong : views->wrong) v->findings.push_back({{}, {}, {}, {}, wrong + "; run `egret-cloud views --rebuild`"});
+  }
+  const std::string said = !views ? "unreadable" : !views->compared() ? (views->behind ? "behind" : "being_made_anew") : views->wrong.empty() ? "as_made_anew" : "wrong";
   for (const Finding& f : v->findings) {
     if (!json) std::printf("WRONG  %s\n", text_of(f).c_str());
   }
   if (json) {
     std::string findings;
     for (const Finding& f : v->findings) findings += (findings.empty() ? "" : ",") + json_string(text_of(f));
-    std::printf(R"({"facilities":%llu,"rows":%llu,"blocks":%llu,"records":%llu,"gap_records":%llu,"quarantined":%llu,"applied":%llu,"digest":"%s","wrong":%llu,"findings":[%s]})"
+    std::printf(R"({"facilities":%llu,"rows":%llu,"blocks":%llu,"records":%llu,"gap_records":%llu,"quarantined":%llu,"applied":%llu,"digest":"%s","views":"%s","results":%llu,"wrong":%llu,"findings":[%s]})"
                 "\n",
                 static_cast<unsigned long long>(v->facilities), static_cast<unsigned long long>(v->rows), static_cast<unsigned long long>(v->blocks),
                 static_cast<unsigned long long>(v->records), static_cast<unsigned long long>(v->gap_records), static_cast<unsigned long long>(v->quarantined),
-                static_cast<unsigned long long>(v->digest_records), hex(view(v->digest)).c_str(), static_cast<unsigned long long>(v->wrong), findings.c_str());
+                static_cast<unsigned long long>(v->digest_records), hex(view(v->digest)).c_str(), said.c_str(),
+                static_cast<unsigned long long>(views ? views->results : 0), static_cast<unsigned long long>(v->wrong), findings.c_str());
   } else {
-    std::printf("%llu facilities, %llu rows, %llu blocks, %llu records, %llu numbers in gaps, %llu in quarantine: %s\ndigest %s over %llu records\n",
+    std::printf("%llu facilities, %llu rows, %llu blocks, %llu records, %llu numbers in gaps, %llu in quarantine: %s\ndigest %s over %llu records\nviews of %llu results: %s\n",
                 static_cast<unsigned long long>(v->facilities), static_cast<unsigned long long>(v->rows), static_cast<unsigned long long>(v->blocks),
                 static_cast<unsigned long long>(v->records), static_cast<unsigned long long>(v->gap_records), static_cast<unsigned long long>(v->quarantined),
-                v->wrong == 0 ? "all true" : fmt::format("{} things are wrong", v->wrong).c_str(), hex(view(v->digest)).c_str(), static_cast<unsigned long long>(v->digest_records));
+                v->wrong == 0 ? "all true" : fmt::format("{} things are wrong", v->wrong).c_str(), hex(view(v->digest)).c_str(), static_cast<unsigned long long>(v->digest_records),
+                static_cast<unsigned long long>(views ? views->results : 0), said == "as_made_anew" ? "as if made anew" : said == "behind" ? "behind, not compared" : said == "being_made_anew" ? "being made anew, not compared" : said.c_str());
   }
   return v->wrong == 0 ? kOk : kFoundProblem;
 }
@@ -76,7 +77,7 @@ int run_confirm(const Where& where, const std::string& dir, bool same_filesystem
   if (Result<void> elsewhere = check_elsewhere(store_dir(*state), dir, same_filesystem); !elsewhere) return complain(elsewhere.error());
   // Sites will delete what it holds: that it can be read does not say yet that it is on the disk.
   if (Result<void> synced = sync_tree(dir); !synced) return complain(synced.error());
-  Result<uint64_t> records = check_copy(dir, bar());
+  Result<uint64_t> records = check_copy(dir, progress_bar());
   if (!records) return complain(records.error());
   ControlArgs args{{"dir", dir}, {"same_filesystem", same_filesystem ? "1" : "0"}, {"records", std::to_string(*records)}};
   return control(where, "backup.confirm", args, json, fmt::format("{}: verified and confirmed, {} records", dir, *records));
@@ -106,7 +107,7 @@ int run_restore(const Where& where, const std::string& dir, bool json) {
 }  // namespace
 
 void add_verify(CLI::App& app, Chosen& chosen) {
-  auto* sub = app.add_subcommand("verify", "Recomputes every chain from leaves and data, every disposition, and the digest.\nExample: egret-cloud verify --json");
+  auto* sub = app.add_subcommand("verify", "Recomputes every chain from leaves and data, every disposition, the digest, and the views of results.\nExample: egret-cloud verify --json");
   auto where = add_where(sub);
   auto json = std::make_shared<bool>(false);
   sub->add_flag("--json", *json, "as JSON");

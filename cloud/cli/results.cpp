@@ -6,6 +6,7 @@
 #include "cloud/cli/cli.h"
 #include "cloud/follower.h"
 #include "cloud/results.h"
+#include "cloud/verify_views.h"
 
 namespace egret::cloud::cli {
 namespace {
@@ -38,8 +39,20 @@ int show_result(const Where& where, const std::string& text, bool json) {
     std::fprintf(stderr, "%s: nothing was ever said of this result\n", text.c_str());
     return kFoundProblem;
   }
-  std::printf("%s%s", (json ? to_json(*name, **row) : to_text(*name, **row)).c_str(), json ? "\n" : "");
+  const auto detail = detail_of(*store->kv, *name, **row);
+  if (!detail) return complain(detail.error());
+  std::printf("%s%s", (json ? to_json(*name, **row, *detail) : to_text(*name, **row, *detail)).c_str(), json ? "\n" : "");
   return kOk;
+}
+
+// Empty: it is not there.
+Result<std::string> text_of_result(const Kv& kv, const ResultName& name, bool json) {
+  const auto row = find_result(kv, name);
+  if (!row) return row.error();
+  if (!*row) return std::string();
+  const auto detail = detail_of(kv, name, **row);
+  if (!detail) return detail.error();
+  return json ? to_json(name, **row, *detail) : to_text(name, **row, *detail);
 }
 
 using Walk = std::function<Result<void>(const Kv&, const EachResult&)>;
@@ -53,10 +66,10 @@ int list_results(const Where& where, bool json, const Walk& walk) {
   bool any = false;
   if (json) std::printf("[");
   const auto walked = walk(*store->kv, [&](const ResultName& name) {
-    const auto row = find_result(*store->kv, name);
-    if (!row) failed = row.error();
-    if (!row || !*row) return !failed;  // gone since: the service goes on beside this
-    std::printf("%s%s", json && any ? ",\n" : "", (json ? to_json(name, **row) : to_text(name, **row)).c_str());
+    const auto text = text_of_result(*store->kv, name, json);
+    if (!text) failed = text.error();
+    if (!text || text->empty()) return !failed;  // gone since: the service goes on beside this
+    std::printf("%s%s", json && any ? ",\n" : "", text->c_str());
     any = true;
     return true;
   });
@@ -65,13 +78,17 @@ int list_results(const Where& where, bool json, const Walk& walk) {
   return failed ? complain(*failed) : kOk;
 }
 
-int show_views(const Where& where, bool json) {
+int show_views(const Where& where, bool json, bool digest) {
   int code = kOk;
   std::optional<OpenedStore> store = look(where, code);
   if (!store) return code;
   const auto behind = Follower::behind(*store->kv);
   if (!behind) return complain(behind.error());
-  if (json) {
+  if (digest) {
+    const auto sum = views_digest(*store->kv);
+    if (!sum) return complain(sum.error());
+    std::printf("%s\n", hex(view(*sum)).c_str());
+  } else if (json) {
     std::printf("{\"made_anew\":%s,\"blocks_behind\":%s}\n", *behind ? "false" : "true",
                 *behind ? std::to_string(**behind).c_str() : "null");
   } else {
@@ -125,13 +142,14 @@ void add_alerts(CLI::App& app, Chosen& chosen) {
 void add_views(CLI::App& app, Chosen& chosen) {
   auto* sub = app.add_subcommand("views", "How far the views of results are behind what is committed; they can be made anew.\nExamples: egret-cloud views --json; egret-cloud views --rebuild");
   auto where = add_where(sub);
-  auto json = std::make_shared<bool>(false), rebuild = std::make_shared<bool>(false);
+  auto json = std::make_shared<bool>(false), rebuild = std::make_shared<bool>(false), digest = std::make_shared<bool>(false);
   sub->add_flag("--json", *json, "as JSON");
   sub->add_flag("--rebuild", *rebuild, "throw them away; the service makes them anew from the records");
-  sub->callback([&chosen, where, json, rebuild] {
-    chosen = [where, json, rebuild] {
+  sub->add_flag("--digest", *digest, "of what they say: equal on equal records, whatever the store");
+  sub->callback([&chosen, where, json, rebuild, digest] {
+    chosen = [where, json, rebuild, digest] {
       if (*rebuild) return control(*where, "views.rebuild", {}, *json, "the views are made anew");
-      return show_views(*where, *json);
+      return show_views(*where, *json, *digest);
     };
   });
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "schemas/merge_rules.h"
+
 namespace egret::cloud {
 namespace {
 
@@ -17,7 +19,7 @@ std::map<Pair, const IdentityLink*> latest(std::span<const IdentityLink> links) 
   std::map<Pair, const IdentityLink*> out;
   for (const IdentityLink& link : links) {
     const IdentityLink*& held = out[pair_of(link)];
-    if (!held || std::tie(held->t_us, held->body) < std::tie(link.t_us, link.body)) held = &link;
+    if (!held || comes_after(link, *held)) held = &link;
   }
   return out;
 }
@@ -35,17 +37,36 @@ std::set<PatientName> reach(const Direct& direct, const PatientName& from) {
   return seen;
 }
 
+// In a torn group a name is joined with those that are said to be the same as it, unless two of those are said to differ:
+// then it cannot be said which of them it is.
+std::set<PatientName> joined_directly(const PatientName& name, const std::set<PatientName>& next, const std::vector<Pair>& apart) {
+  std::set<PatientName> out = next;
+  for (const Pair& pair : apart) {
+    if (!next.contains(pair.first) || !next.contains(pair.second)) continue;
+    out.erase(pair.first);
+    out.erase(pair.second);
+  }
+  out.insert(name);
+  return out;
+}
+
 }  // namespace
 
+bool comes_after(const IdentityLink& a, const IdentityLink& b) {
+  return std::tie(a.t_us, a.body) > std::tie(b.t_us, b.body);
+}
+
 Identities::Identities(std::span<const IdentityLink> links) {
+  if (off(Rule::linked_patients)) return;
   Direct direct;
   std::vector<Pair> apart;
   for (const auto& [pair, link] : latest(links)) {
+    if (pair.first == pair.second) continue;  // says nothing
     direct[pair.first];
     direct[pair.second];
     if (!link->same) {
       apart.push_back(pair);
-    } else if (pair.first != pair.second) {
+    } else {
       direct[pair.first].insert(pair.second);
       direct[pair.second].insert(pair.first);
     }
@@ -60,8 +81,7 @@ Identities::Identities(std::span<const IdentityLink> links) {
   for (const auto& [name, next] : direct) {
     if (joined_.contains(name)) continue;
     if (torn.contains(name)) {
-      joined_[name] = next;
-      joined_[name].insert(name);
+      joined_[name] = joined_directly(name, next, apart);
       continue;
     }
     const std::set<PatientName> group = reach(direct, name);

@@ -23,6 +23,9 @@ struct IdentityLink {
   Hash body{};       // breaks ties
 };
 
+// Of what is said about one pair, is `a` the later word? One order, so that every reader ends with the same.
+bool comes_after(const IdentityLink& a, const IdentityLink& b);
+
 class Identities {
  public:
   explicit Identities(std::span<const IdentityLink> links);

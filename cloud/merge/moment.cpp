@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "schemas/merge_rules.h"
+
 namespace egret::cloud {
 namespace {
 
@@ -14,6 +16,7 @@ constexpr int64_t kHoldoverUs = 60'000'000;
 
 Moment correct(int64_t stated_us, const Clocks& clocks) {
   Moment out;
+  if (off(Rule::corrected_time)) return {stated_us, stated_us, 0, true};
   out.stated_us = stated_us;
   const int64_t offset_us = int64_t{clocks.offset_ms.value_or(0)} * 1000;
   out.corrected_us = stated_us - offset_us;

@@ -1,6 +1,7 @@
 #include "cloud/merge/read.h"
 
 #include "schemas/chain.h"
+#include "schemas/merge_rules.h"
 #include "schemas/record.pb.h"
 
 namespace egret::cloud {
@@ -40,7 +41,9 @@ void read(const v1::AiResult& result, const Facility& fac, const Hash& content, 
   v.output = output_of(result);
   v.model = fixed<sizeof(Hash)>(result.model_ref());
   v.run = uuid_of(result.run_id());
+  v.t_us = result.t_effective().us();
   out.push_back({{fac, id}, v});
+  if (off(Rule::newer_model)) return;
   for (const std::string& older : result.supersedes()) {
     if (uuid_of(older) != id) out.push_back({{fac, uuid_of(older)}, Successor{content, id, v.model}});
   }

@@ -4,6 +4,8 @@
 #include <map>
 #include <set>
 
+#include "schemas/merge_rules.h"
+
 namespace egret::cloud {
 namespace {
 
@@ -69,11 +71,15 @@ int rank(ResultStatus status) {
 }
 
 bool legal(ResultStatus from, ResultStatus to) {
+  if (off(Rule::step_back)) return true;
+  // [10] A correction of a final result is a step, and not one back.
+  if (off(Rule::correction) && rank(from) == 2) return to == from;
   return rank(to) >= rank(from);
 }
 
 // [17] The same model, run again, said something else; the site corrected nothing.
 bool said_otherwise(const Version& before, const Version& after) {
+  if (off(Rule::rerun)) return false;
   const bool restated = rank(after.status) <= 1 || after.status == ResultStatus::final;
   return before.model == after.model && before.model != Hash{} && before.run != after.run && before.output != after.output &&
          restated && !after.unchanged;
@@ -85,7 +91,7 @@ class Walk {
   explicit Walk(ResultView& view) : view_(view) {}
 
   void take(const std::vector<Version>& same) {
-    const Version& next = same.back();  // [4] the highest hash
+    const Version& next = off(Rule::two_bodies) ? same.front() : same.back();  // [4] the highest hash
     for (size_t i = 0; i + 1 < same.size(); i++) {
       // [17] The same answer of another run is a repeat.
       const bool repeat = same[i].output == next.output && same[i].status == next.status && same[i].unchanged == next.unchanged;
@@ -93,6 +99,8 @@ class Walk {
     }
     reach(next.number);
     if (!current_) return begin(next);
+    // [6] The walk goes upwards, so what is older never comes after what is newer.
+    if (off(Rule::late_version)) return;
     if (!legal(current_->status, next.status)) return find(IssueKind::illegal_step, next.number, next.body);
     if (said_otherwise(*current_, next)) find(IssueKind::not_deterministic, next.number, next.body);
     step(next);
@@ -100,7 +108,7 @@ class Walk {
 
   // [5] What is below and has not come is named until it does.
   void reach(uint32_t number) {
-    if (number > last_ + 1) view_.issues.push_back({IssueKind::missing_version, last_ + 1, number - 1, {}});
+    if (number > last_ + 1 && !off(Rule::missing_version)) view_.issues.push_back({IssueKind::missing_version, last_ + 1, number - 1, {}});
     last_ = number;
   }
 
@@ -119,7 +127,7 @@ class Walk {
 
   // [8] Never a final without values.
   void begin(const Version& first) {
-    if (first.unchanged) return find(IssueKind::unchanged_without_values, first.number, first.body);
+    if (first.unchanged && !off(Rule::unchanged_values)) return find(IssueKind::unchanged_without_values, first.number, first.body);
     step(first);
   }
   void step(const Version& next) {
@@ -138,6 +146,7 @@ class Walk {
 
 // [19] Of two reviews the higher role counts, then the later, then the higher hash.
 bool counts_less(const Review& a, const Review& b) {
+  if (off(Rule::reviews_disagree)) return std::tie(a.t_us, a.body) < std::tie(b.t_us, b.body);
   return std::tie(a.role, a.t_us, a.body) < std::tie(b.role, b.t_us, b.body);
 }
 
@@ -156,7 +165,7 @@ void review(ResultView& view, const std::vector<Review>& reviews) {
   std::set<ReviewVerdict> verdicts;
   for (const Review& r : reviews) {
     if (!view.current || r.version_seen > view.number) continue;  // it waits for its version
-    if (r.version_seen < view.number) {
+    if (r.version_seen < view.number && !off(Rule::stale_review)) {
       view.issues.push_back({IssueKind::stale_review, r.version_seen, r.version_seen, r.body});
       continue;
     }
@@ -178,8 +187,19 @@ const Retraction* first_of(const std::vector<Retraction>& all) {
   return first;
 }
 
+// The retraction that counts; nullptr: none does.
+const Retraction* counting(const Sorted& sorted) {
+  const Retraction* first = first_of(sorted.retractions);
+  // [12] It need not wait for what it retracts.
+  if (first && off(Rule::early_retraction) && sorted.versions.empty()) return nullptr;
+  // [13] Nothing that is stated after it brings the result back.
+  const bool later = first && !sorted.versions.empty() && sorted.versions.rbegin()->first > first->number;
+  return later && off(Rule::resurrection) ? nullptr : first;
+}
+
 // [11, 12, 13] Whatever is stated beside it, before or after: it was never true.
 void retract(ResultView& view, const Retraction& first, const Sorted& sorted) {
+  if (off(Rule::retraction)) return;
   view.retracted = true;
   view.status = ResultStatus::entered_in_error;
   view.reason = first.reason;
@@ -217,7 +237,7 @@ ResultView merge_result(std::span<const Statement> statements) {
   const Sorted sorted = sort(statements);
   ResultView view;
   Walk walk(view);
-  const Retraction* retraction = first_of(sorted.retractions);
+  const Retraction* retraction = counting(sorted);
   for (const auto& [number, same] : sorted.versions) {
     if (!retraction || number < retraction->number) walk.take(same);
   }
@@ -225,8 +245,10 @@ ResultView merge_result(std::span<const Statement> statements) {
   walk.end();
   review(view, sorted.reviews);
   if (retraction) retract(view, *retraction, sorted);
-  view.successors.assign(sorted.successors.begin(), sorted.successors.end());
-  const bool open = view.critical && !view.retracted;
+  // [16] A result that was never true still says which one is.
+  const bool named = !off(Rule::wrong_patient) || !retraction;
+  if (named) view.successors.assign(sorted.successors.begin(), sorted.successors.end());
+  const bool open = view.critical && (!view.retracted || off(Rule::one_alert));
   view.alert = open ? AlertState::open : walk.was_critical() ? AlertState::withdrawn : AlertState::none;
   std::sort(view.issues.begin(), view.issues.end());
   return view;

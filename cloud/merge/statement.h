@@ -35,6 +35,8 @@ struct Version {
   Hash output{};  // of what the model says: value, components, interpretation
   Hash model{};   // zeros: none named
   Uuid run{};     // one inference run
+  int64_t t_us = 0;   // when what it is about took place
+  Hash subject{};     // the patient, as the store names one (cloud/patients.h); zeros: not read
 };
 
 // The owning facility takes the result back. `number` is the version that this is.

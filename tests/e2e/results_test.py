@@ -13,6 +13,7 @@ import road
 
 OWNER, HOSPITAL = "clinic", "hospital"
 TIME = "2026-03-01T08:30:00+08:00"
+MODEL = "ab" * 32
 FIRST, SECOND, THIRD = (road.uuid_of("results", str(n)) for n in range(3))
 
 
@@ -21,7 +22,7 @@ def result(logical_id, version, status="preliminary", critical=False, value="gra
     return {"sens": 4, "purpose": ["care"], "ai_result": {
         "logical_id": logical_id, "version": version, "status": status, "run_id": road.uuid_of("run", logical_id),
         "scenario": {"system": "urn:sample:scenario", "code": "screening"}, "code": [{"system": road.LOINC, "code": "71490-7"}], "value": {"text": value},
-        "critical": critical, "gradable": True, "model_ref": "ab" * 32, "t_effective": TIME, "t_issued": TIME,
+        "critical": critical, "gradable": True, "model_ref": MODEL, "t_effective": TIME, "t_issued": TIME,
         "phi": {"subject": {"system": "urn:sample:patient", "value": "P-4711"}}, **extra, **more}}
 
 
@@ -50,6 +51,60 @@ def expect(what, seen, wanted):
 
 def some(view, *keys):
     return {k: view[k] for k in keys}
+
+
+def api(r, path):
+    return json.loads(r.page(path))
+
+
+RANGE = ["--model", MODEL, "--from", "2026-03-01", "--to", "2026-03-01"]
+
+
+def check_recall(r):
+    """A preview changes nothing; a commit marks what is there and what comes, once, by site, status and review."""
+    seen = cloud_json(r, "recall", *RANGE)
+    expect("a preview", [(f["facility"], f["results"], f["retracted"]) for f in seen["facilities"]], [(OWNER, 3, 1)])
+    expect("nothing is marked by it", cloud_json(r, "result", f"{OWNER}/{FIRST}")["recalls"], [])
+    expect("the API's preview", api(r, f"/api/recalls/preview?model={MODEL}&from=2026-03-01&to=2026-03-01"), seen)
+    expect("another day", cloud_json(r, "recall", "--model", MODEL, "--from", "2026-03-02")["results"], 0)
+    for argv, code in ((["--model", "nobody"], 1), (["--model", MODEL, "--from", "yesterday"], 2), ([], 2), ([*RANGE, "--commit"], 2),
+                       (["--undo", "9", "--reason", "x"], 1)):
+        expect(f"recall {argv}", r.cloud_cli("recall", *argv, check=False).returncode, code)
+    order = cloud_json(r, "recall", *RANGE, "--commit", "--reason", "drift at night", "--by", "dr-q")
+    expect("the order", some(order, "id", "order", "by", "reason", "undone"), {"id": 1, "order": "recall", "by": "dr-q", "reason": "drift at night", "undone": False})
+    expect("it marks", cloud_json(r, "result", f"{OWNER}/{FIRST}")["recalls"], [1])
+    lines = r.cloud_cli("recall", "--show", "1", "--results", "--json").stdout.splitlines()
+    read_by = {v["result"]: [x["reviewer"] for x in v["read_by"]] for v in map(json.loads, lines)}
+    expect("who has read it", read_by, {FIRST: ["r-1"], SECOND: [], THIRD: []})
+    expect("the API says the same", api(r, "/api/recalls/1")["touches"]["results"], 3)
+    # One that comes later is marked too.
+    fourth = road.uuid_of("results", "late")
+    post(r, HOSPITAL, result(fourth, 1))
+    road.wait_for("the views to follow", lambda: settled(r))
+    expect("a late one", cloud_json(r, "result", f"{HOSPITAL}/{fourth}")["recalls"], [1])
+    expect("by site", {f["facility"]: f["results"] for f in cloud_json(r, "recall", "--show", "1")["facilities"]}, {OWNER: 3, HOSPITAL: 1})
+    if "egret_cloud_views_behind_blocks 0" not in r.page("/metrics"):
+        raise SystemExit("the metrics do not say that the views are up to date")
+
+
+def check_undo(r):
+    cloud_json(r, "recall", "--undo", "1", "--reason", "false alarm", "--by", "dr-q")
+    expect("undone", cloud_json(r, "result", f"{OWNER}/{FIRST}")["recalls"], [])
+    expect("and written down", [(o["id"], o["order"]) for o in cloud_json(r, "recall", "--list")], [(1, "recall"), (2, "undo")])
+    expect("once", r.cloud_cli("recall", "--undo", "1", "--reason", "again", check=False).returncode, 2)
+
+
+def check_erasure(r):
+    name = f"{OWNER}/{SECOND}"
+    patient = ["patient", "--system", "urn:sample:patient", "--value", "P-4711"]
+    expect("the patient's results", len(cloud_json(r, *patient)["results"]), 4)
+    r.cloud_cli("erase", name)
+    expect("a preview erases nothing", r.cloud_cli("result", name, check=False).returncode, 0)
+    expect("erased", cloud_json(r, "erase", name, "--commit", "--reason", "order 7", "--by", "dr-q"), {"erased": 3})
+    road.wait_for("the views to follow", lambda: settled(r))
+    expect("it is gone", r.cloud_cli("result", name, check=False).returncode, 1)
+    expect("from the patient, too", len(cloud_json(r, *patient)["results"]), 3)
+    expect("and all is still proved", some(cloud_json(r, "verify"), "views", "wrong"), {"views": "as_made_anew", "wrong": 0})
 
 
 def check(r):
@@ -88,6 +143,8 @@ def check(r):
     if "P-4711" in json.dumps([first, second, third]):
         raise SystemExit("a view shows the patient")
 
+    check_recall(r)
+
     # Thrown away and made anew: the same, but for when it changed.
     before = [cloud_json(r, "result", f"{OWNER}/{x}") for x in (FIRST, SECOND, THIRD)]
     r.cloud_cli("views", "--rebuild")
@@ -96,6 +153,10 @@ def check(r):
     for view in before + after:
         view.pop("changed")
     expect("made anew", after, before)
+    expect("the views, proved", some(cloud_json(r, "verify"), "views", "results", "wrong"), {"views": "as_made_anew", "results": 5, "wrong": 0})
+    expect("the recall, made anew", cloud_json(r, "result", f"{OWNER}/{FIRST}")["recalls"], [1])
+    check_undo(r)
+    check_erasure(r)
 
     # And after a kill.
     r.cloud.kill()

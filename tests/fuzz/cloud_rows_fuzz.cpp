@@ -93,10 +93,10 @@ std::vector<Bytes> seeds() {
   Incident incident;
   incident.note = "note";
   ResultRow result;
-  result.add(Version{}, {key, {1}});
-  result.add(Retraction{2, sha256("r"), RetractionReason::test_data}, {key, {2}});
-  result.add(Review{1, sha256("w"), 3, ReviewVerdict::agreed, 4}, {key, {3}});
-  result.add(Successor{sha256("s"), {}, {}}, {key, {4}});
+  result.add(Version{}, {key, {1}}, "clinic-1");
+  result.add(Retraction{2, sha256("r"), RetractionReason::test_data}, {key, {2}}, "clinic-1");
+  result.add(Review{1, sha256("w"), 3, ReviewVerdict::agreed, 4}, {key, {3}}, "clinic-1");
+  result.add(Successor{sha256("s"), {}, {}}, {key, {4}}, "clinic-1");
   const std::vector<Hash> leaves(2, sha256("leaf"));
   std::vector<Bytes> out{
       fuzz::tagged(0, encode(meta)),

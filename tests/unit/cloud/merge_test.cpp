@@ -50,33 +50,33 @@ const auto kPreliminary = ResultStatus::preliminary;
 
 }  // namespace
 
-TEST_CASE("rule 3: one version that came through two doors is one version", "[merge]") {
+TEST_CASE("rule 3: one version that came through two doors is one version", "[merge][rule 3]") {
   const ResultView view = merged({version(1, 7), version(1, 7)});
   CHECK(view.current == hash_of(7));
   CHECK(view.issues.empty());
 }
 
-TEST_CASE("rule 4: of two bodies under one number the higher hash counts, the other is kept and named", "[merge]") {
+TEST_CASE("rule 4: of two bodies under one number the higher hash counts, the other is kept and named", "[merge][rule 4]") {
   const ResultView view = merged({version(1, 9), version(1, 3)});
   CHECK(view.current == hash_of(9));
   REQUIRE(view.issues.size() == 1);
   CHECK(view.issues[0] == Issue{IssueKind::same_version, 1, 1, hash_of(3)});
 }
 
-TEST_CASE("rule 5: the third version before the second is current, and the second is named until it comes", "[merge]") {
+TEST_CASE("rule 5: the third version before the second is current, and the second is named until it comes", "[merge][rule 5]") {
   CHECK(found(merged({version(1, 1), version(3, 3)}), IssueKind::missing_version, 2));
   const ResultView whole = merged({version(1, 1), version(3, 3), version(2, 2)});
   CHECK(whole.current == hash_of(3));
   CHECK(whole.issues.empty());
 }
 
-TEST_CASE("rule 6: an older version that comes late is history", "[merge]") {
+TEST_CASE("rule 6: an older version that comes late is history", "[merge][rule 6]") {
   const ResultView view = merged({version(2, 2, kFinal), version(1, 9)});
   CHECK(view.current == hash_of(2));
   CHECK(view.status == kFinal);
 }
 
-TEST_CASE("rule 7: final and then preliminary is kept and named, and final stays", "[merge]") {
+TEST_CASE("rule 7: final and then preliminary is kept and named, and final stays", "[merge][rule 7]") {
   for (ResultStatus back : {kPreliminary, ResultStatus::registered}) {
     const ResultView view = merged({version(1, 1, kFinal), version(2, 2, back)});
     CHECK(view.current == hash_of(1));
@@ -84,7 +84,7 @@ TEST_CASE("rule 7: final and then preliminary is kept and named, and final stays
   }
 }
 
-TEST_CASE("rule 8: final without values takes those of the version before, and is held while there is none", "[merge]") {
+TEST_CASE("rule 8: final without values takes those of the version before, and is held while there is none", "[merge][rule 8]") {
   Version unchanged = version(2, 2, kFinal);
   unchanged.unchanged = true;
   Version critical = version(1, 1);
@@ -99,7 +99,7 @@ TEST_CASE("rule 8: final without values takes those of the version before, and i
   CHECK(found(held, IssueKind::unchanged_without_values, 2));
 }
 
-TEST_CASE("rule 10: corrected and amended after final are new versions, and a critical flag that falls closes the alert", "[merge]") {
+TEST_CASE("rule 10: corrected and amended after final are new versions, and a critical flag that falls closes the alert", "[merge][rule 10]") {
   Version first = version(1, 1, kFinal);
   first.critical = true;
   const ResultView before = merged({first});
@@ -113,7 +113,7 @@ TEST_CASE("rule 10: corrected and amended after final are new versions, and a cr
   }
 }
 
-TEST_CASE("rule 11: a retracted result is readable, and says so with its reason", "[merge]") {
+TEST_CASE("rule 11: a retracted result is readable, and says so with its reason", "[merge][rule 11]") {
   const ResultView view = merged({version(1, 1, kFinal), Retraction{2, hash_of(2), RetractionReason::wrong_patient}});
   CHECK(view.retracted);
   CHECK(view.status == ResultStatus::entered_in_error);
@@ -123,7 +123,7 @@ TEST_CASE("rule 11: a retracted result is readable, and says so with its reason"
   CHECK(merged({version(1, 1), version(2, 2, ResultStatus::entered_in_error)}).retracted);
 }
 
-TEST_CASE("rule 12: a retraction waits for its original, which lands as history", "[merge]") {
+TEST_CASE("rule 12: a retraction waits for its original, which lands as history", "[merge][rule 12]") {
   const Retraction early{2, hash_of(2), RetractionReason::test_data};
   const ResultView waiting = merged({early});
   CHECK(waiting.retracted);
@@ -135,19 +135,19 @@ TEST_CASE("rule 12: a retraction waits for its original, which lands as history"
   CHECK(landed.issues.empty());
 }
 
-TEST_CASE("rule 13: a version after the retraction does not bring the result back", "[merge]") {
+TEST_CASE("rule 13: a version after the retraction does not bring the result back", "[merge][rule 13]") {
   const ResultView view = merged({version(1, 1), Retraction{2, hash_of(2)}, version(3, 3, kFinal)});
   CHECK(view.retracted);
   CHECK(view.current == hash_of(1));
   CHECK(found(view, IssueKind::resurrection, 3));
 }
 
-TEST_CASE("rule 14: a patient nobody knows is its own name", "[merge]") {
+TEST_CASE("rule 14: a patient nobody knows is its own name", "[merge][rule 14]") {
   const Identities none({});
   CHECK(none.names_of("his|42") == std::vector<PatientName>{"his|42"});
 }
 
-TEST_CASE("rule 15: links join at read over any number of steps, and the latest word undoes them", "[merge]") {
+TEST_CASE("rule 15: links join at read over any number of steps, and the latest word undoes them", "[merge][rule 15]") {
   std::vector<IdentityLink> links{{"a", "b", true, 1, hash_of(1)}, {"c", "b", true, 2, hash_of(2)}};
   const std::vector<PatientName> all{"a", "b", "c"};
   CHECK(Identities(links).names_of("a") == all);
@@ -160,7 +160,7 @@ TEST_CASE("rule 15: links join at read over any number of steps, and the latest 
   CHECK(Identities(links).names_of("a") == std::vector<PatientName>{"a", "b"});
 }
 
-TEST_CASE("rule 15: what is said to be different is never joined by a detour", "[merge]") {
+TEST_CASE("rule 15: what is said to be different is never joined by a detour", "[merge][rule 15]") {
   const std::vector<IdentityLink> links{
       {"a", "b", true, 1, hash_of(1)}, {"b", "c", true, 2, hash_of(2)}, {"a", "c", false, 3, hash_of(3)}};
   const Identities torn(links);
@@ -170,7 +170,7 @@ TEST_CASE("rule 15: what is said to be different is never joined by a detour", "
   CHECK(torn.contradictions()[0] == std::pair<PatientName, PatientName>{"a", "c"});
 }
 
-TEST_CASE("rule 16: a result given to the wrong patient is retracted, and the right one stands beside it", "[merge]") {
+TEST_CASE("rule 16: a result given to the wrong patient is retracted, and the right one stands beside it", "[merge][rule 16]") {
   const Uuid right{1};
   const ResultView wrong =
       merged({version(1, 1, kFinal), Retraction{2, hash_of(2), RetractionReason::wrong_patient}, Successor{hash_of(3), right, {}}});
@@ -179,7 +179,7 @@ TEST_CASE("rule 16: a result given to the wrong patient is retracted, and the ri
   CHECK_FALSE(merged({version(1, 3, kFinal)}).retracted);
 }
 
-TEST_CASE("rule 17: the same model run again is a repeat, or is named when it says something else", "[merge]") {
+TEST_CASE("rule 17: the same model run again is a repeat, or is named when it says something else", "[merge][rule 17]") {
   Version first = version(1, 1), again = version(1, 2), other = version(2, 3);
   first.model = again.model = other.model = hash_of(99);
   first.run = {1};
@@ -194,7 +194,7 @@ TEST_CASE("rule 17: the same model run again is a repeat, or is named when it sa
   CHECK(merged({first, other}).issues.empty());
 }
 
-TEST_CASE("rule 18: a newer model's result stands beside the older one", "[merge]") {
+TEST_CASE("rule 18: a newer model's result stands beside the older one", "[merge][rule 18]") {
   const Uuid newer{7};
   const ResultView view = merged({version(1, 1, kFinal), Successor{hash_of(5), newer, hash_of(50)}});
   CHECK(view.current == hash_of(1));
@@ -202,7 +202,7 @@ TEST_CASE("rule 18: a newer model's result stands beside the older one", "[merge
   CHECK(view.successors == std::vector<Uuid>{newer});
 }
 
-TEST_CASE("rule 19: of two reviews the higher role counts, then the later, and that they disagree is named", "[merge]") {
+TEST_CASE("rule 19: of two reviews the higher role counts, then the later, and that they disagree is named", "[merge][rule 19]") {
   const Statement nurse = review_of(1, 10, ReviewVerdict::agreed, 1, 900);
   const Statement panel = review_of(1, 11, ReviewVerdict::rejected, 6, 100);
   const ResultView view = merged({version(1, 1), nurse, panel});
@@ -226,14 +226,14 @@ TEST_CASE("a review that agrees makes a preliminary result final, one with chang
   CHECK(waits.issues.empty());
 }
 
-TEST_CASE("rule 20: a review of a version that is not current any more promotes nothing", "[merge]") {
+TEST_CASE("rule 20: a review of a version that is not current any more promotes nothing", "[merge][rule 20]") {
   const ResultView view = merged({version(1, 1), version(2, 2), review_of(1, 10, ReviewVerdict::agreed)});
   CHECK(view.status == kPreliminary);
   CHECK_FALSE(view.review);
   CHECK(found(view, IssueKind::stale_review, 1));
 }
 
-TEST_CASE("rule 22: one alert a result, and it is withdrawn with it", "[merge]") {
+TEST_CASE("rule 22: one alert a result, and it is withdrawn with it", "[merge][rule 22]") {
   Version critical = version(1, 1);
   critical.critical = true;
   CHECK(merged({critical, critical}).alert == AlertState::open);
@@ -241,7 +241,7 @@ TEST_CASE("rule 22: one alert a result, and it is withdrawn with it", "[merge]")
   CHECK(merged({version(1, 1)}).alert == AlertState::none);
 }
 
-TEST_CASE("rule 23: a clock that cannot be trusted moves nothing but what is shown", "[merge]") {
+TEST_CASE("rule 23: a clock that cannot be trusted moves nothing but what is shown", "[merge][rule 23]") {
   const Clocks good{.wall_us = 0, .state = ClockState::synced, .offset_ms = 250, .committed_us = 5'000'000'000};
   const Moment known = correct(1'000'000'000, good);
   CHECK(known.corrected_us == 999'750'000);
@@ -253,7 +253,7 @@ TEST_CASE("rule 23: a clock that cannot be trusted moves nothing but what is sho
   CHECK(future.uncertainty_us >= 4'000'000'000);
 }
 
-TEST_CASE("rule 27: what comes late never repaints the live value", "[merge]") {
+TEST_CASE("rule 27: what comes late never repaints the live value", "[merge][rule 27]") {
   std::vector<GaugePoint> points{{.t_ns = 10, .run = 2}, {.t_ns = 90, .run = 1}, {.t_ns = 99, .run = 2, .historical = true}, {.t_ns = 5, .run = 2}};
   CHECK(live(points) == 0u);
   std::reverse(points.begin(), points.end());

@@ -34,7 +34,7 @@ TEST_CASE("a batch that continues W is committed and acknowledged with the new W
   CHECK(rig.facility().records == 3);
 }
 
-TEST_CASE("a repeated batch is a duplicate: acknowledged, nothing changes", "[es1 section 8]") {
+TEST_CASE("rule 1: a repeated batch is a duplicate: acknowledged, nothing changes", "[es1 section 8][rule 1]") {
   CloudRig rig;
   Writer w = three_blocks();
   rig.hello({CloudRig::listing(w)});
@@ -65,7 +65,7 @@ TEST_CASE("a batch that skips is answered GAP with the W that is there", "[es1 s
   CHECK(ack.w() == 0);
 }
 
-TEST_CASE("another history is refused as FORK and writes nothing", "[es1 section 8]") {
+TEST_CASE("rule 2: another history is refused as FORK and writes nothing", "[es1 section 8][rule 2]") {
   CloudRig rig;
   Writer w = three_blocks();
   rig.hello({CloudRig::listing(w)});
@@ -214,8 +214,8 @@ TEST_CASE("only GAP PURGED may come without its prefix, and marks the row unveri
   CHECK(rig.row(w.key).unverified);
 }
 
-TEST_CASE("a bad record is kept with its reason and its neighbours are applied",
-          "[es1 section 8]") {
+TEST_CASE("rule 24: a bad record is kept with its reason and its neighbours are applied",
+          "[es1 section 8][rule 24]") {
   CloudRig rig;
   Writer w{key_of(5)};
   w.data({record_of(1), "garbage", record_of(2, "clinic-2"), record_of(3)});

@@ -1,0 +1,21 @@
+// Quarantine: looks again at records that were kept because this program could not take them: after an upgrade it may.
+// Promises: what can be taken now is applied where it came first, further copies are its duplicates, in one synced write;
+// what cannot stays as it is. Chains and leaves are not touched: they were always of these bytes.
+// Leaves to others: keeping records aside (KvTxn), why one cannot be taken (schemas/record).
+#pragma once
+
+#include "cloud/tables.h"
+
+namespace egret::cloud {
+
+inline constexpr size_t kRetriesAtOnce = 1000;
+
+struct Retried {
+  uint64_t looked_at = 0, applied = 0, duplicates = 0, deleted = 0;
+  bool more = false;  // kRetriesAtOnce: run it again
+};
+// Of one facility, those whose id begins with `id` (hex; empty: all). One writer at a time.
+// Errors: corrupt, store_failed.
+Result<Retried> retry_quarantined(Kv& kv, const Facility& fac, const std::string& id);
+
+}  // namespace egret::cloud

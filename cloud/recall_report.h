@@ -1,0 +1,36 @@
+// RecallReport: what a recall touches, for people and scripts: by site, status, review state.
+// Promises: numbers and names, no value and no patient; the same words for a preview and for a recall that stands.
+// Leaves to others: counting (model_uses.h), making the order (orders.h).
+#pragma once
+
+#include "cloud/model_uses.h"
+#include "cloud/orders.h"
+
+namespace egret::cloud {
+
+struct RecallReport {
+  std::vector<ModelText> models;
+  RecallScope scope;
+  std::map<Facility, Touched> by_site;
+  std::optional<uint64_t> views_behind;  // blocks; nullopt: the views are being made anew
+  uint64_t all() const;
+};
+// What a person asks for. Times are RFC 3339 or a day (UTC); empty: open. Errors: bad_input, not_found (no such model),
+// corrupt, store_failed.
+struct RecallAsked {
+  std::string model, version, from, to;
+  Facility fac;
+};
+Result<RecallReport> report(const Kv& kv, const RecallAsked& asked, const UsesProgress& progress = {});
+// Of a recall that stands. Errors: corrupt, store_failed.
+Result<RecallReport> report(const Kv& kv, const Recall& recall, const UsesProgress& progress = {});
+std::string to_json(const RecallReport& report);
+std::string to_text(const RecallReport& report);
+// What the page's API answers: `which` is empty (all orders), a number (that recall and what it touches), or `preview`,
+// asked by a query model, version, from, to, facility. Errors: as report(); not_found: no such recall.
+Result<std::string> recalls_text(const Kv& kv, const std::string& which, const std::string& query);
+// As the control command `recall.commit` takes it.
+std::map<std::string, std::string> args_of(const RecallReport& report, const RecallAsked& asked);
+Result<Order> order_of(const std::map<std::string, std::string>& args, WallTime now);
+
+}  // namespace egret::cloud
