@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The benchmarks: what is measured, the limit it is held against in the same run, and whether it holds.
 
-    bench.py BIN_DIR [ingest] [drain] [--records N] [--rounds N] [--dir DIR] [--json FILE]
+    bench.py BIN_DIR [ingest] [drain] [recall] [--records N] [--rounds N] [--results N] [--dir DIR] [--json FILE]
 
 Ratios are against the least that the same work can cost on this machine at this moment; absolute figures are printed
 beside them and judged only where a person waits for them. Exit 1 when a limit is missed. DIR must lie on a disk: where
@@ -36,6 +36,7 @@ LIMITS = {
     "agent_rss": (64.0, "MB", "at most"),
     "ready_after_kill": (1.0, "s", "at most"),
     "disk_after_drain": (20.0, "MB", "at most"),
+    "recall_preview": (2.0, "s", "at most"),
 }
 
 
@@ -185,18 +186,26 @@ def drain(bin_dir, folder, records, group, results):
     results.add("disk_after_drain", disk / 1e6, f"{purge_seconds:.0f} s after the drain")
 
 
+def recall(bin_dir, folder, results_in_views, results):
+    m = measured(bin_dir / "recall_bench", folder / "views", results_in_views)
+    slowest = max(m["previews"], key=lambda p: p["worst_s"])
+    results.add("recall_preview", m["worst_s"], f"{m['results']:,} results of 547 sites; the slowest of {len(m['previews'])} kinds: {slowest['what']}, "
+                f"{slowest['results']:,} touched, {slowest['best_s']:.2f} to {slowest['worst_s']:.2f} s")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bin", type=pathlib.Path)
-    parser.add_argument("which", nargs="*", help="ingest, drain; all when none is named")
+    parser.add_argument("which", nargs="*", help="ingest, drain, recall; all when none is named")
     parser.add_argument("--records", type=int, default=1_000_000, help="of the backlog that is drained")
     parser.add_argument("--group", type=int, default=64, help="records that were synced together when the backlog was made")
     parser.add_argument("--rounds", type=int, default=7, help="of ingest")
+    parser.add_argument("--results", type=int, default=1_000_000, help="in the views that recalls are counted over")
     parser.add_argument("--dir", type=pathlib.Path, help="where to work; default: beside BIN_DIR")
     parser.add_argument("--json", type=pathlib.Path, help="the figures, as a file")
     args = parser.parse_args()
-    if unknown := set(args.which) - {"ingest", "drain"}:
-        parser.error(f"{', '.join(unknown)}: ingest and drain are known")
+    if unknown := set(args.which) - {"ingest", "drain", "recall"}:
+        parser.error(f"{', '.join(unknown)}: ingest, drain and recall are known")
     base = args.dir or args.bin.resolve().parent
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     results = Results()
@@ -206,6 +215,8 @@ def main():
             ingest(args.bin, folder, args.rounds, results)
         if not args.which or "drain" in args.which:
             drain(args.bin, folder, args.records, args.group, results)
+        if not args.which or "recall" in args.which:
+            recall(args.bin, folder, args.results, results)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     results.table()

@@ -94,6 +94,38 @@ def check_undo(r):
     expect("once", r.cloud_cli("recall", "--undo", "1", "--reason", "again", check=False).returncode, 2)
 
 
+def check_patients(r):
+    """Two identifiers become one patient and are parted again, at either's word; nothing is rewritten."""
+    def link(verdict, t):
+        post(r, HOSPITAL, {"sens": 4, "purpose": ["care"], "identity_link": {
+            "phi": {"a": {"system": "urn:sample:patient", "value": "P-4711"}, "b": {"system": "urn:hospital", "value": "H-1"}},
+            "verdict": verdict, "authority": "register", "t": t}})
+        road.wait_for("the views to follow", lambda: settled(r))
+        return cloud_json(r, "patient", "--system", "urn:hospital", "--value", "H-1")
+    joined = link("same", TIME)
+    expect("joined", (len(joined["names"]), len(joined["results"])), (2, 4))
+    expect("by whom", [(x["by"], x["authority"], x["same"]) for x in joined["links"]], [(HOSPITAL, "register", True)])
+    parted = link("not_same", TIME.replace("08:30", "09:30"))
+    expect("parted", (len(parted["names"]), len(parted["results"]), len(parted["links"])), (1, 0, 2))
+    if "4711" in json.dumps([joined, parted]) or "H-1" in json.dumps([joined, parted]):
+        raise SystemExit("a view shows an identifier")
+
+
+def check_live(r):
+    """What comes late from a backlog is history."""
+    def points(*values):
+        status, answer = r.ask(OWNER, "POST", "/v1/telemetry", json.dumps({"time_unit": "s", "resource": {"host": "h"}, "series": [
+            {"name": "load", "unit": "1", "kind": "gauge", "points": list(values)}]}))
+        expect(f"telemetry ({answer})", status, 201)
+        road.wait_for("the views to follow", lambda: settled(r))
+        return [(v["name"], v["value"]) for v in cloud_json(r, "live", "--facility", OWNER)]
+    now = 1_800_000_000
+    expect("a gauge", points([now, 1.5]), [("load", 1.5)])
+    expect("a later one", points([now + 5, 2.5]), [("load", 2.5)])
+    expect("a backlog", points([now + 9, 7.5, ["historical"]]), [("load", 2.5)])
+    expect("an older one", points([now + 1, 8.5]), [("load", 2.5)])
+
+
 def check_erasure(r):
     name = f"{OWNER}/{SECOND}"
     patient = ["patient", "--system", "urn:sample:patient", "--value", "P-4711"]
@@ -156,6 +188,8 @@ def check(r):
     expect("the views, proved", some(cloud_json(r, "verify"), "views", "results", "wrong"), {"views": "as_made_anew", "results": 5, "wrong": 0})
     expect("the recall, made anew", cloud_json(r, "result", f"{OWNER}/{FIRST}")["recalls"], [1])
     check_undo(r)
+    check_patients(r)
+    check_live(r)
     check_erasure(r)
 
     # And after a kill.
