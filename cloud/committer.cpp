@@ -3,10 +3,21 @@
 #include "schemas/mutants.h"
 
 namespace egret::cloud {
+namespace {
+
+constexpr int kRaceTries = 8;  // against other reconcilers; whoever commits makes progress, so few are needed
+
+std::vector<Facility> facilities_of(std::span<const Inbound> group) {
+  std::vector<Facility> out;
+  for (const Inbound& frame : group) out.push_back(frame.fac);
+  return out;
+}
+
+}  // namespace
 
 CommitReport Committer::run(std::span<const Inbound> group, Now now) {
   CommitReport report;
-  if (run_group(group, now, report)) return report;
+  if (run_group(group, now, report) == Went::well) return report;
   if (mutant(Mutant::poison_aborts_group)) {
     report.failed = group.size();
     return report;
@@ -14,17 +25,23 @@ CommitReport Committer::run(std::span<const Inbound> group, Now now) {
   // Something in the group could not be committed: each alone, so that one bad frame delays no
   // neighbour.
   for (size_t i = 0; i < group.size(); i++) {
-    if (!run_group(group.subspan(i, 1), now, report)) report.failed++;
+    if (run_group(group.subspan(i, 1), now, report) != Went::well) report.failed++;
   }
   return report;
 }
 
-// False: nothing of the group was committed, and nothing was said. True as well when the outcome is
-// unknown: then nothing is said either, and the edges' timers will ask again.
-bool Committer::run_group(std::span<const Inbound> group, Now now, CommitReport& report) {
+Committer::Went Committer::run_group(std::span<const Inbound> group, Now now, CommitReport& report) {
+  Went went = try_group(group, now, report);
+  for (int tries = 1; went == Went::lost_a_race && tries < kRaceTries; tries++) went = try_group(group, now, report);
+  return went;
+}
+
+// Badly or a race lost: nothing of the group was committed, and nothing was said. Well is also an outcome that is unknown:
+// then nothing is said either, and the edges' timers will ask again.
+Committer::Went Committer::try_group(std::span<const Inbound> group, Now now, CommitReport& report) {
+  std::unique_ptr<Txn> txn = store_.begin(facilities_of(group));
   Result<StoreMeta> meta = store_.meta();
-  if (!meta) return false;
-  std::unique_ptr<Txn> txn = store_.begin();
+  if (!meta) return meta.error().code == Errc::conflict ? Went::lost_a_race : Went::badly;
   std::vector<Reply> replies;
   std::vector<Outcome> outcomes;
   bool wrote = false;
@@ -32,10 +49,11 @@ bool Committer::run_group(std::span<const Inbound> group, Now now, CommitReport&
   for (const Inbound& frame : group) {
     txn->savepoint();
     Result<Outcome> applied = reconciler_.apply(frame, *txn, *meta, now);
-    if (!applied && mutant(Mutant::poison_aborts_group)) return false;
+    if (!applied && mutant(Mutant::poison_aborts_group)) return Went::badly;
+    if (!applied && applied.error().code == Errc::conflict) return Went::lost_a_race;
     if (!applied) {
       txn->rollback_to_savepoint();
-      if (group.size() == 1) return false;
+      if (group.size() == 1) return Went::badly;
       Outcome failed;
       failed.drop = DropReason::store;
       outcomes.push_back(std::move(failed));
@@ -48,15 +66,16 @@ bool Committer::run_group(std::span<const Inbound> group, Now now, CommitReport&
     outcomes.push_back(std::move(*applied));
   }
   CommitResult result = wrote ? store_.commit(std::move(txn)) : CommitResult::committed;
-  if (result == CommitResult::failed) return false;
+  if (result == CommitResult::failed) return Went::badly;
+  if (result == CommitResult::conflict) return Went::lost_a_race;
   if (result == CommitResult::unknown && !mutant(Mutant::ack_on_unknown_commit)) {
     report.unknown += group.size();
-    return true;
+    return Went::well;
   }
   report.failed += unread;
   for (Reply& reply : replies) report.replies.push_back(std::move(reply));
   for (Outcome& outcome : outcomes) report.outcomes.push_back(std::move(outcome));
-  return true;
+  return Went::well;
 }
 
 }  // namespace egret::cloud

@@ -1,6 +1,7 @@
 // Committer: group commit of frames (es1 section 6): one transaction for what has queued, answers
 // after it. Promises: no answer before its commit is confirmed; silence when the outcome is
-// unknown; one bad frame never delays its neighbours (a failed group is replayed one by one).
+// unknown; one bad frame never delays its neighbours (a failed group is replayed one by one); what lost against another
+// reconciler is tried again.
 // Leaves to others: threads and queues (server), the rules (Reconciler), disk (Store).
 #pragma once
 
@@ -24,7 +25,9 @@ class Committer {
   CommitReport run(std::span<const Inbound> group, Now now);
 
  private:
-  bool run_group(std::span<const Inbound> group, Now now, CommitReport& report);
+  enum class Went : uint8_t { well, badly, lost_a_race };
+  Went run_group(std::span<const Inbound> group, Now now, CommitReport& report);
+  Went try_group(std::span<const Inbound> group, Now now, CommitReport& report);
   Store& store_;
   Reconciler& reconciler_;
 };

@@ -1,11 +1,14 @@
 #include "cloud/follower.h"
 
+#include "cloud/feed.h"
 #include "schemas/chain.h"
 #include "schemas/merge_rules.h"
 #include "schemas/record.pb.h"
 
 namespace egret::cloud {
 namespace {
+
+constexpr size_t kNumberedAStep = 1024;
 
 // The kinds that views are made of. Body begins with its kind: field 1, a number below 128.
 bool makes_views(ByteView body) {
@@ -59,7 +62,9 @@ Result<void> Follower::rebuild() {
   KvBatch batch;
   batch.erase_range(kViewSpace, {}, end_of_space());
   batch.put(kViewSpace, views_state_key(), encode(ViewsState{kViewsFormat, *number, Bytes(1, '\0')}));
-  return kv_.write(batch, true);
+  auto written = kv_.write(batch, true);
+  if (auto* shared = dynamic_cast<SharedKv*>(&kv_); shared != nullptr && written) shared->begin();
+  return written;
 }
 
 Result<std::optional<uint64_t>> Follower::behind(const Kv& kv) {
@@ -99,6 +104,10 @@ Result<std::vector<Bytes>> Follower::next(ViewsState& state, size_t blocks) cons
 }
 
 Result<size_t> Follower::step(size_t blocks) {
+  if (auto* shared = dynamic_cast<SharedKv*>(&kv_)) {
+    if (auto numbered = number_arrived(*shared, kNumberedAStep); !numbered) return numbered;
+  }
+  const AtOnce at_once(kv_);
   auto state = load();
   if (!state) return std::move(state).error();
   const bool anew = !state->next_block.empty();

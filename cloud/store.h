@@ -175,7 +175,8 @@ class Txn {
   virtual Result<void> erase(const Facility& fac, const NaturalKey& key, const std::string& reason) = 0;
 };
 
-enum class CommitResult : uint8_t { committed, failed, unknown };
+// conflict: failed, because another process has committed meanwhile; the same may well succeed now.
+enum class CommitResult : uint8_t { committed, failed, unknown, conflict };
 
 struct StoreMeta {
   uint32_t format = 0;
@@ -188,7 +189,10 @@ class Store {
  public:
   virtual ~Store() = default;
   virtual std::unique_ptr<Txn> begin() = 0;
-  // The transaction is over afterwards whatever the answer. `failed`: nothing of it was written.
+  // The same, for who knows beforehand which facilities it will write about: where others write to the store too they
+  // wait for it, or it for them, and nothing is done in vain.
+  virtual std::unique_ptr<Txn> begin(std::span<const Facility>) { return begin(); }
+  // The transaction is over afterwards whatever the answer. `failed` and `conflict`: nothing of it was written.
   // `unknown`: nobody can tell; say nothing to anyone.
   virtual CommitResult commit(std::unique_ptr<Txn> txn) = 0;
   virtual Result<StoreMeta> meta() = 0;

@@ -59,6 +59,7 @@ Result<void> write_ledger_first(Kv& kv, const KvBatch& batch) {
 }  // namespace
 
 Result<std::unique_ptr<KvStore>> open_store(Kv& kv, Entropy& entropy) {
+  const AtOnce at_once(kv);
   const auto stored = kv.get(kMetaSpace, meta_key());
   if (!stored) return stored.error();
   const auto meta = *stored ? decode_meta(**stored) : found_store(kv, entropy);
@@ -69,22 +70,28 @@ Result<std::unique_ptr<KvStore>> open_store(Kv& kv, Entropy& entropy) {
   return std::make_unique<KvStore>(kv, *meta, *tombstones);
 }
 
-std::unique_ptr<Txn> KvStore::begin() {
-  return std::make_unique<KvTxn>(kv_, store_key_, has_tombstones_, each_);
+std::unique_ptr<Txn> KvStore::begin(std::span<const Facility> about) {
+  if (shared_ == nullptr) return std::make_unique<KvTxn>(kv_, store_key_, has_tombstones_, each_);
+  shared_->begin(about);
+  std::vector<Bytes> keys;
+  for (const Facility& fac : about) keys.insert(keys.end(), {registration_key(fac), facility_key(fac)});
+  shared_->expect(kMetaSpace, keys);
+  return std::make_unique<KvTxn>(*shared_, store_key_, each_);
 }
 
 CommitResult KvStore::commit(std::unique_ptr<Txn> txn) {
   auto& mine = static_cast<KvTxn&>(*txn);
   if (mine.failure()) {
     last_error_ = *mine.failure();
-    return CommitResult::failed;
+    return last_error_.code == Errc::conflict ? CommitResult::conflict : CommitResult::failed;
   }
   const KvBatch batch = mine.overlay().take();
   if (batch.empty()) return CommitResult::committed;
   const auto written = mutant(Mutant::w_before_records) ? write_ledger_first(kv_, batch) : kv_.write(batch, true);
   if (!written) {
     last_error_ = written.error();
-    return last_error_.code == Errc::unknown_outcome ? CommitResult::unknown : CommitResult::failed;
+    if (last_error_.code == Errc::unknown_outcome) return CommitResult::unknown;
+    return last_error_.code == Errc::conflict ? CommitResult::conflict : CommitResult::failed;
   }
   has_tombstones_ = has_tombstones_ || mine.has_tombstones();
   return CommitResult::committed;
@@ -121,9 +128,9 @@ Result<std::vector<Facility>> KvStore::facilities() {
 }
 
 Result<KvStore::Confirmed> KvStore::confirm_backup(std::span<const BackedUp> rows, WallTime now) {
+  auto txn = begin();
   auto meta = meta_row();
   if (!meta) return std::move(meta).error();
-  auto txn = begin();
   Confirmed out;
   for (const BackedUp& backed : rows) {
     auto row = txn->row(backed.fac, backed.key);
@@ -149,11 +156,11 @@ Result<KvStore::Confirmed> KvStore::confirm_backup(std::span<const BackedUp> row
 
 Result<std::vector<Facility>> KvStore::mark_restored(Entropy& entropy, WallTime now,
                                                      const std::string& note) {
+  auto txn = begin();
   auto meta = meta_row();
   if (!meta) return std::move(meta).error();
   auto facs = facilities();
   if (!facs) return std::move(facs).error();
-  auto txn = begin();
   std::vector<Facility> behind;
   for (const Facility& fac : *facs) {
     const auto rows = txn->rows(fac);
@@ -177,6 +184,7 @@ Result<std::vector<Facility>> KvStore::mark_restored(Entropy& entropy, WallTime 
 }
 
 Result<uint64_t> KvStore::drop_sessions(WallTime before) {
+  const AtOnce at_once(kv_);
   KvBatch batch;
   std::optional<Error> damaged;
   const Bytes first = table_prefix('s');

@@ -1,13 +1,14 @@
 // KvStore: the Store over any Kv: RocksDB in production, a model with crashes in the simulator.
 // Promises: a transaction is one synced batch; duplicates, tombstones and quarantine are judged
 // inside it; the same calls give the same bytes. Reads may come from any thread; begin, change and
-// commit from one at a time. Leaves to others: the format on disk (tables.h), what may be written
+// commit from one at a time. Over a SharedKv several processes may do so. Leaves to others: the format on disk (tables.h), what may be written
 // when (Reconciler), files and locks (Kv).
 #pragma once
 
 #include <atomic>
 
 #include "cloud/each_of.h"
+#include "cloud/shared_kv.h"
 #include "cloud/tables.h"
 
 namespace egret::cloud {
@@ -15,12 +16,13 @@ namespace egret::cloud {
 class KvStore final : public Store {
  public:
   KvStore(Kv& kv, const MetaRow& meta, bool has_tombstones)
-      : kv_(kv), store_key_(meta.store_key), has_tombstones_(has_tombstones) {}
+      : kv_(kv), shared_(dynamic_cast<SharedKv*>(&kv)), store_key_(meta.store_key), has_tombstones_(has_tombstones) {}
 
   // How work in pieces is done from now on; one piece after the other before that.
   void work_with(EachOf each) { each_ = std::move(each); }
 
-  std::unique_ptr<Txn> begin() override;
+  std::unique_ptr<Txn> begin() override { return begin({}); }
+  std::unique_ptr<Txn> begin(std::span<const Facility> about) override;
   CommitResult commit(std::unique_ptr<Txn> txn) override;
   Result<StoreMeta> meta() override;
   Result<std::vector<Facility>> facilities() override;
@@ -57,6 +59,7 @@ class KvStore final : public Store {
   Result<MetaRow> meta_row();
   Result<void> commit_or_error(std::unique_ptr<Txn> txn);
   Kv& kv_;
+  SharedKv* const shared_;  // kv_, when it is one
   const Key32 store_key_;
   EachOf each_ = one_by_one;
   std::atomic<bool> has_tombstones_;

@@ -198,6 +198,11 @@ void StoreThread::Impl::look_around() {
 // Views come after what waits to be committed, but never more than kViewsWaitMs after.
 void StoreThread::Impl::follow() {
   const Result<size_t> took = follower->step(kViewBlocksAStep);
+  if (!took && took.error().code == Errc::conflict) {  // another reconciler is at it
+    next_views = mono_now() + kViewsWaitMs;
+    quiet = false;
+    return;
+  }
   next_views = mono_now() + (took ? kViewsWaitMs : kViewsAfterFailureMs);
   views_failed = !took;
   views_behind = views_failed || *took > 0;

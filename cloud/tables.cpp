@@ -145,6 +145,10 @@ Bytes feed_key(uint64_t number) {
   return out;
 }
 
+Bytes arrived_key(ByteView block) { return 'p' + Bytes(block); }
+
+ByteView arrived_block(ByteView key) { return key.substr(1); }
+
 Bytes natural_key(const Facility& fac, const NaturalKey& key) {
   Bytes out;
   out.reserve(fac.size() + 2 + key.content.size());

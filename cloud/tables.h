@@ -19,6 +19,7 @@
 //     'g' stream last u64        gap: first u64, kind u8, reason u8, c_end 32, unverified u8, at i64
 //     'q' fac SHA-256(record)    quarantine: reason u8, detail text, where first seen, at i64, the record's bytes
 //     'i' fac state u8 id u64    incident; state 0 is open, 1 closed
+//     'p' stream first u64       a block without a number in space 4 yet; only of a store that several write
 //     'v' number u64             what the region decided about results: see orders.h
 //     't' HMAC 32                tombstone: reason text; HMAC-SHA-256(store key, natural key as in space 3)
 //   space 1   stream first u64   a block: see stored_block.h
@@ -93,6 +94,8 @@ Bytes numbered_key(const Facility& fac, StreamKey key,
                    Seq seq);  // in spaces 1 (first) and 2 (last)
 Bytes natural_key(const Facility& fac, const NaturalKey& key);
 Bytes feed_key(uint64_t number);
+Bytes arrived_key(ByteView block);      // of a block's key in space 1
+ByteView arrived_block(ByteView key);   // the way back
 
 // All keys of a table; of a facility in it; of a stream in it. Prefixes, to be used with
 // after_prefix.

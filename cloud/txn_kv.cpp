@@ -26,6 +26,10 @@ Disposition disposition_of(EntryKind kind) {
 
 }  // namespace
 
+KvTxn::~KvTxn() {
+  if (shared_ != nullptr) shared_->end();
+}
+
 void KvTxn::savepoint() {
   overlay_.savepoint();
   had_tombstones_ = has_tombstones_;
@@ -196,14 +200,43 @@ Result<StoredEntry> KvTxn::judge(const Facility& fac, const Place& place,
   return StoredEntry{EntryKind::duplicate, {}, *body_at, parts->arrival, {}};
 }
 
-std::vector<KvTxn::Known> KvTxn::look_up(const Facility& fac, const JudgedBlock& block) const {
+std::vector<KvTxn::Known> KvTxn::names_in(const Facility& fac, const JudgedBlock& block) const {
   std::vector<Known> out(block.records.size());
   for (size_t i = 0; i < out.size(); ++i) {
-    if (block.records[i].quarantine != QuarantineReason::none) continue;
-    out[i].natural = natural_key(fac, block.records[i].key);
-    out[i].at = overlay_.below(kNaturalSpace, out[i].natural);
+    if (block.records[i].quarantine == QuarantineReason::none)
+      out[i].natural = natural_key(fac, block.records[i].key);
   }
   return out;
+}
+
+void KvTxn::look_up(std::vector<Known>& block) const {
+  for (Known& known : block) {
+    if (!known.natural.empty()) known.at = overlay_.below(kNaturalSpace, known.natural);
+  }
+}
+
+// Of a store that is a journey away: everything that the look-ups will ask, at once.
+Result<void> KvTxn::expect(const std::vector<std::vector<Known>>& blocks) {
+  if (!sought_tombstones_) {
+    has_tombstones_ = false;
+    auto any = overlay_.scan(kMetaSpace, table_prefix('t'), {}, [&](ByteView, ByteView) {
+      has_tombstones_ = true;
+      return false;
+    });
+    if (!any) return any;
+    sought_tombstones_ = true;
+  }
+  std::vector<Bytes> naturals, tombstones;
+  for (const auto& block : blocks) {
+    for (const Known& known : block) {
+      if (known.natural.empty()) continue;
+      naturals.push_back(known.natural);
+      if (has_tombstones_) tombstones.push_back(tombstone_key(hmac_sha256(view(store_key_), known.natural)));
+    }
+  }
+  shared_->expect(kNaturalSpace, naturals);
+  shared_->expect(kMetaSpace, tombstones);
+  return {};
 }
 
 Result<BlockWriter> KvTxn::judge(const Facility& fac, StreamKey key, const JudgedBlock& block,
@@ -229,7 +262,14 @@ Result<std::vector<Disposition>> KvTxn::add_blocks(const Facility& fac, StreamKe
                                                    std::span<const JudgedBlock> blocks,
                                                    WallTime now) {
   std::vector<std::vector<Known>> known(blocks.size());
-  each_(blocks.size(), [&](size_t i) { known[i] = look_up(fac, blocks[i]); });
+  each_(blocks.size(), [&](size_t i) {
+    known[i] = names_in(fac, blocks[i]);
+    if (shared_ == nullptr) look_up(known[i]);
+  });
+  if (shared_ != nullptr) {
+    if (auto ready = expect(known); !ready) return std::move(ready).error();
+    for (auto& block : known) look_up(block);
+  }
   std::vector<Disposition> out;
   std::vector<BlockWriter> writers;
   writers.reserve(blocks.size());
@@ -253,9 +293,14 @@ Result<std::vector<Disposition>> KvTxn::add_blocks(const Facility& fac, StreamKe
   return out;
 }
 
-// The number is read and written in the transaction, so the feed has one order whoever commits.
+// The number is read and written in the transaction, so the feed has one order whoever commits. Where others commit too
+// everybody would wait for that one number: there the blocks get theirs later (feed.h).
 Result<void> KvTxn::add_to_feed(std::vector<Bytes> blocks) {
   if (blocks.empty()) return {};
+  if (shared_ != nullptr) {
+    for (const Bytes& block : blocks) overlay_.put(kMetaSpace, arrived_key(block), {});
+    return {};
+  }
   const auto stored = overlay_.get(kMetaSpace, feed_number_key());
   if (!stored) return stored.error();
   uint64_t number = *stored ? get_u64(**stored, 0) : 0;

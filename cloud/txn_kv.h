@@ -6,6 +6,7 @@
 
 #include "cloud/each_of.h"
 #include "cloud/overlay.h"
+#include "cloud/shared_kv.h"
 #include "cloud/stored_block.h"
 #include "cloud/tables.h"
 
@@ -19,6 +20,11 @@ class KvTxn final : public Txn {
         store_key_(store_key),
         each_(each),
         has_tombstones_(has_tombstones) {}
+  // Of a store that others write too; what was begun in `shared` ends with this. Whether there are tombstones is looked
+  // up when it matters: another may have written the first one.
+  KvTxn(SharedKv& shared, const Key32& store_key, const EachOf& each)
+      : overlay_(shared, kCloudSpaces), shared_(&shared), store_key_(store_key), each_(each), has_tombstones_(true) {}
+  ~KvTxn() override;
 
   void savepoint() override;
   void rollback_to_savepoint() override;
@@ -65,7 +71,9 @@ class KvTxn final : public Txn {
     Bytes natural;
     Result<std::optional<Bytes>> at{std::optional<Bytes>()};
   };
-  std::vector<Known> look_up(const Facility& fac, const JudgedBlock& block) const;
+  std::vector<Known> names_in(const Facility& fac, const JudgedBlock& block) const;
+  void look_up(std::vector<Known>& block) const;
+  Result<void> expect(const std::vector<std::vector<Known>>& blocks);
   bool committed_lately(const Facility& fac, const Place& place, WallTime now);
   Result<StoredEntry> judge(const Facility& fac, const Place& place, const JudgedRecord& record,
                             Known known, WallTime now);
@@ -83,9 +91,11 @@ class KvTxn final : public Txn {
   }
 
   Overlay overlay_;
+  SharedKv* const shared_ = nullptr;
   const Key32 store_key_;
   const EachOf& each_;
   bool has_tombstones_;
+  bool sought_tombstones_ = false;
   bool had_tombstones_ = false;  // at the savepoint
   std::optional<Error> failure_;
   std::optional<Error> had_failure_;

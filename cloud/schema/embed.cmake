@@ -1,0 +1,12 @@
+# The SQL files of this folder as one C++ file, so that the program carries its schema with it.
+file(GLOB schema_files CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/[0-9][0-9][0-9]_*.sql)
+set(EGRET_SCHEMA_STEPS "")
+foreach(file ${schema_files})
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+  get_filename_component(name ${file} NAME_WE)
+  string(SUBSTRING ${name} 0 3 number)
+  math(EXPR number "1${number} - 1000")
+  file(READ ${file} text)
+  string(APPEND EGRET_SCHEMA_STEPS "\n      {${number}, \"${name}\", R\"egretsql(${text})egretsql\"},")
+endforeach()
+configure_file(${CMAKE_CURRENT_LIST_DIR}/steps.cpp.in ${CMAKE_BINARY_DIR}/generated/cloud/schema_steps.cpp @ONLY)

@@ -1,0 +1,105 @@
+"""A PostgreSQL cluster of a test's own: in a temporary folder, on a unix socket alone, gone with whoever asked for it.
+
+The server refuses to run as root; then it runs as the user that Debian's package makes. As a program it prints the address of
+its cluster and obeys one word a line (`kill`: kill -9 of all its processes, `start`, `set NAME VALUE`), answers each with
+`ok`, and ends with its input: that is how the C++ tests use it.
+"""
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
+USER = "egret"
+
+
+class Postgres:
+    def __init__(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="egret-pg-"))
+        self.as_user = []
+        if os.geteuid() == 0:
+            server = pwd.getpwnam("postgres")
+            os.chown(self.dir, server.pw_uid, server.pw_gid)
+            self.as_user = ["--reuid", str(server.pw_uid), "--regid", str(server.pw_gid), "--clear-groups"]
+        os.chmod(self.dir, 0o755)
+        self.data, self.log = self.dir / "data", self.dir / "log"
+        self.server = None
+        self.settings = {}
+        self.run(BIN / "initdb", "-D", self.data, "-U", USER, "-A", "trust", "-E", "UTF8", "--locale", "C.UTF-8", "--no-sync")
+        self.start()
+
+    def url(self, database="postgres", user=USER):
+        return f"postgresql:///{database}?host={self.dir}&user={user}"
+
+    def command(self, *words):
+        return ["setpriv", *self.as_user, "--pdeathsig", "KILL", *map(str, words)]
+
+    def run(self, *words):
+        done = subprocess.run(self.command(*words), cwd="/", capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError(f"{words[0]}: {done.stderr}")
+        return done.stdout
+
+    def sql(self, text, database="postgres"):
+        return self.run(BIN / "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", self.url(database), "-c", text).strip()
+
+    def start(self):
+        extra = [word for name, value in self.settings.items() for word in ("-c", f"{name}={value}")]
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with open(self.log, "ab") as log:
+                self.server = subprocess.Popen(
+                    self.command(BIN / "postgres", "-D", self.data, "-c", "listen_addresses=", "-c", f"unix_socket_directories={self.dir}",
+                                 "-c", "max_connections=100", "-c", "shared_buffers=128MB", "-c", "max_wal_size=2GB", *extra),
+                    cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            # It ends at once while a killed one's memory is still held.
+            while self.server.poll() is None and time.monotonic() < deadline:
+                if subprocess.run(self.command(BIN / "pg_isready", "-q", "-d", self.url()), cwd="/").returncode == 0:
+                    return
+                time.sleep(0.05)
+            time.sleep(0.2)
+        raise RuntimeError("the server does not start:\n" + self.log.read_text(errors="replace")[-2000:])
+
+    def kill(self):
+        """As when the machine's memory is needed: no process of it gets to do anything more."""
+        pid = self.server.pid
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for one in [pid, *map(int, children)]:
+            try:
+                os.kill(one, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.server.wait()
+
+    def set(self, name, value):
+        """For the server that is started next."""
+        self.settings[name] = value
+
+    def stop(self):
+        if self.server is not None and self.server.poll() is None:
+            self.kill()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def main():
+    cluster = Postgres()
+    try:
+        print(cluster.dir, flush=True)
+        for line in sys.stdin:
+            word, *values = line.split()
+            {"kill": cluster.kill, "start": cluster.start, "set": cluster.set}[word](*values)
+            print("ok", flush=True)
+    finally:
+        cluster.stop()
+
+
+if __name__ == "__main__":
+    # Ctrl-C reaches the whole group: its owner's end is what ends this.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    main()

@@ -1,0 +1,118 @@
+// StoreBeds: the stores that every promise of cloud/store.h is asked of, and blocks to put into them.
+// Promises: each bed is a new, empty store; reopen() is what a new process would see.
+// Leaves to others: what is promised (store_conformance_test).
+#pragma once
+
+#include <catch2/catch.hpp>
+
+#include "cloud/access.h"
+#include "cloud/block_reader.h"
+#include "cloud/pg_tables.h"
+#include "cloud/store_pg.h"
+#include "reconciler_rig.h"
+#include "schemas/entropy.h"
+#include "tests/unit/support/mosquitto.h"
+#include "tests/unit/support/postgres.h"
+
+namespace egret::cloud {
+
+inline const StreamKey kStream{{7}, StreamId::result};
+inline const WallTime kAt{1'700'000'000'000'000};
+
+class MemoryBed {
+ public:
+  MemoryBed() { reopen(); }
+  KvStore& store() { return *store_; }
+  void reopen() { store_ = open_store(kv_, entropy_).value(); }
+
+ private:
+  SeededEntropy entropy_{1};
+  KvMemory kv_{kCloudSpaces};
+  std::unique_ptr<KvStore> store_;
+};
+
+class RocksBed {
+ public:
+  RocksBed() { reopen(); }
+  KvStore& store() { return *opened_.store; }
+  void reopen() {
+    opened_ = OpenedStore{};
+    auto again = found_store(dir_.path() / "store", entropy_);
+    if (!again) FAIL(again.error().text);
+    opened_ = std::move(*again);
+  }
+
+ private:
+  test::TempDir dir_;
+  OsEntropy entropy_;
+  OpenedStore opened_;
+};
+
+// All in one database, which is emptied for each: to make one takes a second.
+class PostgresBed {
+ public:
+  PostgresBed() {
+    empty();
+    const auto made = migrate_postgres(options(), entropy_, false);
+    if (!made) FAIL(made.error().text);
+    reopen();
+  }
+  KvStore& store() { return *opened_.store; }
+  void reopen() {
+    opened_ = OpenedStore{};
+    auto again = open_postgres(options(), entropy_);
+    if (!again) FAIL(again.error().text);
+    opened_ = std::move(*again);
+  }
+  static const PgOptions& options() {
+    static const PgOptions kOptions = test::Postgres::shared().options(test::Postgres::shared().database());
+    return kOptions;
+  }
+
+ private:
+  static void empty() {
+    auto link = PgLink::connect(options()).value();
+    if (schema_version(*link).value() == 0) return;
+    std::string sql = "DELETE FROM egret.turn;";
+    for (const PgTable& table : pg_tables()) sql += std::string("DELETE FROM ") + table.name + ";";
+    REQUIRE(link->script(sql).has_value());
+  }
+  OsEntropy entropy_;
+  OpenedStore opened_;
+};
+
+inline JudgedRecord judged(const Bytes& record) {
+  const auto body = check_body(split_record(record)->body, kFac);
+  return {record, body->key, QuarantineReason::none, ""};
+}
+
+// Puts records as one block behind W, in the way the reconciler does.
+inline std::vector<Disposition> append(Txn& txn, const std::vector<JudgedRecord>& records, StreamKey key = kStream) {
+  LedgerRow row = txn.row(kFac, key).value().value_or(LedgerRow{{}, chain_start(kFac, key)});
+  const Seq before = row.w;
+  const Hash c_before = row.c;
+  std::vector<Hash> leaves;
+  for (const JudgedRecord& r : records) leaves.push_back(leaf_of(r.record));
+  row.c = chain_extend(row.c, before.next(), uint32_t(records.size()), leaves);
+  row.w = before + records.size();
+  auto done = txn.add_blocks(kFac, key, std::array{JudgedBlock{before.next(), records, leaves, row.c}}, kAt);
+  REQUIRE(done.has_value());
+  REQUIRE(txn.advance(kFac, key, before, c_before, row).value());
+  return *done;
+}
+
+template <class Bed>
+CommitResult commit_block(Bed& bed, const std::vector<JudgedRecord>& records) {
+  auto txn = bed.store().begin();
+  append(*txn, records);
+  return bed.store().commit(std::move(txn));
+}
+
+inline Bytes record_at(KvStore& store, Seq seq) {
+  BlockReader reader(store.kv());
+  auto read = reader.at(kFac, {kStream, seq});
+  REQUIRE(read.has_value());
+  return read->record;
+}
+
+}  // namespace egret::cloud
