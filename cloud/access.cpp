@@ -1,5 +1,8 @@
 #include "cloud/access.h"
 
+#include <fstream>
+
+#include "cloud/store_pg.h"
 #include "schemas/entropy.h"
 #include "schemas/kv_rocksdb.h"
 
@@ -51,6 +54,31 @@ Result<OpenedStore> open_to_look(const std::filesystem::path& dir) {
   // Beside a writer a file may go while it is being opened: then a second look finds its successor.
   Result<OpenedStore> opened = open(options, entropy);
   for (int again = 0; !opened && again < 5 && opened.error().code != Errc::newer_format; again++) opened = open(options, entropy);
+  return opened;
+}
+
+Result<StorePlace> place_of(const CloudConfig& config) {
+  StorePlace place{config.state_dir, {}};
+  if (!config.postgres) return place;
+  place.postgres = PgOptions{};
+  place.postgres->url = config.postgres_url;
+  if (config.postgres_password_file.empty()) return place;
+  std::ifstream in(config.postgres_password_file);
+  if (!std::getline(in, place.postgres->password)) {
+    return Error{Errc::config, "store.password_file: " + config.postgres_password_file.string() + ": cannot be read"};
+  }
+  return place;
+}
+
+Result<OpenedStore> open_to_write(const StorePlace& place, Entropy& entropy) {
+  return place.postgres ? open_postgres(*place.postgres, entropy) : open_to_write(store_dir(place.state_dir), entropy);
+}
+
+Result<OpenedStore> open_to_look(const StorePlace& place) {
+  if (!place.postgres) return open_to_look(store_dir(place.state_dir));
+  OsEntropy entropy;
+  Result<OpenedStore> opened = open_postgres(*place.postgres, entropy);
+  if (opened) static_cast<SharedKv&>(*opened->kv).begin();
   return opened;
 }
 

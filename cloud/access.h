@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <memory>
 
+#include "cloud/config.h"
+#include "cloud/pg_link.h"
 #include "cloud/store_kv.h"
 #include "cloud/store_thread.h"
 
@@ -19,5 +21,17 @@ Result<OpenedStore> found_store(const std::filesystem::path& dir, Entropy& entro
 Result<OpenedStore> open_to_write(const std::filesystem::path& dir, Entropy& entropy);
 // Errors: not_found (no store there), corrupt, newer_format.
 Result<OpenedStore> open_to_look(const std::filesystem::path& dir);
+
+
+// Where a region's store is: on RocksDB in its folder, or in PostgreSQL. The promises are those of the functions above;
+// in PostgreSQL nobody is locked out, and who looks sees the store as it was when the looking began.
+struct StorePlace {
+  std::filesystem::path state_dir;
+  std::optional<PgOptions> postgres;
+};
+// Errors: config (the password file cannot be read).
+Result<StorePlace> place_of(const CloudConfig& config);
+Result<OpenedStore> open_to_write(const StorePlace& place, Entropy& entropy);
+Result<OpenedStore> open_to_look(const StorePlace& place);
 
 }  // namespace egret::cloud

@@ -47,6 +47,8 @@ Result<void> copy_synced(const fs::path& from, const fs::path& to) {
 }  // namespace
 
 Result<void> make_backup(OpenedStore& store, const fs::path& dir) {
+  if (dynamic_cast<SharedKv*>(store.kv.get()) != nullptr)
+    return Error{Errc::config, "the store is in PostgreSQL: take its backups with pg_basebackup or pgBackRest"};
   if (fs::exists(dir)) return Error{Errc::config, dir.string() + ": is there already; name a new folder"};
   if (Result<void> copied = checkpoint(*store.kv, dir); !copied) return copied;
   return sync_folder(fs::absolute(dir).parent_path());

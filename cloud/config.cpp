@@ -46,6 +46,15 @@ bool set_broker(CloudConfig& c, const std::string& text) {
   return bool(check(only_url));
 }
 
+// As libpq takes it, but without the password: configurations are read by more people than may know it.
+bool set_postgres_url(CloudConfig& c, const std::string& text) {
+  c.postgres_url = text;
+  const bool with_scheme = text.starts_with("postgresql://") || text.starts_with("postgres://");
+  const size_t at = text.find('@');
+  const bool password = text.find("password=") != text.npos || (at != text.npos && text.substr(0, at).find(':', text.find("//")) != text.npos);
+  return text.empty() || (with_scheme && !password);
+}
+
 Set path_into(std::filesystem::path CloudConfig::*member) {
   return [member](CloudConfig& c, const std::string& t) { return (c.*member = beside(c, t), true); };
 }
@@ -69,6 +78,11 @@ const std::vector<Setting>& settings() {
        [](CloudConfig& c, const std::string& t) { return (c.broker.shared_subscription = t == "yes", t == "yes" || t == "no"); }, nullptr},
       {"broker.queue_messages", "what the broker queues for one client (max_queued_messages); credit stays under half of it", "10000", "", nullptr,
        [](CloudConfig& c, int64_t v) { c.broker_queue_messages = v; }, 16, 10'000'000},
+      {"store.kind", "\"rocksdb\": in state_dir, for one process; \"postgres\": in store.url, for any number of them", "\"rocksdb\"", "rocksdb or postgres",
+       [](CloudConfig& c, const std::string& t) { return (c.postgres = t == "postgres", t == "rocksdb" || t == "postgres"); }, nullptr},
+      {"store.url", "the PostgreSQL database, or a pooler before it; egret-cloud migrate makes the tables", "\"\"",
+       "postgresql://user@host:port/database without a password (that is in store.password_file)", set_postgres_url, nullptr},
+      {"store.password_file", "its first line is the password; \"\" is none", "\"\"", "a file", path_into(&CloudConfig::postgres_password_file), nullptr},
       {"safe.policy", "up to where a site may delete: \"backup\" (confirmed), \"age\", \"commit\", or \"default\" (age until a backup is confirmed, then backup)",
        "\"default\"", "default, backup, age or commit", set_policy, nullptr},
       {"safe.age_h", "hours since commit, for the age policy", "72", "", nullptr, [](CloudConfig& c, int64_t v) { c.safe_age_h = v; }, 1, 8760},
@@ -161,9 +175,12 @@ CheckedCloudConfig parse_cloud_config(std::string_view text, const std::filesyst
       const auto* words = value.as_string();
       fine = words && s.text(out.config, words->get());
     }
-    if (!fine) out.mistakes.push_back({file.string(), line, s.key, shown(value), allowed(s)});
+    const bool secret = s.key == std::string("store.url");  // what is wrong with it may be its password
+    if (!fine) out.mistakes.push_back({file.string(), line, s.key, secret ? "" : shown(value), allowed(s)});
     if (at != values.end()) values.erase(at);
   }
+  if (out.config.postgres && out.config.postgres_url.empty())
+    out.mistakes.push_back({file.string(), 0, "store.url", "", "missing, for store.kind is postgres; postgresql://user@host:port/database is allowed"});
   for (const auto& [key, node] : values) {
     out.mistakes.push_back({file.string(), node->source().begin.line, key, shown(*node), known_beside(key)});
   }

@@ -20,6 +20,9 @@ struct CloudConfig {
   BrokerConfig broker;                       // password not read yet
   std::filesystem::path broker_password_file;
   int64_t broker_queue_messages = 0;         // max_queued_messages of the broker, for credit
+  bool postgres = false;                     // store.kind; else RocksDB in state_dir
+  std::string postgres_url;
+  std::filesystem::path postgres_password_file;
   SafePolicy safe = SafePolicy::by_default;
   int64_t safe_age_h = 0;
   int64_t lease_s = 0;

@@ -41,7 +41,7 @@ ControlAnswer commit(OpenedStore& store, std::unique_ptr<Txn> txn, std::string d
 ControlAnswer change_registration(const std::string& name, const ControlArgs& args, OpenedStore& store) {
   Facility fac = at(args, "fac");
   if (!valid_facility(fac)) return {kUsage, fac + ": a facility is 1-32 of [a-z0-9-]"};
-  std::unique_ptr<Txn> txn = store.store->begin();
+  std::unique_ptr<Txn> txn = store.store->begin({&fac, 1});
   Result<std::optional<Registration>> known = txn->registration(fac);
   if (!known) return problem(known.error());
   Registration registration = known->value_or(Registration{});
@@ -65,7 +65,7 @@ ControlAnswer change_registration(const std::string& name, const ControlArgs& ar
 
 ControlAnswer close_incident(const ControlArgs& args, OpenedStore& store, WallTime now) {
   Facility fac = at(args, "fac");
-  std::unique_ptr<Txn> txn = store.store->begin();
+  std::unique_ptr<Txn> txn = store.store->begin({&fac, 1});
   Result<std::vector<Incident>> open = txn->incidents(fac, true);
   if (!open) return problem(open.error());
   for (Incident& incident : *open) {

@@ -6,6 +6,7 @@
 
 #include "cloud/json_text.h"
 #include "cloud/row_bytes.h"
+#include "cloud/shared_kv.h"
 
 namespace egret::cloud {
 namespace {
@@ -105,6 +106,7 @@ Result<std::vector<Recall>> recalls(const Kv& kv) {
 }
 
 Result<uint64_t> add_order(Kv& kv, Order order) {
+  const AtOnce at_once(kv);
   const auto known = orders(kv);
   if (!known) return known.error();
   std::ranges::sort(order.scope.models);

@@ -41,8 +41,8 @@ HttpResponse json(unsigned status, std::string body) { return {status, "applicat
 
 class Server {
  public:
-  Server(const CloudConfig& config, std::vector<RegionPrivateKey> keys, OpenedStore store)
-      : config_(config), keys_(std::move(keys)), broker_(config.broker, broker_entropy_), thread_(parts(), std::move(store)) {}
+  Server(const CloudConfig& config, StorePlace place, std::vector<RegionPrivateKey> keys, OpenedStore store)
+      : config_(config), place_(std::move(place)), keys_(std::move(keys)), broker_(config.broker, broker_entropy_), thread_(parts(), std::move(store)) {}
   int run();
 
  private:
@@ -56,6 +56,7 @@ class Server {
   HttpResponse health();
 
   const CloudConfig config_;
+  const StorePlace place_;
   RegionKeyRing keys_;
   OsEntropy broker_entropy_, store_entropy_;
   Metrics metrics_;
@@ -67,7 +68,7 @@ class Server {
 
 StoreThread::Parts Server::parts() {
   StoreThread::Parts parts;
-  parts.open = [this] { return open_to_write(store_dir(config_.state_dir), store_entropy_); };
+  parts.open = [this] { return open_to_write(place_, store_entropy_); };
   parts.reconciler.safe = config_.safe;
   parts.reconciler.safe_age_ms = config_.safe_age_h * 3600 * 1000;
   parts.reconciler.lease_ms = config_.lease_s * 1000;
@@ -219,12 +220,13 @@ int serve(const CloudConfig& config) {
   }
   keep_freed_memory(kHeapKeptBytes);
   OsEntropy entropy;
-  Result<OpenedStore> store = open_to_write(store_dir(config.state_dir), entropy);
+  Result<StorePlace> place = place_of(config);
+  Result<OpenedStore> store = place ? open_to_write(*place, entropy) : Result<OpenedStore>(place.error());
   if (!store) {
     spdlog::error("{}", store.error().text);
     return exit_code_of(store.error());
   }
-  return Server(full, std::move(*keys), std::move(*store)).run();
+  return Server(full, std::move(*place), std::move(*keys), std::move(*store)).run();
 }
 
 }  // namespace egret::cloud

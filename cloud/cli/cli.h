@@ -33,6 +33,8 @@ struct Where {
 std::shared_ptr<Where> add_where(CLI::App* sub);
 // nullopt after a complaint on stderr.
 std::optional<std::filesystem::path> state_dir_of(const Where& where);
+// With --state-dir on RocksDB there; else as the configuration says. nullopt after a complaint.
+std::optional<StorePlace> store_of(const Where& where, int& code);
 int complain(const Error& error);
 // On a terminal, once it takes longer than two seconds: how far, and how long it will take.
 std::function<void(uint64_t done, uint64_t all)> progress_bar();
@@ -63,5 +65,6 @@ void add_verify(CLI::App& app, Chosen& chosen);
 void add_export(CLI::App& app, Chosen& chosen);
 void add_backup(CLI::App& app, Chosen& chosen);
 void add_restore(CLI::App& app, Chosen& chosen);
+void add_migrate(CLI::App& app, Chosen& chosen);
 
 }  // namespace egret::cloud::cli

@@ -96,26 +96,37 @@ std::string who(const std::string& by) {
   return account ? account->pw_name : fmt::format("uid {}", ::getuid());
 }
 
+std::optional<StorePlace> store_of(const Where& where, int& code) {
+  if (!where.state_dir.empty()) return StorePlace{where.state_dir, {}};
+  code = kBadConfig;
+  CheckedCloudConfig checked = read_cloud_config(where.config);
+  for (const ConfigMistake& m : checked.mistakes) std::fprintf(stderr, "%s\n", text_of(m).c_str());
+  if (!checked.mistakes.empty()) return std::nullopt;
+  Result<StorePlace> place = place_of(checked.config);
+  if (place) return std::move(*place);
+  complain(place.error());
+  return std::nullopt;
+}
+
 std::optional<OpenedStore> look(const Where& where, int& code) {
-  std::optional<std::filesystem::path> state = state_dir_of(where);
-  if (!state) {
-    code = kBadConfig;
-    return std::nullopt;
-  }
-  Result<OpenedStore> opened = open_to_look(store_dir(*state));
+  std::optional<StorePlace> place = store_of(where, code);
+  if (!place) return std::nullopt;
+  Result<OpenedStore> opened = open_to_look(*place);
   if (opened) return std::move(*opened);
   code = complain(opened.error());
   return std::nullopt;
 }
 
 int control(const Where& where, const std::string& name, const ControlArgs& args, bool json, const std::string& plain) {
-  std::optional<std::filesystem::path> state = state_dir_of(where);
-  if (!state) return kBadConfig;
+  int code = kBadConfig;
+  std::optional<StorePlace> place = store_of(where, code);
+  if (!place) return code;
+  const std::filesystem::path& state = place->state_dir;
   OsEntropy entropy;
-  Result<OpenedStore> opened = open_to_write(store_dir(*state), entropy);
-  if (opened) return show(run_control(name, args, *opened, store_dir(*state), clock_now().wall), json, plain);
+  Result<OpenedStore> opened = open_to_write(*place, entropy);
+  if (opened) return show(run_control(name, args, *opened, store_dir(state), clock_now().wall), json, plain);
   if (opened.error().code != Errc::locked) return complain(opened.error());
-  Result<ControlAnswer> answer = ask_service(control_socket(*state), name, args);
+  Result<ControlAnswer> answer = ask_service(control_socket(state), name, args);
   return answer ? show(*answer, json, plain) : complain(answer.error());
 }
 
@@ -126,7 +137,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("egret-cloud ") + EGRET_VERSION);
   app.require_subcommand(1);
   Chosen chosen;
-  for (auto add : {add_init, add_serve, add_check_config, add_facility, add_facilities, add_gaps, add_quarantine, add_incidents, add_result, add_worklist, add_alerts, add_recall, add_erase, add_patient, add_live, add_views, add_verify, add_export, add_backup, add_restore}) {
+  for (auto add : {add_init, add_serve, add_check_config, add_facility, add_facilities, add_gaps, add_quarantine, add_incidents, add_result, add_worklist, add_alerts, add_recall, add_erase, add_patient, add_live, add_views, add_verify, add_export, add_backup, add_restore, add_migrate}) {
     add(app, chosen);
   }
   try {

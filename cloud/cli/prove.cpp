@@ -84,6 +84,10 @@ int run_confirm(const Where& where, const std::string& dir, bool same_filesystem
 }
 
 int run_restore(const Where& where, const std::string& dir, bool json) {
+  int code = kOk;
+  const std::optional<StorePlace> place = store_of(where, code);
+  if (!place) return code;
+  if (place->postgres) return complain({Errc::config, "the store is in PostgreSQL: restore it there (pg_basebackup, pgBackRest)"});
   std::optional<std::filesystem::path> state = state_dir_of(where);
   if (!state) return kBadConfig;
   OsEntropy entropy;

@@ -39,8 +39,13 @@ int init(const InitOptions& o) {
   }
   Result<std::vector<RegionPrivateKey>> keys = read_region_keys(*state);
   if (!keys) return complain(keys.error());
-  Result<OpenedStore> store = found_store(store_dir(*state), entropy);
-  if (!store && store.error().code != Errc::locked) return complain(store.error());
+  int code = kOk;
+  const std::optional<StorePlace> place = store_of({o.config, ""}, code);
+  if (!place) return code;
+  if (!place->postgres) {  // in PostgreSQL it is egret-cloud migrate that founds it
+    Result<OpenedStore> store = found_store(store_dir(*state), entropy);
+    if (!store && store.error().code != Errc::locked) return complain(store.error());
+  }
   std::string key = hex(view(keys->back().public_key().point));
   if (o.json) {
     std::printf("{\"config\":\"%s\",\"state_dir\":\"%s\",\"region_key\":\"%s\"}\n", o.config.c_str(), state->c_str(), key.c_str());

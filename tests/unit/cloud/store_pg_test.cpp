@@ -1,0 +1,199 @@
+// What only the store in PostgreSQL has: rivals, a server that is killed, weak settings, a schema in steps.
+#include <atomic>
+#include <thread>
+
+#include "cloud/kv_pg.h"
+#include "cloud/verify.h"
+#include "store_beds.h"
+
+using namespace egret;
+using namespace egret::cloud;
+
+namespace {
+
+OpenedStore another(const PgOptions& options = PostgresBed::options()) {
+  OsEntropy entropy;
+  auto opened = open_postgres(options, entropy);
+  if (!opened) FAIL(opened.error().text);
+  return std::move(*opened);
+}
+
+// One block of `records` behind W of a facility; what became of it.
+CommitResult add_block(KvStore& store, const Facility& fac, const std::vector<Bytes>& records, bool turn_first = true) {
+  auto txn = turn_first ? store.begin({&fac, 1}) : store.begin();
+  auto row = txn->row(fac, kStream);
+  if (!row) return CommitResult::failed;
+  LedgerRow at = row->value_or(LedgerRow{{}, chain_start(fac, kStream)});
+  const Seq w = at.w;
+  const Hash c = at.c;
+  std::vector<JudgedRecord> all;
+  std::vector<Hash> leaves;
+  for (const Bytes& r : records) {
+    all.push_back(judged(r));
+    leaves.push_back(leaf_of(r));
+  }
+  at.c = chain_extend(c, w.next(), uint32_t(records.size()), leaves);
+  at.w = w + records.size();
+  auto added = txn->add_blocks(fac, kStream, std::array{JudgedBlock{w.next(), all, leaves, at.c}}, kAt);
+  if (!added || !txn->advance(fac, kStream, w, c, at).value()) return CommitResult::failed;
+  return store.commit(std::move(txn));
+}
+
+uint64_t w_of(KvStore& store, const Facility& fac) {
+  const auto row = store.begin()->row(fac, kStream).value();
+  return row ? row->w.value : 0;
+}
+
+// The refusal of a server or database that a setting has made weak.
+std::string refusal(const std::string& setting) {
+  test::Postgres& pg = test::Postgres::shared();
+  const std::string name = pg.database();
+  OsEntropy entropy;
+  REQUIRE(migrate_postgres(pg.options(name), entropy, false).has_value());
+  pg.sql("ALTER DATABASE " + name + " SET " + setting);
+  const auto opened = open_postgres(pg.options(name), entropy);
+  REQUIRE(opened.has_error());
+  CHECK(opened.error().code == Errc::config);
+  return opened.error().text;
+}
+
+}  // namespace
+
+TEST_CASE("of two reconcilers that write about one facility at once the second loses, and nothing of it is written", "[store][pg]") {
+  PostgresBed bed;
+  OpenedStore rival = another();
+  auto txn = bed.store().begin();
+  append(*txn, {judged(record_of(1))});  // reads, and so sees the store as it is now
+  REQUIRE(add_block(*rival.store, kFac, {record_of(2)}) == CommitResult::committed);
+  CHECK(bed.store().commit(std::move(txn)) == CommitResult::conflict);
+  CHECK(w_of(bed.store(), kFac) == 1);
+  CHECK(record_at(bed.store(), {1}) == record_of(2));
+}
+
+TEST_CASE("reconcilers that write about different facilities do not hinder each other", "[store][pg]") {
+  PostgresBed bed;
+  OpenedStore rival = another();
+  auto txn = bed.store().begin();
+  append(*txn, {judged(record_of(1))});
+  CHECK(add_block(*rival.store, "clinic-2", {record_of(2)}) == CommitResult::committed);
+  CHECK(bed.store().commit(std::move(txn)) == CommitResult::committed);
+}
+
+TEST_CASE("three reconcilers that take their turns first lose no race, and every block is there once", "[store][pg]") {
+  PostgresBed bed;
+  constexpr int kBlocks = 12;
+  std::atomic<int> lost{0};
+  std::vector<std::thread> threads;
+  for (uint64_t t = 0; t < 3; ++t) {
+    threads.emplace_back([&, t] {
+      OpenedStore mine = another();
+      for (uint64_t i = 0; i < kBlocks; ++i) {
+        if (add_block(*mine.store, kFac, {record_of(100 * t + i)}) != CommitResult::committed) ++lost;
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  CHECK(lost == 0);
+  CHECK(w_of(bed.store(), kFac) == 3 * kBlocks);
+}
+
+TEST_CASE("a server that is killed in the middle of commits loses nothing that was acknowledged", "[store][pg]") {
+  PostgresBed bed;
+  test::Postgres& pg = test::Postgres::shared();
+  uint64_t acknowledged = 0, unknown = 0;
+  for (int round = 0; round < 4; ++round) {
+    OpenedStore mine = another();
+    uint64_t before = w_of(*mine.store, kFac);
+    CHECK(before >= acknowledged);
+    CHECK(before <= acknowledged + unknown);
+    acknowledged = before;
+    unknown = 0;
+    std::thread killer([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(40 + 70 * round));
+      pg.kill();
+    });
+    for (;;) {
+      const CommitResult result = add_block(*mine.store, kFac, {record_of(1000 * uint64_t(round) + acknowledged)});
+      if (result == CommitResult::committed) ++acknowledged;
+      if (result == CommitResult::unknown) ++unknown;
+      if (result != CommitResult::committed) break;
+    }
+    killer.join();
+    CHECK(mine.kv->write({}, true).error().code == Errc::store_failed);  // it says that it is lost, and stays so
+    pg.start();
+  }
+  bed.reopen();
+  CHECK(acknowledged > 0);
+  CHECK(verify(bed.store().kv(), nullptr)->wrong == 0);
+}
+
+TEST_CASE("a commit that a pooler or a server left without an answer is unknown, and its copy a duplicate", "[store][pg]") {
+  PostgresBed bed;
+  OpenedStore mine = another();
+  // The commit waits for a row that somebody else holds; then its session is ended.
+  auto holder = PgLink::connect(PostgresBed::options()).value();
+  REQUIRE(holder->script("BEGIN; LOCK TABLE egret.block IN ACCESS EXCLUSIVE MODE").has_value());
+  std::thread ender([&] {
+    auto link = PgLink::connect(PostgresBed::options()).value();
+    const char* kEnd = "SELECT count(pg_terminate_backend(pid))::text FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    for (int i = 0; i < 600; ++i) {
+      if (link->ask(kEnd).value().at(0, 0) != "0") break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  });
+  CHECK(add_block(*mine.store, kFac, {record_of(1)}) == CommitResult::unknown);
+  ender.join();
+  REQUIRE(holder->script("ROLLBACK").has_value());
+  CHECK(w_of(bed.store(), kFac) == 0);
+  CHECK(add_block(bed.store(), kFac, {record_of(1)}) == CommitResult::committed);
+}
+
+TEST_CASE("weak settings are refused by name", "[store][pg]") {
+  CHECK_THAT(refusal("synchronous_commit = off"), Catch::Contains("synchronous_commit = off"));
+  CHECK_THAT(refusal("zero_damaged_pages = on"), Catch::Contains("zero_damaged_pages = on"));
+  CHECK_THAT(refusal("default_transaction_read_only = on"), Catch::Contains("default_transaction_read_only = on"));
+}
+
+TEST_CASE("a database that was not migrated is no store, and one that was is migrated once", "[store][pg]") {
+  test::Postgres& pg = test::Postgres::shared();
+  const PgOptions options = pg.options(pg.database());
+  OsEntropy entropy;
+  CHECK(open_postgres(options, entropy).error().code == Errc::not_found);
+  CHECK(migrate_postgres(options, entropy, true)->founds);
+  CHECK(open_postgres(options, entropy).error().code == Errc::not_found);  // a dry run does nothing
+  CHECK(migrate_postgres(options, entropy, false)->steps.size() == schema_steps().size());
+  const uint64_t gen = another(options).store->meta()->gen;
+  const auto again = migrate_postgres(options, entropy, false);
+  CHECK((again->steps.empty() && !again->founds));
+  CHECK(another(options).store->meta()->gen == gen);
+  auto link = PgLink::connect(options).value();
+  REQUIRE(link->script("INSERT INTO egret.schema_step (number, name) VALUES (999, 'of the future')").has_value());
+  CHECK(open_postgres(options, entropy).error().code == Errc::newer_format);
+  CHECK(migrate_postgres(options, entropy, false).error().code == Errc::newer_format);
+}
+
+TEST_CASE("the same blocks give the same digest in PostgreSQL as on RocksDB", "[store][pg]") {
+  RocksBed rocks;
+  PostgresBed postgres;
+  SeededEntropy chance(7);
+  for (int i = 0; i < 40; ++i) {
+    std::vector<Bytes> records;
+    for (uint64_t n = 1 + chance.below(20); n > 0; --n) records.push_back(record_of(chance.below(200)));
+    const Facility fac = "clinic-" + std::to_string(chance.below(3));
+    REQUIRE(add_block(rocks.store(), fac, records) == CommitResult::committed);
+    REQUIRE(add_block(postgres.store(), fac, records) == CommitResult::committed);
+  }
+  const auto digest = [](KvStore& store) {
+    Bytes all;
+    REQUIRE(store.kv().scan(kNaturalSpace, {}, end_of_space(), [&](ByteView key, ByteView) { return all += key, true; }).has_value());
+    return sha256(all);
+  };
+  CHECK(digest(rocks.store()) == digest(postgres.store()));
+  // Not the applied records alone: every row but the feed, whose order is each store's own, and the store's own key.
+  for (Space space : {kBlockSpace, kLeafSpace, kNaturalSpace}) {
+    Bytes a, b;
+    REQUIRE(rocks.store().kv().scan(space, {}, end_of_space(), [&](ByteView k, ByteView v) { return a.append(k).append(v), true; }).has_value());
+    REQUIRE(postgres.store().kv().scan(space, {}, end_of_space(), [&](ByteView k, ByteView v) { return b.append(k).append(v), true; }).has_value());
+    CHECK(a == b);
+  }
+}
