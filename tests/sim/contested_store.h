@@ -48,6 +48,7 @@ class ContestedStore final : public cloud::Store {
     if (auto opened = cloud::open_store(kv_, entropy)) inner_ = std::move(*opened);
   }
   bool open() const { return inner_ != nullptr; }
+  using cloud::Store::begin;
   std::unique_ptr<cloud::Txn> begin() override {
     kv_.freeze();
     return inner_->begin();

@@ -125,3 +125,21 @@ TEST_CASE("the example that is installed is the one that init writes", "[config]
   text << file.rdbuf();
   CHECK(text.str() == example_cloud_config("/var/lib/egret-cloud", "mqtts://broker.example.org:8883"));
 }
+
+TEST_CASE("a store in PostgreSQL needs an address, and a password in it is refused without being shown", "[config]") {
+  const auto parse = [](const std::string& store) {
+    return parse_cloud_config("broker.uri = \"mqtts://b.example\"\n[store]\nkind = \"postgres\"\n" + store, "/etc/egret/cloud.toml");
+  };
+  const auto fine = parse("url = \"postgresql://egret@db.example:6432/region\"\npassword_file = \"pg\"\n");
+  REQUIRE(fine.mistakes.empty());
+  CHECK(fine.config.postgres);
+  CHECK(fine.config.postgres_password_file == "/etc/egret/pg");
+  REQUIRE(parse("").mistakes.size() == 1);
+  CHECK(parse("").mistakes[0].key == "store.url");
+  for (const char* url : {"postgresql://egret:hush@db.example/region", "postgresql://egret@db.example/region?password=hush"}) {
+    const auto told = parse("url = \"" + std::string(url) + "\"\n");
+    REQUIRE(told.mistakes.size() == 1);
+    CHECK(told.mistakes[0].line == 4);
+    CHECK(text_of(told.mistakes[0]).find("hush") == std::string::npos);
+  }
+}
