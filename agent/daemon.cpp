@@ -162,9 +162,11 @@ void Daemon::begin_session() {
   config.zstd_level = static_cast<int>(config_.buffer.zstd_level);
   config.frame_bytes_max = static_cast<size_t>(config_.broker.frame_kb_max) * kKiB;
   config.reconnect_max_ms = config_.broker.reconnect_max_s * 1000;
-  RegionPublicKey region = config_.region_key;
-  if (memory_.next_region_key.size() == sizeof(Key32)) region.point = take<sizeof(Key32)>(memory_.next_region_key);
-  auto channel = [this, region] { return open_edge_channel(config_.facility, region, site_, entropy_); };
+  auto channel = [this] {
+    RegionPublicKey region = config_.region_key;
+    if (memory_.next_region_key.size() == sizeof(Key32)) region.point = take<sizeof(Key32)>(memory_.next_region_key);
+    return open_edge_channel(config_.facility, region, site_, entropy_);
+  };
   session_ = std::make_unique<edge::Session>(config, *store_.buffer, channel, entropy_, memory_, view_, now());
   link_ = std::make_unique<edge::Link>(
       link_config_, [this](std::function<void()> job) { asio::post(io_, std::move(job)); },

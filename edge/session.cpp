@@ -31,6 +31,7 @@ Session::Impl::Impl(SessionConfig c, const Reader& r, NewChannel n, Entropy& e, 
   if (memory.frame_limit_bytes != 0) {
     frame_limit = std::clamp(memory.frame_limit_bytes, kFrameBytesFloor, kFrameBytesAgreedMax);
   }
+  run_key = memory.next_region_key;
   wake = t.mono + backoff.next(*entropy, memory.herd_window_ms);
 }
 
@@ -314,17 +315,19 @@ MonoTime Session::Impl::next_deadline() const {
   return at;
 }
 
-void Session::Impl::start_new_run() {
+void Session::Impl::start_new_run(std::string reason) {
   mark(Mark::run_begins_again);
   channel = new_channel();
+  run_key = memory.next_region_key;
   hello_no = 0;
+  unanswered = 0;
   greeting.reset();
   for (auto& [key, row] : rows) {
     row.flight.reset();
     row.ahead.reset();
     row.granted = false;
   }
-  notice(Notice::Kind::new_run, "this run's keys were seen in use elsewhere: a new run has begun");
+  notice(Notice::Kind::new_run, reason + ": a new run has begun");
   enter_state(State::greeting, "greeting the cloud");
   send_hello();
 }

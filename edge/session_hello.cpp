@@ -118,6 +118,11 @@ void Session::Impl::send_hello() {
   Sealed sealed = channel->seal(FrameType::hello, body);
   greeting->frame_nonce = sealed.nonce;
   greeting->frame = std::move(sealed.frame);
+  say_hello();
+}
+
+void Session::Impl::say_hello() {
+  unanswered++;
   greeting->token = next_token++;
   greeting->repeat_at = now.mono + kConnectTimeoutMs;  // PUBACK brings the real one
   out.push_back(Publish{TopicKind::up_control, greeting->token, greeting->frame});
@@ -125,10 +130,15 @@ void Session::Impl::send_hello() {
 
 void Session::Impl::repeat_hello() {
   if (!greeting || now.mono < greeting->repeat_at) return;
+  if (key_may_be_gone()) return start_new_run("nobody answers to the region's old key, and it has named a newer one");
   if (state == State::active && hello_wanted) return send_hello();
-  greeting->token = next_token++;
-  greeting->repeat_at = now.mono + kConnectTimeoutMs;  // PUBACK brings the real one
-  out.push_back(Publish{TopicKind::up_control, greeting->token, greeting->frame});
+  say_hello();
+}
+
+// A region that does not open what was sealed to an old key of its own cannot say so.
+bool Session::Impl::key_may_be_gone() const {
+  return !memory.next_region_key.empty() && memory.next_region_key != run_key && unanswered >= kUnansweredBeforeNextKey &&
+         !mutant(Mutant::old_key_kept);
 }
 
 es1::Hello Session::Impl::make_hello() {
@@ -220,7 +230,8 @@ bool Session::Impl::sid_in_use_elsewhere(const es1::Welcome& welcome) const {
 }
 
 void Session::Impl::on_welcome(const es1::Welcome& welcome) {
-  if (sid_in_use_elsewhere(welcome)) return start_new_run();
+  unanswered = 0;
+  if (sid_in_use_elsewhere(welcome)) return start_new_run("this run's keys were seen in use elsewhere");
   bool first = state == State::greeting;
   greeting.reset();
   take_terms(welcome);
@@ -267,13 +278,19 @@ void Session::Impl::take_terms(const es1::Welcome& welcome) {
       want_hello();
   }
   int64_t herd = static_cast<int64_t>(std::min<uint64_t>(welcome.herd_window_ms(), kBackoffMaxMs));
-  if (herd != memory.herd_window_ms || welcome.next_region_key() != memory.next_region_key) {
+  Bytes next = next_key_after(welcome);
+  if (herd != memory.herd_window_ms || next != memory.next_region_key) {
     memory.herd_window_ms = herd;
-    const bool usable =
-        welcome.next_region_key().size() == 32 && !mutant(Mutant::next_key_forgotten);
-    memory.next_region_key = usable ? welcome.next_region_key() : Bytes{};
+    memory.next_region_key = std::move(next);
     remember();
   }
+}
+
+// A region with one key names none: the one that it has just answered to is alive.
+Bytes Session::Impl::next_key_after(const es1::Welcome& welcome) const {
+  if (mutant(Mutant::next_key_forgotten)) return {};
+  if (welcome.next_region_key().size() == sizeof(Key32)) return welcome.next_region_key();
+  return mutant(Mutant::answering_key_forgotten) ? Bytes{} : run_key;
 }
 
 void Session::Impl::apply_entry(const es1::WelcomeEntry& entry) {

@@ -70,6 +70,7 @@ struct Session::Impl {
   NewChannel new_channel;
   Entropy* entropy;
   std::shared_ptr<Channel> channel;
+  Bytes run_key;  // memory.next_region_key when this run began
   Memory memory;
   View view;
   Vitals vitals;
@@ -91,6 +92,7 @@ struct Session::Impl {
   uint64_t ticket = 0;
   MonoTime ticket_at{INT64_MIN / 4};
   std::optional<Greeting> greeting;  // the outstanding HELLO
+  int unanswered = 0;                // HELLOs said since a WELCOME was believed
   bool hello_wanted = false;
   bool hello_urgent = false;  // not held back by the spacing: a new ticket, or an epoch the cloud has not heard of
   MonoTime hello_last;
@@ -130,7 +132,7 @@ struct Session::Impl {
   void on_published(uint64_t token);
   void on_unsent(const PublishFailed& event);
   MonoTime next_deadline() const;
-  void start_new_run();
+  void start_new_run(std::string reason);
   void notice(Notice::Kind kind, std::string text);
   void remember();
 
@@ -142,6 +144,9 @@ struct Session::Impl {
   MonoTime hello_earliest() const;
   void send_hello();
   void repeat_hello();
+  void say_hello();
+  bool key_may_be_gone() const;
+  Bytes next_key_after(const es1::Welcome& welcome) const;
   es1::Hello make_hello();
   void list_epochs(es1::Hello& hello);
   void fill_finished(es1::Hello& hello, size_t room);

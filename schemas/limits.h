@@ -98,6 +98,8 @@ inline constexpr int64_t kLeaseMaxMs = 3'600'000;  // a longer one is cut to thi
 inline constexpr int kTriesBeforeTooLarge = 3;
 inline constexpr int kTriesBeforeDoubt = 8;
 inline constexpr int kLostBeforeDoubt = 3;
+// HELLOs in a row that nobody answers, before a run gives way to one with the key that the region has named.
+inline constexpr int kUnansweredBeforeNextKey = 4;
 inline constexpr int64_t kParkRetryMs = 3'600'000;
 // A damaged store that could not be brought back is tried again.
 inline constexpr int64_t kRescueRetryMs = 600'000;

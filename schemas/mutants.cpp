@@ -17,14 +17,14 @@ const char* name_of(Mutant mutant) {
       "shed_takes_results", "full_disk_for_ever", "poison_aborts_group", "wall_clock_timers",
       "telemetry_starves", "wire_size_trusted", "moved_closes_row", "old_hello_ignored",
       "claims_without_digest", "parked_purged", "possession_from_digest", "moved_claims_believed",
-      "unknown_field_refused", "version_not_compared", "frame_version_ignored", "next_key_forgotten", "revoked_is_heard",
-      "witness_one_lane"};
+      "unknown_field_refused", "version_not_compared", "frame_version_ignored", "next_key_forgotten", "answering_key_forgotten",
+      "old_key_kept", "revoked_is_heard", "witness_one_lane"};
   static_assert(sizeof(kNames) / sizeof(kNames[0]) == kMutants + 1);
   return kNames[static_cast<int>(mutant)];
 }
 
 int number_of(Mutant mutant) {
-  static constexpr int kNumbers[] = {0, 1, 2, 3, 4, 5, 6, 6, 6, 6, 7, 8, 9, 9, 9, 9, 9, 10, 11, 12, 13, 14, 15, 16, 17, 17, 18, 19, 20, 21, 22, 23, 24, 25, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  static constexpr int kNumbers[] = {0, 1, 2, 3, 4, 5, 6, 6, 6, 6, 7, 8, 9, 9, 9, 9, 9, 10, 11, 12, 13, 14, 15, 16, 17, 17, 18, 19, 20, 21, 22, 23, 24, 25, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
   static_assert(sizeof(kNumbers) / sizeof(kNumbers[0]) == kMutants + 1);
   return kNumbers[static_cast<int>(mutant)];
 }

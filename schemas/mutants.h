@@ -53,10 +53,12 @@ enum class Mutant : uint8_t {
   version_not_compared,     //     a HELLO without a protocol in common is welcome
   frame_version_ignored,    //     a frame of another version is read as one of this
   next_key_forgotten,       //     the region's next key is not remembered
+  answering_key_forgotten,  //     a region with one key is asked with the configured one again
+  old_key_kept,             //     a run goes on with a key that nobody answers to
   revoked_is_heard,         //     a revoked site is heard
   witness_one_lane,         //     the witness looks at one lane alone
 };
-inline constexpr int kMutants = 45;
+inline constexpr int kMutants = 47;
 const char* name_of(Mutant mutant);
 // Its number above; 0: none.
 int number_of(Mutant mutant);

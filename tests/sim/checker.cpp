@@ -336,6 +336,14 @@ bool Checker::lost_for_good(Id id) const {
   return fact.accepted && !cloud_.stored(id) && !(lawful(fact) && cloud_.names(fact));
 }
 
+// What a finished list still owes may be another agent's to pay: while two speak, that they do is the incident.
+bool Checker::waits_for_one_agent(const cloud::Txn& txn, const Claimed& claim) {
+  const auto row = txn.row(claim.fac, claim.key);
+  const auto open = txn.incidents(claim.fac, true);
+  const bool two = std::ranges::any_of(*open, [](const auto& i) { return i.kind == IncidentKind::duplicate_identity; });
+  return two && *row && (*row)->finished && (*row)->w < (*row)->finished_at;
+}
+
 // I13: what was claimed and can come no more, an open incident names.
 void Checker::check_claims() {
   auto store = cloud::open_store(cloud_disk_, *std::make_unique<SeededEntropy>(1));
@@ -364,7 +372,7 @@ void Checker::check_claims() {
       }
       return true;
     });
-    if (!lost) continue;
+    if (!lost || waits_for_one_agent(*(*store)->begin(), claim)) continue;
     const bool said = std::ranges::any_of(*open, [&](const cloud::Incident& i) {
       return i.key == claim.key && i.last >= at && i.kind != IncidentKind::restored;
     });

@@ -37,8 +37,10 @@ class Sealing : public cloud::KeyRing {
   virtual bool accepts(const RegionPublicKey& key) const = 0;
   virtual void rotate() = 0;
   virtual void retire_old() = 0;
-  std::optional<RegionPublicKey> next() const override { return rotated ? std::optional(newest()) : std::nullopt; }
+  // As the region's key ring: with one key none.
+  std::optional<RegionPublicKey> next() const override { return rotated && !retired ? std::optional(newest()) : std::nullopt; }
   bool rotated = false;
+  bool retired = false;  // and the old one is gone
   bool newer_region = false;  // its messages have fields that no site knows
 };
 

@@ -66,7 +66,9 @@ void World::restart_unheard() {
     const bool old_site_key = known && run->second.site < site_keys_[site->fac].oldest;
     const bool other = site->skew.is_stranger();
     if (other) site->skew = {};
-    if (other || old_site_key || (known && !sealing_->accepts(run->second.region))) restart(*site);
+    const bool comes_by_itself = site->told_key;  // to the new key, and stays with it
+    const bool old_region_key = known && !sealing_->accepts(run->second.region) && !comes_by_itself;
+    if (other || old_site_key || old_region_key) restart(*site);
   }
 }
 
@@ -90,20 +92,18 @@ void World::perform_on_keys(Deed deed, Site& site) {
   }
 }
 
-// The old key goes once every agent has been told the new one and was started again.
+// The old key goes once every agent has been told the new one.
 void World::retire_when_told() {
   if (healing_ || !sealing_->rotated) return;
   const bool all = std::ranges::all_of(sites_, [&](const auto& s) {
     return s->life == 0 || s->told_key || s->region_key.point == sealing_->newest().point;
   });
   if (!all) return time_.in(kRolloutMs, [this] { retire_when_told(); });
-  for (const auto& site : sites_) restart(*site);
-  time_.in(kRestartMs + kSecondMs, [this] {
-    if (sealing_->accepts(sealing_->newest())) journal_.tally[Met::region_keys_retired]++;
-    journal_.note("the region's old key is gone");
-    sealing_->retire_old();
-    restart_unheard();
-  });
+  if (sealing_->accepts(sealing_->newest())) journal_.tally[Met::region_keys_retired]++;
+  journal_.note("the region's old key is gone");
+  sealing_->retire_old();
+  sealing_->retired = true;
+  restart_unheard();
 }
 
 // A new key is registered beside the old one, or in the place of one that was stolen.

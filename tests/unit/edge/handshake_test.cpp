@@ -181,6 +181,30 @@ TEST_CASE("the region's next key is remembered, and one of another size is none"
   }
 }
 
+TEST_CASE("a run that nobody answers gives way to one with the region's next key, once, and stays with the key that answers",
+          "[es1 section 4]") {
+  Rig rig;
+  rig.start();
+  rig.to_greeting();
+  es1::Welcome welcome = rig.welcome();
+  const Bytes key(32, 'k');
+  welcome.set_next_region_key(key);
+  rig.send(FrameType::welcome, welcome);
+  REQUIRE(rig.runs == 1);
+  const auto hellos = [&] { return rig.count(FrameType::hello); };
+  for (size_t said = hellos(); hellos() < said + kUnansweredBeforeNextKey;) rig.fire();
+  CHECK(rig.runs == 1);
+  for (size_t said = hellos(); hellos() == said;) rig.fire();
+  CHECK(rig.runs == 2);
+  CHECK(rig.state() == State::greeting);
+  for (size_t said = hellos(); hellos() < said + 20;) rig.fire();
+  CHECK(rig.runs == 2);  // it has no other key to try
+
+  rig.send(FrameType::welcome, rig.welcome());  // of a region that has one key left, and so names none
+  CHECK(rig.state() == State::active);
+  CHECK(rig.all<Remember>().empty());
+}
+
 TEST_CASE("of more epochs than a HELLO can list the newest are listed", "[es1 section 3]") {
   Rig rig;
   for (uint64_t e = 1; e <= kListedEpochsMax + 3; e++) rig.store.add(key_of(e), {"r"});

@@ -469,6 +469,43 @@ TEST_CASE("a frame that the broker has and nobody answers is too large: soon, or
   CHECK(batches == size_t(passed_before ? kTriesBeforeDoubt : kTriesBeforeTooLarge));
 }
 
+TEST_CASE("a single block that is too large is sent as often before its frame is called too large again", "[es1 section 9]") {
+  Rig rig;
+  rig.store.add(key_of(5), rig.noise(1, 20'000));
+  rig.to(State::active);
+  size_t answered = 0;
+  std::vector<size_t> batches_at_halving;
+  for (int turn = 0; batches_at_halving.size() < 2 && turn < 200; turn++) {
+    const size_t batches = rig.count(FrameType::batch);
+    for (; answered < rig.published.size(); answered++) {
+      const Publish sent = rig.published[answered];
+      rig.step(Published{sent.token});
+      if (parse_frame(sent.frame)->prefix.type == FrameType::hello) rig.send(FrameType::welcome, rig.welcome());
+    }
+    rig.fire();
+    if (!rig.all<Remember>().empty()) batches_at_halving.push_back(batches);
+  }
+  REQUIRE(batches_at_halving.size() == 2);
+  CHECK(batches_at_halving[0] == size_t(kTriesBeforeTooLarge));
+  CHECK(batches_at_halving[1] == size_t(2 * kTriesBeforeTooLarge));
+}
+
+TEST_CASE("an ACK that comes again late takes nothing back", "[es1 section 6]") {
+  Rig rig;
+  const StreamKey key = key_of(5);
+  rig.store.add(key, rig.noise(1, 100));
+  rig.to(State::active);
+  const es1::Ack first = rig.ack();
+  rig.send(FrameType::ack, first);
+  REQUIRE(rig.cursor(key) == Seq{1});
+  rig.store.add(key, rig.noise(1, 100));
+  rig.step(ViewChanged{rig.store.view});
+  rig.send(FrameType::ack, rig.ack());
+  REQUIRE(rig.cursor(key) == Seq{2});
+  rig.send(FrameType::ack, first);
+  CHECK(rig.cursor(key) == Seq{2});
+}
+
 TEST_CASE("a block that breaks the link for an hour is parked, and the lane goes on", "[es1 section 6]") {
   Rig rig;
   rig.store.add(key_of(5), rig.noise(1, 20'000));
