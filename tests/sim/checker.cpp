@@ -337,7 +337,7 @@ bool Checker::lost_for_good(Id id) const {
 }
 
 // What a finished list still owes may be another agent's to pay: while two speak, that they do is the incident.
-bool Checker::waits_for_one_agent(const cloud::Txn& txn, const Claimed& claim) {
+bool Checker::waits_for_one_agent(cloud::Txn& txn, const Claimed& claim) {
   const auto row = txn.row(claim.fac, claim.key);
   const auto open = txn.incidents(claim.fac, true);
   const bool two = std::ranges::any_of(*open, [](const auto& i) { return i.kind == IncidentKind::duplicate_identity; });

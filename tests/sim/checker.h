@@ -84,7 +84,7 @@ class Checker {
   bool accounted(Id id) const;
   bool lost_for_good(Id id) const;
   void check_entry(const Facility& fac, StreamKey key, Seq w, ByteView c, const char* what);
-  static bool waits_for_one_agent(const cloud::Txn& txn, const Claimed& claim);
+  static bool waits_for_one_agent(cloud::Txn& txn, const Claimed& claim);
   void check_claims();
   void check_outclaimed();
   void check_store();
