@@ -113,8 +113,11 @@ Result<size_t> Follower::step(size_t blocks) {
   const bool anew = !state->next_block.empty();
   const auto keys = next(*state, blocks);
   if (!keys) return keys.error();
+  // Of a step that failed nothing is left.
   changes_.clear();
   batch_.clear();
+  models_.begin_anew();
+  gauges_.begin_anew();
   for (const Bytes& key : *keys) {
     auto taken = take(key);
     if (taken) continue;

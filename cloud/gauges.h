@@ -30,6 +30,7 @@ class Gauges {
   // Errors: corrupt, store_failed.
   Result<void> take(const Facility& fac, const v1::TelemetryBatch& batch, const Hash& content);
   void write(KvBatch& batch);
+  void begin_anew() { held_.clear(); }
 
  private:
   const Kv& kv_;

@@ -39,6 +39,7 @@ class ModelUses {
   void change(const ResultName& name, const Seen& before, const Seen& after, KvBatch& batch);
   // Errors: corrupt, store_failed.
   Result<void> write_counts(KvBatch& batch);
+  void begin_anew() { counts_.clear(); }
 
  private:
   const Kv& kv_;

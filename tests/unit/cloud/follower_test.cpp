@@ -107,6 +107,29 @@ TEST_CASE("a store from before there were views gets them, and a kill in between
   CHECK(rig.row_of(2));
 }
 
+TEST_CASE("of a step that failed nothing is left in the next one", "[views]") {
+  ViewRig rig, well;
+  for (ViewRig* r : {&rig, &well}) r->commit({result(1, 1)});
+  rig.follow();
+  const auto& views = rig.kv.table(kViewSpace);
+  const auto counts = std::ranges::find_if(views, [](const auto& row) { return row.first.starts_with('n'); });
+  REQUIRE(counts != views.end());
+  const Bytes key = counts->first, value = *counts->second;
+  const auto put = [&](const Bytes& bytes) {
+    KvBatch batch;
+    batch.put(kViewSpace, key, bytes);
+    REQUIRE(rig.kv.write(batch, true).has_value());
+  };
+  for (ViewRig* r : {&rig, &well}) r->commit({result(2, 1), result(3, 1)});
+  Follower follower(rig.kv);
+  put("?");
+  REQUIRE_FALSE(follower.step(8));
+  put(value);
+  REQUIRE(follower.step(8));
+  well.follow();
+  CHECK(rig.views() == well.views());
+}
+
 TEST_CASE("views of another format are made anew", "[views]") {
   ViewRig rig;
   rig.commit({result(1, 1)});
