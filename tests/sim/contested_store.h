@@ -20,7 +20,7 @@ class ContestedKv final : public Kv {
   bool overtaken() const { return frozen_ && then_.writes() != disk_.writes(); }
 
   Result<void> write(const KvBatch& batch, bool sync) override {
-    if (overtaken()) return Error{Errc::store_failed, "simulated database: could not serialize"};
+    if (overtaken()) return Error{Errc::conflict, "simulated database: could not serialize"};
     return live_.write(batch, sync);
   }
   Result<std::optional<Bytes>> get(Space space, ByteView key) const override { return now().get(space, key); }
@@ -59,10 +59,7 @@ class ContestedStore final : public cloud::Store {
     kv_.thaw();
     return result;
   }
-  Result<cloud::StoreMeta> meta() override {
-    kv_.thaw();
-    return inner_->meta();
-  }
+  Result<cloud::StoreMeta> meta() override { return inner_->meta(); }
   Result<std::vector<Facility>> facilities() override { return inner_->facilities(); }
   bool overtaken() const { return kv_.overtaken(); }
 

@@ -200,6 +200,7 @@ TEST_CASE("a run that nobody answers gives way to one with the region's next key
   for (size_t said = hellos(); hellos() < said + 20;) rig.fire();
   CHECK(rig.runs == 2);  // it has no other key to try
 
+  rig.cloud = ClearChannel{2};
   rig.send(FrameType::welcome, rig.welcome());  // of a region that has one key left, and so names none
   CHECK(rig.state() == State::active);
   CHECK(rig.all<Remember>().empty());
