@@ -314,11 +314,17 @@ Result<void> Reconciler::Impl::judge_held(Handling& h, StreamKey key, const Ledg
   if (Result<void> r = judge_moved(h, key, row, below, c_held); !r) return r;
   const Seq reached = std::max(held, row.w);
   if (reached >= row.claimed) return {};
-  Incident lost{0, IncidentKind::tail_lost, key, reached.next(), row.claimed, {}, {}, {}, ""};
+  // Of a moved stream the claims are judged for good: each is named, for another agent may bring one of them and no other.
+  std::vector<Claim> lost;
   for (const Claim& claim : row.claims) {
-    if (claim.n == row.claimed) lost.c = claim.c;
+    if (claim.n > reached && (told || claim.n == row.claimed)) lost.push_back(claim);
   }
-  return open_incident(h, lost);
+  if (lost.empty() || lost.back().n < row.claimed) lost.push_back({row.claimed, {}});
+  for (const Claim& claim : lost) {
+    Result<void> r = open_incident(h, {0, IncidentKind::tail_lost, key, reached.next(), claim.n, claim.c, {}, {}, ""});
+    if (!r) return r;
+  }
+  return {};
 }
 
 // `c_moved`: of the head that was moved.

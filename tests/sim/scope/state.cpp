@@ -10,17 +10,12 @@ namespace {
 
 constexpr int kConvergeSteps = 400;
 
-template <class... Of>
-Records with(Of... of) {
-  return static_cast<Records>((0u | ... | of));
-}
+Records with(Records some, unsigned more) { return static_cast<Records>(some | more); }
 Records without(Records all, Records some) {
   return static_cast<Records>(all & ~some);
 }
 
-std::string first_of(Records records, const char* what) {
-  return fmt::format("{}", fmt::format(fmt::runtime(what), std::countr_zero(records) + 1));
-}
+int first_of(Records records) { return std::countr_zero(records) + 1; }
 
 Deed deed_of(Step step) {
   switch (step) {
@@ -235,7 +230,7 @@ std::string Scope::carry_out(State& state, const Choice& choice) {
   }
   forget_what_cannot_matter(state);
   const Records lost = without(owed(state), there(state));
-  if (lost != 0) return first_of(lost, "I9: record {} was accepted and is nowhere");
+  if (lost != 0) return fmt::format("I9: record {} was accepted and is nowhere", first_of(lost));
   return known_.region(state.region).wrong;
 }
 
@@ -253,8 +248,8 @@ std::string Scope::converges(State state) {
       if (state.machines[m] != kNone) machine_does(state, Deed::timer, m);
     }
   }
-  return first_of(without(owed(state), known_.region(state.region).stored),
-                  "I16: record {} does not arrive");
+  const Records late = without(owed(state), known_.region(state.region).stored);
+  return late == 0 ? std::string() : fmt::format("I16: record {} does not arrive", first_of(late));
 }
 
 uint64_t Scope::words_of(const State& state) const {
