@@ -17,6 +17,22 @@ TEST_CASE("a store that lost its meta row is not founded anew over its data", "[
   CHECK(open_store(kv, entropy).error().code == Errc::corrupt);
 }
 
+TEST_CASE("a ledger row that cannot be read is told, and is no row of the facility", "[store]") {
+  KvMemory kv(kCloudSpaces);
+  SeededEntropy entropy(1);
+  auto store = open_store(kv, entropy).value();
+  auto txn = store->begin();
+  append(*txn, {judged(record_of(1))});
+  REQUIRE(store->commit(std::move(txn)) == CommitResult::committed);
+  REQUIRE(store->begin()->rows(kFac).value().size() == 1);
+  KvBatch batch;
+  batch.put(kMetaSpace, ledger_key(kFac, kStream), "?");
+  REQUIRE(kv.write(batch, true).has_value());
+  const auto rows = store->begin()->rows(kFac);
+  REQUIRE_FALSE(rows.has_value());
+  CHECK(rows.error().code == Errc::corrupt);
+}
+
 TEST_CASE("a commit whose write failed says so and changes nothing", "[store]") {
   KvMemory kv(kCloudSpaces);
   SeededEntropy entropy(1);

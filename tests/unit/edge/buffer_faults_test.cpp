@@ -378,6 +378,30 @@ TEST_CASE("telemetry is shed block by block above what is acknowledged, and an e
   CHECK(rig.buffer->view().counters.shed == 6);
 }
 
+TEST_CASE("a gap that is adopted keeps its kind and its reason", "[buffer]") {
+  Rig<MemoryDisk> rig;
+  Adopted gap;
+  gap.stream = StreamId::telemetry;
+  gap.gap_count = 3;
+  gap.gap = GapKind::corrupt;
+  gap.reason = GapReason::unreadable;
+  REQUIRE(rig.buffer->adopt(std::span(&gap, 1)));
+  const std::vector<Item> items = rig.read(rig.key(StreamId::telemetry));
+  REQUIRE(items.size() == 1);
+  CHECK(items[0].count == 3);
+  CHECK(items[0].gap == GapKind::corrupt);
+  CHECK(items[0].reason == GapReason::unreadable);
+}
+
+TEST_CASE("a purge takes a block of one record too", "[buffer]") {
+  Rig<MemoryDisk> rig;
+  rig.fill(StreamId::result, 3, 1);
+  const StreamKey key = rig.key(StreamId::result);
+  const PurgeTo upto{key, {2}, {2}};
+  REQUIRE(rig.buffer->purge(std::span(&upto, 1)));
+  CHECK(rig.disk.kv_.table(block_space(StreamId::result)).size() == 1);
+}
+
 TEST_CASE("an epoch that is full is followed by another in the same run", "[buffer]") {
   Rig<MemoryDisk> rig;
   rig.fill(StreamId::result, 1, 1);

@@ -206,6 +206,17 @@ TEST_CASE("a run that nobody answers gives way to one with the region's next key
   CHECK(rig.all<Remember>().empty());
 }
 
+TEST_CASE("each HELLO says how long the finished list is", "[es1 section 3]") {
+  Rig rig;
+  rig.store.finished_list = {"one", "two", "three"};
+  rig.store.view.finished_count = 3;
+  rig.store.view.finished_hash = *rig.store.finished_hash(3);
+  rig.start();
+  rig.to_greeting();
+  CHECK(rig.last_hello().finished().count() == 3);
+  CHECK(rig.last_hello().finished().hash() == egret::view(rig.store.view.finished_hash).substr(0, kDigestWireBytes));
+}
+
 TEST_CASE("of more epochs than a HELLO can list the newest are listed", "[es1 section 3]") {
   Rig rig;
   for (uint64_t e = 1; e <= kListedEpochsMax + 3; e++) rig.store.add(key_of(e), {"r"});

@@ -66,6 +66,16 @@ TEST_CASE("critical is not held back while the others wait for credit", "[lanes]
   }
 }
 
+TEST_CASE("what was sent before the last window has no say", "[lanes]") {
+  Lanes lanes;
+  const std::array<bool, kStreamCount> all{true, true, true, true};
+  const MonoTime at{kLaneWindowMs * 10};
+  REQUIRE(lanes.pick(all, all, at) == StreamId::critical);
+  lanes.sent(StreamId::critical, 1'000'000, at);
+  CHECK(lanes.pick(all, all, at + 1) != StreamId::critical);
+  CHECK(lanes.pick(all, all, at + kLaneWindowMs * 5 / 4) == StreamId::critical);
+}
+
 TEST_CASE("nothing to send is nobody's turn", "[lanes]") {
   Lanes lanes;
   CHECK_FALSE(lanes.pick({}, {}, {1}));

@@ -443,6 +443,39 @@ TEST_CASE("a size that passed long ago counts no more when three connections in 
   CHECK(rig.all<Remember>().back().memory.frame_limit_bytes < kFrameBytesStart);
 }
 
+TEST_CASE("connections that broke before an ACK came count no more", "[es1 section 6]") {
+  Rig rig;
+  rig.memory.largest_acked_bytes = kFrameBytesMax;
+  const StreamKey key = key_of(5);
+  rig.store.add(key, rig.noise(40, 1000));
+  rig.start();
+  rig.to_active();
+  rig.step(Disconnected{"gone"});
+  rig.to_active();
+  rig.send(FrameType::ack, rig.ack());
+  REQUIRE(rig.cursor(key) == Seq{40});
+  rig.store.add(key, rig.noise(40, 1000));
+  rig.step(ViewChanged{rig.store.view});
+  for (int lost = 1; lost <= 3; lost++) {
+    if (lost > 1) rig.to_active();
+    REQUIRE(rig.published.back().frame.size() > kFrameBytesFloor);
+    rig.step(Disconnected{"gone"});
+    CHECK(rig.all<Remember>().size() == (lost < 3 ? 0 : 1));
+  }
+}
+
+TEST_CASE("frames grow beyond their first limit while they are acknowledged", "[es1 section 6]") {
+  Rig rig;
+  for (int i = 0; i < 12; i++) rig.store.add(key_of(5), rig.noise(40, 1000));
+  rig.to(State::active);
+  size_t largest = 0;
+  for (int i = 0; i < 4; i++) {
+    largest = std::max(largest, rig.published.back().frame.size());
+    rig.send(FrameType::ack, rig.ack());
+  }
+  CHECK(largest > kFrameBytesStart);
+}
+
 TEST_CASE("a frame that the broker has and nobody answers is too large: soon, or late when its size has passed before",
           "[es1 section 9]") {
   const bool passed_before = GENERATE(false, true);
