@@ -231,7 +231,11 @@ bool Session::Impl::sid_in_use_elsewhere(const es1::Welcome& welcome) const {
 
 void Session::Impl::on_welcome(const es1::Welcome& welcome) {
   unanswered = 0;
-  if (sid_in_use_elsewhere(welcome)) return start_new_run("this run's keys were seen in use elsewhere");
+  if (sid_in_use_elsewhere(welcome)) {
+    // The next answer may come after the region went back, and not know any more what this one says was claimed.
+    for (const es1::WelcomeEntry& entry : welcome.entries()) apply_entry(entry);
+    return start_new_run("this run's keys were seen in use elsewhere");
+  }
   bool first = state == State::greeting;
   greeting.reset();
   take_terms(welcome);
