@@ -179,6 +179,17 @@ TEST_CASE("a prefix that ends in no border here is another history", "[es1 secti
   CHECK(rig.row(w.key).w == Seq{4});
 }
 
+TEST_CASE("a gap whose digest is no digest is no gap", "[es1 section 3]") {
+  CloudRig rig;
+  Writer w{key_of(5)};
+  w.gap(2, GapKind::corrupt);
+  rig.hello({CloudRig::listing(w)});
+  es1::Batch batch = w.batch(0, 1);
+  batch.mutable_items(0)->set_c_end("short");
+  CHECK(rig.run({rig.frame(FrameType::batch, batch)}).replies.empty());
+  CHECK(rig.push(w.batch(0, 1)).w() == 2);
+}
+
 TEST_CASE("a head that cannot be is not claimed: what a batch carries is", "[I13]") {
   CloudRig rig;
   Writer w = three_blocks();

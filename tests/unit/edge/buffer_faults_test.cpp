@@ -393,6 +393,31 @@ TEST_CASE("a gap that is adopted keeps its kind and its reason", "[buffer]") {
   CHECK(items[0].reason == GapReason::unreadable);
 }
 
+TEST_CASE("a store whose epochs cannot be read is not opened as one without", "[buffer]") {
+  Rig<MemoryDisk> rig;
+  rig.fill(StreamId::result, 1, 1);
+  rig.disk.kv_.make_unreadable(kMetaSpace, epoch_key(number(*rig.buffer, rig.key(StreamId::result))));
+  const auto opened = Buffer::open(rig.disk.kv_, kFac, rig.entropy);
+  REQUIRE_FALSE(opened.has_value());
+  CHECK(opened.error().code == Errc::corrupt);
+}
+
+TEST_CASE("the finished list says where a stream that was moved had ended", "[es1 5.6]") {
+  Rig<MemoryDisk> rig;
+  rig.fill(StreamId::result, 3, 2);
+  const StreamKey key = rig.key(StreamId::result);
+  const Hash c = rig.stream(key).c_head;
+  REQUIRE(rig.buffer->rehome(key));
+  const std::vector<Bytes> list = rig.buffer->finished(0, 9, 999);
+  REQUIRE(list.size() == 1);
+  es1::FinishedEpoch entry;
+  REQUIRE(entry.ParseFromString(list[0]));
+  REQUIRE(entry.streams_size() == 1);
+  CHECK(entry.streams(0).moved());
+  CHECK(entry.streams(0).head() == 6);
+  CHECK(entry.streams(0).c_head() == view(c).substr(0, kDigestWireBytes));
+}
+
 TEST_CASE("a purge takes a block of one record too", "[buffer]") {
   Rig<MemoryDisk> rig;
   rig.fill(StreamId::result, 3, 1);

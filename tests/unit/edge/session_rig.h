@@ -135,6 +135,7 @@ struct Rig {
   Now now{{1'000'000}, {1'700'000'000'000'000}};
   Memory memory;
   int runs = 0;
+  int zstd_level = 3;
   std::unique_ptr<Session> session;
   Actions last;
   std::vector<Publish> published;  // all, in order
@@ -143,6 +144,7 @@ struct Rig {
   void start() {
     SessionConfig config;
     config.facility = kFac;
+    config.zstd_level = zstd_level;
     config.agent_version = "test";
     session = std::make_unique<Session>(
         config, store,

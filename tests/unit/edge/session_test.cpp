@@ -523,6 +523,41 @@ TEST_CASE("a single block that is too large is tried anew before its frame is ca
   CHECK(batches_at_halving[1] == size_t(2 * kTriesBeforeTooLarge - 1));  // what is kept counts as the first try
 }
 
+TEST_CASE("an ACK of what is in flight moves nothing with another digest", "[es1 section 6]") {
+  Rig rig;
+  const StreamKey key = key_of(5);
+  rig.store.add(key, rig.noise(1, 100));
+  rig.to(State::active);
+  REQUIRE(rig.count(FrameType::batch) == 1);
+  es1::Ack ack = rig.ack();
+  ack.set_c("sixteen bytes ..");
+  rig.send(FrameType::ack, ack);
+  CHECK(rig.cursor(key) == Seq{0});
+}
+
+TEST_CASE("only a cloud of another version is called one", "[es1 section 6]") {
+  for (const auto status : {es1::WELCOME_BLOCKED, es1::WELCOME_VERSION}) {
+    Rig rig;
+    rig.start();
+    rig.to_greeting();
+    es1::Welcome welcome = rig.welcome();
+    welcome.set_status(status);
+    rig.send(FrameType::welcome, welcome);
+    const auto notices = rig.all<Notice>();
+    const bool version = std::ranges::any_of(notices, [](const Notice& n) { return n.kind == Notice::Kind::version_unknown; });
+    CHECK(version == (status == es1::WELCOME_VERSION));
+  }
+}
+
+TEST_CASE("without compression a frame is as large as what it carries", "[es1 section 6]") {
+  Rig rig;
+  rig.zstd_level = 0;
+  rig.store.add(key_of(5), {Bytes(10'000, 'a')});
+  rig.to(State::active);
+  REQUIRE(rig.count(FrameType::batch) == 1);
+  CHECK(rig.published.back().frame.size() > 10'000);
+}
+
 TEST_CASE("an ACK that comes again late takes nothing back", "[es1 section 6]") {
   Rig rig;
   const StreamKey key = key_of(5);
