@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cloud/decoded.h"
 #include "cloud/json_text.h"
 #include "cloud/row_bytes.h"
 #include "cloud/shared_kv.h"
@@ -73,18 +74,8 @@ Result<void> check(const Order& order, std::span<const Order> known) {
 }  // namespace
 
 Result<std::vector<Order>> orders(const Kv& kv) {
-  std::vector<Order> out;
-  std::optional<Error> damaged;
   const Bytes first = table_prefix('v');
-  auto scanned = kv.scan(kMetaSpace, first, after_prefix(first), [&](ByteView key, ByteView value) {
-    auto row = decode_order(key, value);
-    if (row) out.push_back(std::move(*row));
-    else damaged = row.error();
-    return !damaged;
-  });
-  if (!scanned) return std::move(scanned).error();
-  if (damaged) return std::move(*damaged);
-  return out;
+  return decoded(kv, kMetaSpace, first, after_prefix(first), decode_order);
 }
 
 std::vector<Recall> recalls_in(std::span<const Order> orders) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cloud/decoded.h"
 #include "cloud/row_bytes.h"
 #include "schemas/merge_rules.h"
 #include "schemas/record.pb.h"
@@ -47,18 +48,8 @@ Result<StatedLink> decode_link(ByteView key, ByteView value) {
 }
 
 Result<std::vector<StatedLink>> links_of(const Kv& kv, const PatientName& name) {
-  std::vector<StatedLink> out;
-  std::optional<Error> damaged;
   const Bytes first = Bytes("i").append(name);
-  auto scanned = kv.scan(kViewSpace, first, after_prefix(first), [&](ByteView key, ByteView value) {
-    auto row = decode_link(key, value);
-    if (row) out.push_back(std::move(*row));
-    else damaged = row.error();
-    return !damaged;
-  });
-  if (!scanned) return std::move(scanned).error();
-  if (damaged) return std::move(*damaged);
-  return out;
+  return decoded(kv, kViewSpace, first, after_prefix(first), decode_link);
 }
 
 std::set<Hash> patients_in(const ResultRow& row) {

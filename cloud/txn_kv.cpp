@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cloud/decoded.h"
 #include "schemas/chain.h"
 #include "schemas/merge_rules.h"
 #include "schemas/mutants.h"
@@ -71,22 +72,14 @@ void KvTxn::put(const Facility& fac, const SessionId& sid, const SessionRow& row
 }
 
 Result<std::vector<std::pair<SessionId, SessionRow>>> KvTxn::sessions(const Facility& fac) {
-  std::vector<std::pair<SessionId, SessionRow>> out;
-  std::optional<Error> damaged;
   const Bytes prefix = table_prefix('s', fac);
-  auto scanned = overlay_.scan(kMetaSpace, prefix, {}, [&](ByteView key, ByteView value) {
+  using Named = std::pair<SessionId, SessionRow>;
+  return decoded(overlay_, kMetaSpace, prefix, {}, [&](ByteView key, ByteView value) -> Result<Named> {
     auto row = decode_session(value);
-    if (!row || key.size() != prefix.size() + sizeof(SessionId)) {
-      damaged = row ? Error{Errc::corrupt, "cloud store: a session's key has another length"}
-                    : row.error();
-      return false;
-    }
-    out.emplace_back(take<sizeof(SessionId)>(key.substr(prefix.size())), std::move(*row));
-    return true;
+    if (!row) return row.error();
+    if (key.size() != prefix.size() + sizeof(SessionId)) return Error{Errc::corrupt, "cloud store: a session's key has another length"};
+    return Named{take<sizeof(SessionId)>(key.substr(prefix.size())), std::move(*row)};
   });
-  if (!scanned) return std::move(scanned).error();
-  if (damaged) return std::move(*damaged);
-  return out;
 }
 
 void KvTxn::drop_session(const Facility& fac, const SessionId& sid) {
@@ -108,23 +101,14 @@ Result<std::optional<LedgerRow>> KvTxn::row(const Facility& fac, StreamKey key) 
 }
 
 Result<std::vector<std::pair<StreamKey, LedgerRow>>> KvTxn::rows(const Facility& fac) {
-  std::vector<std::pair<StreamKey, LedgerRow>> out;
-  std::optional<Error> damaged;
-  auto scanned =
-      overlay_.scan(kMetaSpace, table_prefix('l', fac), {}, [&](ByteView key, ByteView value) {
-        const auto name = stream_of('l', key);
-        auto row = decode_ledger(value);
-        if (!row || !name) {
-          damaged = row ? Error{Errc::corrupt, "cloud store: a ledger row's key has another form"}
-                        : row.error();
-          return false;
-        }
-        out.emplace_back(name->key, std::move(*row));
-        return true;
-      });
-  if (!scanned) return std::move(scanned).error();
-  if (damaged) return std::move(*damaged);
-  return out;
+  using Named = std::pair<StreamKey, LedgerRow>;
+  return decoded(overlay_, kMetaSpace, table_prefix('l', fac), {}, [](ByteView key, ByteView value) -> Result<Named> {
+    const auto name = stream_of('l', key);
+    auto row = decode_ledger(value);
+    if (!row) return row.error();
+    if (!name) return Error{Errc::corrupt, "cloud store: a ledger row's key has another form"};
+    return Named{name->key, std::move(*row)};
+  });
 }
 
 void KvTxn::put(const Facility& fac, StreamKey key, const LedgerRow& after) {
@@ -315,24 +299,11 @@ void KvTxn::add_gap(const Facility& fac, StreamKey key, const GapRow& gap) {
 
 Result<std::vector<GapRow>> KvTxn::gaps(const Facility& fac, StreamKey key, Seq after,
                                         size_t limit) {
-  std::vector<GapRow> out;
-  if (limit == 0) return out;
-  std::optional<Error> damaged;
+  if (limit == 0) return std::vector<GapRow>();
   Bytes prefix = gap_key(fac, key, {});
   prefix.resize(prefix.size() - sizeof(uint64_t));
-  auto scanned = overlay_.scan(
-      kMetaSpace, prefix, gap_key(fac, key, after.next()), [&](ByteView at, ByteView value) {
-        auto row = decode_gap(value, {get_u64(at, at.size() - sizeof(uint64_t))});
-        if (!row) {
-          damaged = row.error();
-          return false;
-        }
-        out.push_back(*row);
-        return out.size() < limit;
-      });
-  if (!scanned) return std::move(scanned).error();
-  if (damaged) return std::move(*damaged);
-  return out;
+  const auto decode = [](ByteView at, ByteView value) { return decode_gap(value, {get_u64(at, at.size() - sizeof(uint64_t))}); };
+  return decoded(overlay_, kMetaSpace, prefix, gap_key(fac, key, after.next()), decode, limit);
 }
 
 Result<std::optional<Hash>> KvTxn::c_at(const Facility& fac, StreamKey key, Seq at) {
@@ -355,22 +326,10 @@ Result<std::optional<Hash>> KvTxn::c_at(const Facility& fac, StreamKey key, Seq 
 // ---- incidents ----
 
 Result<std::vector<Incident>> KvTxn::incidents(const Facility& fac, bool open_only) {
-  std::vector<Incident> out;
-  std::optional<Error> damaged;
   Bytes prefix = table_prefix('i', fac);
   if (open_only) prefix.push_back(0);
-  auto scanned = overlay_.scan(kMetaSpace, prefix, {}, [&](ByteView, ByteView value) {
-    auto row = decode_incident(value);
-    if (!row) {
-      damaged = row.error();
-      return false;
-    }
-    out.push_back(std::move(*row));
-    return true;
-  });
-  if (!scanned) return std::move(scanned).error();
-  if (damaged) return std::move(*damaged);
-  std::ranges::sort(out, {}, &Incident::id);
+  auto out = decoded(overlay_, kMetaSpace, prefix, {}, [](ByteView, ByteView value) { return decode_incident(value); });
+  if (out) std::ranges::sort(*out, {}, &Incident::id);
   return out;
 }
 

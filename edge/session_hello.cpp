@@ -370,6 +370,7 @@ void Session::Impl::ask_purges() {
 }
 
 void Session::Impl::on_hold(const es1::Welcome& welcome) {
+  unanswered = 0;
   greeting.reset();
   ticket = welcome.ticket();
   credit = 0;

@@ -1,4 +1,4 @@
-// patient, live, erase: results of one patient, live values of telemetry, and taking a result out for good.
+// patient, live: results of one patient, and live values of telemetry.
 #include <spdlog/fmt/fmt.h>
 
 #include <cstdio>
@@ -85,21 +85,6 @@ int show_live(const Where& where, const std::string& fac, bool json) {
   return walked ? kOk : complain(walked.error());
 }
 
-int preview_erase(const Where& where, const std::string& text) {
-  const auto name = result_name_of(text);
-  if (!name) {
-    std::fprintf(stderr, "%s: a result is named FACILITY/UUID\n", text.c_str());
-    return kUsage;
-  }
-  int code = kOk;
-  std::optional<OpenedStore> store = look(where, code);
-  if (!store) return code;
-  const auto row = find_result(*store->kv, *name);
-  if (!row) return complain(row.error());
-  std::printf("%zu statements would be erased for good: once more with --commit --reason TEXT\n", *row ? (*row)->statements.size() : 0);
-  return *row ? kOk : kFoundProblem;
-}
-
 }  // namespace
 
 void add_patient(CLI::App& app, Chosen& chosen) {
@@ -121,26 +106,6 @@ void add_live(CLI::App& app, Chosen& chosen) {
   sub->add_option("--facility", *fac, "of one site");
   sub->add_flag("--json", *json, "as a JSON array");
   sub->callback([&chosen, where, json, fac] { chosen = [=] { return show_live(*where, *fac, *json); }; });
-}
-
-void add_erase(CLI::App& app, Chosen& chosen) {
-  auto* sub = app.add_subcommand("erase", "Takes a result out for good, with every review and retraction of it: bytes and views; that something was there stays provable.\n"
-                                          "Copies in backups, at the site, and the document it was read from are not touched.\n"
-                                          "Example: egret-cloud erase clinic-7/6f1c1c52-0b58-4f0e-9d5a-3f7c1a2b3c4d --commit --reason \"order 12/2026\"");
-  auto where = add_where(sub);
-  auto json = std::make_shared<bool>(false), commit = std::make_shared<bool>(false);
-  auto name = std::make_shared<std::string>(), reason = std::make_shared<std::string>(), by = std::make_shared<std::string>();
-  sub->add_option("result", *name, "FACILITY/UUID")->required();
-  sub->add_flag("--commit", *commit, "do it; without, only say how much it is");
-  sub->add_option("--reason", *reason, "why; kept, so no patient in it");
-  sub->add_option("--by", *by, "who orders it; the account without");
-  sub->add_flag("--json", *json, "as JSON");
-  sub->callback([&chosen, where, json, commit, name, reason, by] {
-    chosen = [=] {
-      if (!*commit) return preview_erase(*where, *name);
-      return control(*where, "result.erase", {{"result", *name}, {"reason", *reason}, {"by", who(*by)}}, *json, "erased");
-    };
-  });
 }
 
 }  // namespace egret::cloud::cli

@@ -1,4 +1,4 @@
-// result, worklist, alerts, views: what the region holds of results.
+// result, worklist, alerts, views, erase: what the region holds of results, and taking one out for good.
 #include <spdlog/fmt/fmt.h>
 
 #include <cstdio>
@@ -23,25 +23,48 @@ void say_how_far(const Kv& kv) {
   }
 }
 
-int show_result(const Where& where, const std::string& text, bool json) {
+struct Asked {
+  OpenedStore store;
+  ResultName name;
+  std::optional<ResultRow> row;  // nothing: nothing was ever said of it
+};
+
+// nullopt after a complaint.
+std::optional<Asked> ask(const Where& where, const std::string& text, int& code) {
   const auto name = result_name_of(text);
   if (!name) {
     std::fprintf(stderr, "%s: a result is named FACILITY/UUID\n", text.c_str());
-    return kUsage;
+    code = kUsage;
+    return std::nullopt;
   }
-  int code = kOk;
   std::optional<OpenedStore> store = look(where, code);
-  if (!store) return code;
+  if (!store) return std::nullopt;
   say_how_far(*store->kv);
-  const auto row = find_result(*store->kv, *name);
-  if (!row) return complain(row.error());
-  if (!*row) {
-    std::fprintf(stderr, "%s: nothing was ever said of this result\n", text.c_str());
-    return kFoundProblem;
+  auto row = find_result(*store->kv, *name);
+  if (!row) {
+    code = complain(row.error());
+    return std::nullopt;
   }
-  const auto detail = detail_of(*store->kv, *name, **row);
+  if (!*row) std::fprintf(stderr, "%s: nothing was ever said of this result\n", text.c_str());
+  code = *row ? kOk : kFoundProblem;
+  return Asked{std::move(*store), *name, std::move(*row)};
+}
+
+int show_result(const Where& where, const std::string& text, bool json) {
+  int code = kOk;
+  const auto asked = ask(where, text, code);
+  if (!asked || !asked->row) return code;
+  const auto detail = detail_of(*asked->store.kv, asked->name, *asked->row);
   if (!detail) return complain(detail.error());
-  std::printf("%s%s", (json ? to_json(*name, **row, *detail) : to_text(*name, **row, *detail)).c_str(), json ? "\n" : "");
+  std::printf("%s%s", (json ? to_json(asked->name, *asked->row, *detail) : to_text(asked->name, *asked->row, *detail)).c_str(), json ? "\n" : "");
+  return kOk;
+}
+
+int preview_erase(const Where& where, const std::string& text) {
+  int code = kOk;
+  const auto asked = ask(where, text, code);
+  if (!asked || !asked->row) return code;
+  std::printf("%zu statements would be erased for good: once more with --commit --reason TEXT\n", asked->row->statements.size());
   return kOk;
 }
 
@@ -150,6 +173,26 @@ void add_views(CLI::App& app, Chosen& chosen) {
     chosen = [where, json, rebuild, digest] {
       if (*rebuild) return control(*where, "views.rebuild", {}, *json, "the views are made anew");
       return show_views(*where, *json, *digest);
+    };
+  });
+}
+
+void add_erase(CLI::App& app, Chosen& chosen) {
+  auto* sub = app.add_subcommand("erase", "Takes a result out for good, with every review and retraction of it: bytes and views; that something was there stays provable.\n"
+                                          "Copies in backups, at the site, and the document it was read from are not touched.\n"
+                                          "Example: egret-cloud erase clinic-7/6f1c1c52-0b58-4f0e-9d5a-3f7c1a2b3c4d --commit --reason \"order 12/2026\"");
+  auto where = add_where(sub);
+  auto json = std::make_shared<bool>(false), commit = std::make_shared<bool>(false);
+  auto name = std::make_shared<std::string>(), reason = std::make_shared<std::string>(), by = std::make_shared<std::string>();
+  sub->add_option("result", *name, "FACILITY/UUID")->required();
+  sub->add_flag("--commit", *commit, "do it; without, only say how much it is");
+  sub->add_option("--reason", *reason, "why; kept, so no patient in it");
+  sub->add_option("--by", *by, "who orders it; the account without");
+  sub->add_flag("--json", *json, "as JSON");
+  sub->callback([&chosen, where, json, commit, name, reason, by] {
+    chosen = [=] {
+      if (!*commit) return preview_erase(*where, *name);
+      return control(*where, "result.erase", {{"result", *name}, {"reason", *reason}, {"by", who(*by)}}, *json, "erased");
     };
   });
 }

@@ -87,6 +87,8 @@ class PowerCutFs final : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus operation(Kind kind);  // counts one; an error when the power is off
   rocksdb::IOStatus fault_of(Kind kind);
   bool is_short_write() const;
+  rocksdb::IOStatus nowhere(const std::string& name, const rocksdb::FileOptions& options,
+                            std::unique_ptr<rocksdb::FSWritableFile>* file, rocksdb::IODebugContext* dbg);
   void about_to_sync(const std::string& name);
   void synced_directory(const std::string& dir);
   void follow(const std::string& name, uint64_t already);

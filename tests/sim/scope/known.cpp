@@ -7,9 +7,9 @@ namespace {
 
 constexpr No kNoMax = (1u << 28) - 2;
 
-uint64_t key_of(Deed deed, No who, No with) {
+uint64_t key_of(Step step, No who, No with) {
   const uint64_t with_or_none = with == kNone ? kNoMax + 1 : with;
-  return static_cast<uint64_t>(deed) << 56 | uint64_t{who} << 28 | with_or_none;
+  return static_cast<uint64_t>(step) << 56 | uint64_t{who} << 28 | with_or_none;
 }
 
 // The number of what has this print; `make` is asked when it is new.
@@ -17,12 +17,21 @@ template <class Numbered, class Make>
 No number_of(Numbered& numbered, Bytes print, const Make& make) {
   const auto [at, fresh] =
       numbered.by_print.try_emplace(std::move(print), static_cast<No>(numbered.all.size()));
-  EGRET_INVARIANT(at->second < kNoMax, "two numbers and a deed fit into one key");
+  EGRET_INVARIANT(at->second < kNoMax, "two numbers and a step fit into one key");
   if (fresh) numbered.all.push_back(make());
   return at->second;
 }
 
 }  // namespace
+
+const char* name_of(Step step) {
+  static constexpr const char* kNames[] = {
+      "deliver",       "append",        "hello",      "image",      "backup",  "CRASH",
+      "DISK-ROLLBACK", "LIVE-ROLLBACK", "DISK-CLONE", "LIVE-CLONE", "RESTORE", "SHED",
+      "ROOM-PURGE",    "CORRUPT",       "REPEAT",     "DEADLINE"};
+  static_assert(sizeof(kNames) / sizeof(kNames[0]) == kSteps);
+  return kNames[static_cast<size_t>(step)];
+}
 
 No Known::number(const Machine& machine) {
   return number_of(machines_, print_of(machine),
@@ -36,9 +45,10 @@ No Known::number(const Message& message) {
   return number_of(messages_, print_of(message), [&] { return message; });
 }
 
-Outcome Known::outcome(MachineStep step) {
-  Outcome out{number(step.after), {}};
-  for (const Message& message : step.said) out.said.push_back(number(message));
+template <class Party>
+Outcome Known::outcome(const Stepped<Party>& done) {
+  Outcome out{number(done.after), {}};
+  for (const Message& message : done.said) out.said.push_back(number(message));
   return out;
 }
 
@@ -49,62 +59,59 @@ No Known::first_region() {
   return number(scope::first_region());
 }
 
-const Outcome& Known::machine_does(Deed deed, No who, No with) {
-  const auto [at, fresh] = steps_.try_emplace(key_of(deed, who, with));
-  if (fresh) at->second = carry_out_on_machine(deed, who, with);
+const Outcome& Known::machine_does(Step step, No who, No with) {
+  const auto [at, fresh] = steps_.try_emplace(key_of(step, who, with));
+  if (fresh) at->second = carry_out_on_machine(step, who, with);
   return at->second;
 }
 
-const Outcome& Known::region_does(Deed deed, No who, No with) {
-  const auto [at, fresh] = steps_.try_emplace(key_of(deed, who, with));
-  if (fresh) at->second = carry_out_on_region(deed, who, with);
+const Outcome& Known::region_does(Step step, No who, No with) {
+  const auto [at, fresh] = steps_.try_emplace(key_of(step, who, with));
+  if (fresh) at->second = carry_out_on_region(step, who, with);
   return at->second;
 }
 
-Outcome Known::carry_out_on_machine(Deed deed, No who, No with) {
+Outcome Known::carry_out_on_machine(Step step, No who, No with) {
   const Machine machine = this->machine(who).value;
-  switch (deed) {
-    case Deed::hear:
+  switch (step) {
+    case Step::deliver:
       return outcome(hears(machine, message(with)));
-    case Deed::append:
+    case Step::append:
       return outcome(takes_in(machine, static_cast<int>(with), lane_));
-    case Deed::timer:
+    case Step::deadline:
       return outcome(deadline_comes(machine));
-    case Deed::hello:
+    case Step::hello:
       return outcome(greets(machine));
-    case Deed::crash:
+    case Step::crash:
       return outcome(started_again(machine));
-    case Deed::disk_rollback:
+    case Step::disk_rollback:
       return outcome(started_again(put_back(machine, this->machine(with).value)));
-    case Deed::live_rollback:
+    case Step::live_rollback:
       return {number(put_back(machine, this->machine(with).value)), {}};
-    case Deed::disk_clone:
+    case Step::disk_clone:
       return outcome(started_again(made_clone(machine)));
-    case Deed::live_clone:
+    case Step::live_clone:
       return {number(made_clone(machine)), {}};
-    case Deed::shed:
+    case Step::shed:
       return outcome(sheds(machine));
-    case Deed::room_purge:
+    case Step::room_purge:
       return outcome(purges_for_room(machine));
     default:
-      EGRET_INVARIANT(deed == Deed::corrupt, "a deed of a machine");
+      EGRET_INVARIANT(step == Step::corrupt, "a step of a machine");
       return outcome(spoiled(machine));
   }
 }
 
-Outcome Known::carry_out_on_region(Deed deed, No who, No with) {
+Outcome Known::carry_out_on_region(Step step, No who, No with) {
   const Region region = this->region(who).value;
-  if (deed == Deed::backup) return {number(backs_up(region)), {}};
-  if (deed == Deed::restore) return {number(restored(region, this->region(with).value)), {}};
-  EGRET_INVARIANT(deed == Deed::take, "a deed of the region");
-  RegionStep step = takes(region, message(with));
-  Outcome out{number(step.after), {}};
-  for (const Message& message : step.said) out.said.push_back(number(message));
-  return out;
+  if (step == Step::backup) return {number(backs_up(region)), {}};
+  if (step == Step::restore) return {number(restored(region, this->region(with).value)), {}};
+  EGRET_INVARIANT(step == Step::deliver, "a step of the region");
+  return outcome(takes(region, message(with)));
 }
 
 bool Known::listens(No machine, No message) {
-  const auto [at, fresh] = listens_.try_emplace(key_of(Deed::hear, machine, message));
+  const auto [at, fresh] = listens_.try_emplace(key_of(Step::deliver, machine, message));
   if (fresh) at->second = scope::listens(this->machine(machine).value, this->message(message));
   return at->second;
 }

@@ -28,24 +28,33 @@ struct Outcome {
   std::vector<No> said;
 };
 
-// What happens to one party.
-enum class Deed : uint8_t {
-  hear,
+// What may happen.
+enum class Step : uint8_t {
+  deliver,
   append,
-  timer,
   hello,
+  image,
+  backup,
+  // Faults. repeat: a message comes and may come again; deadline: whoever waits has waited too
+  // long.
   crash,
   disk_rollback,
   live_rollback,
   disk_clone,
   live_clone,
+  restore,
   shed,
   room_purge,
   corrupt,
-  take,
-  backup,
-  restore
+  repeat,
+  deadline,
+  count_
 };
+inline constexpr size_t kSteps = static_cast<size_t>(Step::count_);
+inline constexpr bool is_fault(Step s) {
+  return s >= Step::crash;
+}
+const char* name_of(Step step);
 
 class Known {
  public:
@@ -56,9 +65,10 @@ class Known {
   const KnownMachine& machine(No no) const { return machines_.all[no]; }
   const KnownRegion& region(No no) const { return regions_.all[no]; }
   const Message& message(No no) const { return messages_.all[no]; }
-  // `with`: the message, the record's number, the image or the backup.
-  const Outcome& machine_does(Deed deed, No who, No with = kNone);
-  const Outcome& region_does(Deed deed, No who, No with = kNone);
+  // `with`: the message, the record's number, the image or the backup. A message is for the region, or for machines: so one key
+  // serves both.
+  const Outcome& machine_does(Step step, No who, No with = kNone);
+  const Outcome& region_does(Step step, No who, No with = kNone);
   bool listens(No machine, No message);
 
   size_t machines() const { return machines_.all.size(); }
@@ -74,9 +84,10 @@ class Known {
   No number(const Machine& machine);
   No number(const Region& region);
   No number(const Message& message);
-  Outcome outcome(MachineStep step);
-  Outcome carry_out_on_machine(Deed deed, No who, No with);
-  Outcome carry_out_on_region(Deed deed, No who, No with);
+  template <class Party>
+  Outcome outcome(const Stepped<Party>& done);
+  Outcome carry_out_on_machine(Step step, No who, No with);
+  Outcome carry_out_on_region(Step step, No who, No with);
 
   StreamId lane_;
   Numbered<KnownMachine> machines_;

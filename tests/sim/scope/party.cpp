@@ -13,8 +13,6 @@ namespace egret::scope {
 
 using namespace egret::edge;
 
-uint64_t greetings_of(const Session& session);  // print.cpp
-
 namespace {
 
 const Facility kFac = "site";
@@ -105,7 +103,7 @@ uint64_t seed_of(uint64_t a, uint64_t b, uint64_t c, uint64_t d) {
 class Alive {
  public:
   explicit Alive(Machine machine) : machine_(std::move(machine)), disk_(kEdgeSpaces) {
-    const uint64_t greetings = machine_.session ? greetings_of(*machine_.session) : 0;
+    const uint64_t greetings = machine_.session ? greetings_of(machine_) : 0;
     chance = SeededEntropy(seed_of(static_cast<uint64_t>(machine_.moves),
                                    static_cast<uint64_t>(machine_.runs), greetings,
                                    machine_.memory.store.next_epoch));

@@ -47,14 +47,14 @@ struct Region {
   int restores = 0;
 };
 
-struct MachineStep {
-  Machine after;
+// A party after a step, and what it said in it.
+template <class Party>
+struct Stepped {
+  Party after;
   std::vector<Message> said;
 };
-struct RegionStep {
-  Region after;
-  std::vector<Message> said;
-};
+using MachineStep = Stepped<Machine>;
+using RegionStep = Stepped<Region>;
 
 // ---- a machine ----
 MachineStep first_machine();
@@ -74,6 +74,8 @@ Machine put_back(const Machine& machine, const Machine& image);
 Machine made_clone(const Machine& image);
 
 Records held_by(const Machine& machine);
+// HELLOs that its run has said.
+uint64_t greetings_of(const Machine& machine);
 bool listens(const Machine& machine, const Message& down);
 
 // ---- the region ----

@@ -123,6 +123,17 @@ void print(Print& p, const edge::Session& session) {
   }
 }
 
+// What the credit that was given depends on.
+void print_credit(Print& p, ByteView frame) {
+  es1::Hello hello;
+  if (frame.empty()) return p.number(0);
+  const auto parsed = parse_frame(frame);
+  hello.ParseFromString(Bytes(parsed->sealed.substr(0, parsed->sealed.size() - kTagBytes)));
+  p.bytes(view(parsed->prefix.sid));
+  p.number(hello.hello_no());
+  p.number(static_cast<uint64_t>(hello.waiting_records() > 0));
+}
+
 }  // namespace
 
 bool listens(const Machine& machine, const Message& down) {
@@ -132,8 +143,8 @@ bool listens(const Machine& machine, const Message& down) {
          (s.greeting && s.greeting->hello_nonce == down.hello_nonce);
 }
 
-uint64_t greetings_of(const edge::Session& session) {
-  return inside(SessionInside{}, session).hello_no;
+uint64_t greetings_of(const Machine& machine) {
+  return inside(SessionInside{}, *machine.session).hello_no;
 }
 
 Bytes print_of(const Machine& machine) {
@@ -144,17 +155,6 @@ Bytes print_of(const Machine& machine) {
   p.number(static_cast<uint64_t>(machine.moves));
   print(p, *machine.session);
   return p.digest();
-}
-
-// What the credit that was given depends on.
-void print_credit(Print& p, ByteView frame) {
-  es1::Hello hello;
-  if (frame.empty()) return p.number(0);
-  const auto parsed = parse_frame(frame);
-  hello.ParseFromString(Bytes(parsed->sealed.substr(0, parsed->sealed.size() - kTagBytes)));
-  p.bytes(view(parsed->prefix.sid));
-  p.number(hello.hello_no());
-  p.number(static_cast<uint64_t>(hello.waiting_records() > 0));
 }
 
 Bytes print_of(const Region& region) {

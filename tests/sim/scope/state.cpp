@@ -17,29 +17,6 @@ Records without(Records all, Records some) {
 
 int first_of(Records records) { return std::countr_zero(records) + 1; }
 
-Deed deed_of(Step step) {
-  switch (step) {
-    case Step::deadline:
-      return Deed::timer;
-    case Step::crash:
-      return Deed::crash;
-    case Step::disk_rollback:
-      return Deed::disk_rollback;
-    case Step::live_rollback:
-      return Deed::live_rollback;
-    case Step::disk_clone:
-      return Deed::disk_clone;
-    case Step::live_clone:
-      return Deed::live_clone;
-    case Step::shed:
-      return Deed::shed;
-    case Step::room_purge:
-      return Deed::room_purge;
-    default:
-      return Deed::corrupt;
-  }
-}
-
 bool of_machine(Step s) {
   return s != Step::backup && s != Step::restore && s != Step::image && s != Step::disk_clone &&
          s != Step::live_clone;
@@ -57,15 +34,6 @@ struct Words {
 };
 
 }  // namespace
-
-const char* name_of(Step step) {
-  static constexpr const char* kNames[] = {
-      "deliver",       "append",        "hello",      "image",      "backup",  "CRASH",
-      "DISK-ROLLBACK", "LIVE-ROLLBACK", "DISK-CLONE", "LIVE-CLONE", "RESTORE", "SHED",
-      "ROOM-PURGE",    "CORRUPT",       "REPEAT",     "DEADLINE"};
-  static_assert(sizeof(kNames) / sizeof(kNames[0]) == kSteps);
-  return kNames[static_cast<size_t>(step)];
-}
 
 State Scope::first_state() {
   State state;
@@ -114,14 +82,14 @@ void Scope::send(State& state, const std::vector<No>& said) {
   }
 }
 
-void Scope::machine_does(State& state, Deed deed, size_t which, No with) {
-  const Outcome& outcome = known_.machine_does(deed, state.machines[which], with);
+void Scope::machine_does(State& state, Step step, size_t which, No with) {
+  const Outcome& outcome = known_.machine_does(step, state.machines[which], with);
   state.machines[which] = outcome.after;
   send(state, outcome.said);
 }
 
-void Scope::region_does(State& state, Deed deed, No with) {
-  const Outcome& outcome = known_.region_does(deed, state.region, with);
+void Scope::region_does(State& state, Step step, No with) {
+  const Outcome& outcome = known_.region_does(step, state.region, with);
   state.region = outcome.after;
   send(state, outcome.said);
 }
@@ -129,16 +97,16 @@ void Scope::region_does(State& state, Deed deed, No with) {
 void Scope::deliver(State& state, size_t which, bool again) {
   const No message = state.net[which];
   if (!again) state.net.erase(state.net.begin() + static_cast<long>(which));
-  if (known_.message(message).up) return region_does(state, Deed::take, message);
+  if (known_.message(message).up) return region_does(state, Step::deliver, message);
   for (size_t i = 0; i < state.machines.size(); i++) {
     if (state.machines[i] != kNone && known_.listens(state.machines[i], message))
-      machine_does(state, Deed::hear, i, message);
+      machine_does(state, Step::deliver, i, message);
   }
 }
 
 void Scope::append(State& state, size_t which) {
   const auto record = static_cast<No>(std::popcount(state.accepted));
-  machine_does(state, Deed::append, which, record);
+  machine_does(state, Step::append, which, record);
   state.accepted = with(state.accepted, 1u << record);
 }
 
@@ -166,7 +134,7 @@ void Scope::carry_out_fault(State& state, const Choice& choice) {
   const Step step = choice.step;
   if (step == Step::repeat) return deliver(state, choice.which, true);
   if (step == Step::restore) {
-    region_does(state, Deed::restore, state.backup);
+    region_does(state, Step::restore, state.backup);
     const bool exposed = state.done[static_cast<size_t>(Step::room_purge)] > 0;
     if (state.went_back || exposed) excuse(state);
     return;
@@ -177,7 +145,7 @@ void Scope::carry_out_fault(State& state, const Choice& choice) {
   if (clones) state.machines[1] = state.machines[0];
   const size_t which = clones ? 1 : choice.which;
   const Records before = known_.machine(state.machines[which]).held;
-  machine_does(state, deed_of(step), which, rolls ? state.image : kNone);
+  machine_does(state, step, which, rolls ? state.image : kNone);
   const Records lost = without(before, known_.machine(state.machines[which]).held);
   if (step == Step::shed) state.shed = with(state.shed, lost);
   // What the region has of it, it may go back behind: then both copies are destroyed.
@@ -220,10 +188,10 @@ std::string Scope::carry_out(State& state, const Choice& choice) {
       break;
     case Step::backup:
       if (limits_.may(Step::restore)) state.backup = state.region;
-      region_does(state, Deed::backup);
+      region_does(state, Step::backup);
       break;
     case Step::hello:
-      machine_does(state, Deed::hello, choice.which);
+      machine_does(state, Step::hello, choice.which);
       break;
     default:
       carry_out_fault(state, choice);
@@ -245,7 +213,7 @@ std::string Scope::converges(State state) {
       continue;
     }
     for (size_t m = 0; m < state.machines.size(); m++) {
-      if (state.machines[m] != kNone) machine_does(state, Deed::timer, m);
+      if (state.machines[m] != kNone) machine_does(state, Step::deadline, m);
     }
   }
   const Records late = without(owed(state), known_.region(state.region).stored);

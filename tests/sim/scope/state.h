@@ -12,34 +12,6 @@
 
 namespace egret::scope {
 
-// What may still happen, and how often.
-enum class Step : uint8_t {
-  deliver,
-  append,
-  hello,
-  image,
-  backup,
-  // Faults. repeat: a message comes and may come again; deadline: whoever waits has waited too
-  // long.
-  crash,
-  disk_rollback,
-  live_rollback,
-  disk_clone,
-  live_clone,
-  restore,
-  shed,
-  room_purge,
-  corrupt,
-  repeat,
-  deadline,
-  count_
-};
-inline constexpr size_t kSteps = static_cast<size_t>(Step::count_);
-inline constexpr bool is_fault(Step s) {
-  return s >= Step::crash;
-}
-const char* name_of(Step step);
-
 struct Limits {
   std::array<int, kSteps> most{};  // of each; deliver has none
   int faults = 0;                  // of all that are faults together
@@ -79,8 +51,8 @@ class Scope {
 
  private:
   void send(State& state, const std::vector<No>& said);
-  void machine_does(State& state, Deed deed, size_t which, No with = kNone);
-  void region_does(State& state, Deed deed, No with = kNone);
+  void machine_does(State& state, Step step, size_t which, No with = kNone);
+  void region_does(State& state, Step step, No with = kNone);
   void deliver(State& state, size_t which, bool again);
   void append(State& state, size_t which);
   void carry_out_fault(State& state, const Choice& choice);

@@ -344,6 +344,8 @@ TEST_CASE("the finished list is sent from where the cloud's copy agrees", "[es1 
   rig.start();
   rig.to_greeting();
   CHECK(rig.last_hello().finished().entries_size() == 0);
+  CHECK(rig.last_hello().finished().count() == 3);
+  CHECK(rig.last_hello().finished().hash() == view(rig.store.view.finished_hash).substr(0, kDigestWireBytes));
   es1::Welcome w = rig.welcome();
   w.set_finished_count(1);
   w.set_finished_hash(Bytes(view(*rig.store.finished_hash(1)).substr(0, kDigestWireBytes)));

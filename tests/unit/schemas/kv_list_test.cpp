@@ -3,8 +3,6 @@
 #include <rocksdb/env.h>
 
 #include <catch2/catch.hpp>
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <thread>
 
@@ -15,15 +13,6 @@ using namespace egret;
 using namespace egret::test;
 
 namespace {
-
-Bytes read(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-void rewrite(const fs::path& file, const Bytes& bytes) {
-  std::ofstream(file, std::ios::binary | std::ios::trunc) << bytes;
-}
 
 fs::path list_of(const fs::path& dir) {
   Bytes name = read(dir / "CURRENT");

@@ -3,8 +3,6 @@
 #include <rocksdb/env.h>
 
 #include <catch2/catch.hpp>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <thread>
 
@@ -15,15 +13,6 @@ using namespace egret;
 using namespace egret::test;
 
 namespace {
-
-Bytes read(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-void rewrite(const fs::path& file, const Bytes& bytes) {
-  std::ofstream(file, std::ios::binary | std::ios::trunc) << bytes;
-}
 
 // The store as it would be found if power went now: its files, with their process still running.
 void crash_copy(const fs::path& from, const fs::path& to) {
