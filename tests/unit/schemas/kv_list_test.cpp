@@ -36,16 +36,20 @@ struct Flushed {
     o.memtable_bytes = 64 << 10;
     kv = opened(o);
     before = fs::file_size(list_of(live));
-    // An edit holds the first and the last key of its table: with these it lies in three sectors.
-    for (size_t n = 0; fs::file_size(list_of(live)) == before; ++n) {
-      keep(live, unsynced);
-      written.push_back(Bytes(500, 'k') + std::to_string(100'000 + n));
+    // A link, for the flush deletes the log whenever it likes.
+    const fs::path log = log_of(live);
+    fs::create_directory(unsynced);
+    fs::create_hard_link(log, unsynced / log.filename());
+    // An edit holds the first and the last key of its table: with these it lies in three sectors. A
+    // write goes to a new log when the one before was one too many, and the flush begins.
+    while (log_of(live) == log) {
+      written.push_back(Bytes(500, 'k') + std::to_string(100'000 + written.size()));
       put(*kv, 0, written.back(), Bytes(4'000, 'v'));
-      REQUIRE(n < 200);
+      REQUIRE(written.size() < 200);
     }
-    for (int i = 0; i < 500 && fs::exists(unsynced_log_in_live()); ++i)
+    for (int i = 0; i < 500 && fs::exists(log); ++i)
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    REQUIRE_FALSE(fs::exists(unsynced_log_in_live()));
+    REQUIRE_FALSE(fs::exists(log));
     list = read(list_of(live));
     REQUIRE(list.size() > before + 1'000);
   }
@@ -53,10 +57,8 @@ struct Flushed {
   // list.
   void as_unsynced(const Bytes& bytes) {
     keep(live, copy);
-    for (const auto& file : fs::directory_iterator(unsynced)) {
-      if (file.path().extension() == ".log")
-        fs::copy_file(file, copy / file.path().filename(), fs::copy_options::skip_existing);
-    }
+    const fs::path log = log_of(unsynced);
+    fs::copy_file(log, copy / log.filename());
     rewrite(list_of(copy), bytes);
   }
   void as_synced(const Bytes& bytes) {
@@ -73,11 +75,13 @@ struct Flushed {
       if (file.path().filename() != "LOCK") fs::copy_file(file, to / file.path().filename());
     }
   }
-  fs::path unsynced_log_in_live() const {
-    for (const auto& file : fs::directory_iterator(unsynced)) {
-      if (file.path().extension() == ".log") return live / file.path().filename();
+  // The newest.
+  static fs::path log_of(const fs::path& dir) {
+    fs::path newest;
+    for (const auto& file : fs::directory_iterator(dir)) {
+      if (file.path().extension() == ".log") newest = std::max(newest, file.path());
     }
-    return {};
+    return newest;
   }
 };
 
