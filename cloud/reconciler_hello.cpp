@@ -53,12 +53,20 @@ Vitals vitals_of(const es1::Hello& hello, WallTime now) {
   return v;
 }
 
+std::vector<StreamKey> streams_of(const es1::Hello& hello) {
+  std::vector<StreamKey> listed;
+  for (const es1::HelloEpoch& epoch : hello.epochs()) {
+    for (const es1::HelloStream& stream : epoch.streams())
+      listed.push_back({{epoch.epoch()}, static_cast<StreamId>(stream.stream())});
+  }
+  return listed;
+}
+
 void take_newest(const es1::Hello& hello, WallTime now, SessionRow& session) {
   session.hello_no = hello.hello_no();
   session.hello_nonce = hello.hello_nonce();
   session.heard = now;
-  session.listed.clear();
-  for (const es1::HelloEpoch& epoch : hello.epochs()) session.listed.push_back({epoch.epoch()});
+  session.listed = streams_of(hello);
 }
 
 // What its site says of a stream for the last time. Of a moved one the head that lives on elsewhere
@@ -364,14 +372,8 @@ Result<void> Reconciler::Impl::judge_orphans(Handling& h, const es1::Hello& hell
                                              bool duplicate_open) {
   Result<std::vector<std::pair<StreamKey, LedgerRow>>> rows = h.txn.rows(h.in.fac);
   if (!rows) return rows.error();
-  std::vector<EpochId> listed;  // by another agent, all streams of it
-  std::vector<StreamKey>
-      held;  // by this one: an older disk may list an epoch without a stream that it had
-  for (const es1::HelloEpoch& epoch : hello.epochs()) {
-    for (const es1::HelloStream& stream : epoch.streams()) {
-      held.push_back({{epoch.epoch()}, static_cast<StreamId>(stream.stream())});
-    }
-  }
+  // By stream: an older disk may list an epoch without a stream that it had.
+  std::vector<StreamKey> listed = streams_of(hello);
   if (duplicate_open) {  // two agents: what either lists is not gone, while both are heard
     Result<std::vector<std::pair<SessionId, SessionRow>>> all = h.txn.sessions(h.in.fac);
     if (!all) return all.error();
@@ -382,7 +384,7 @@ Result<void> Reconciler::Impl::judge_orphans(Handling& h, const es1::Hello& hell
   }
   for (auto& [key, row] : *rows) {
     if (row.w >= row.claimed) continue;
-    const bool there = std::ranges::count(held, key) + std::ranges::count(listed, key.epoch) > 0;
+    const bool there = std::ranges::count(listed, key) > 0;
     if (!there && row.finished && row.moved && !mutant(Mutant::moved_claims_believed)) {
       if (Result<void> r = judge_late_claims(h, key, row); !r) return r;
     }

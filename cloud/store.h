@@ -38,7 +38,7 @@ struct SessionRow {
   uint64_t ticket_lost = 0;      // the ticket that was minted when it lost the holdership; 0: holder or never lost
   WallTime last_used;
   WallTime heard;                // when a HELLO came that was newer than all before; a replay is not
-  std::vector<EpochId> listed;   // what that one listed, at most kListedEpochsMax
+  std::vector<StreamKey> listed;  // what that one listed, at most kListedEpochsMax epochs
 };
 
 // What the last HELLOs said, for people.

@@ -248,8 +248,10 @@ Result<Registration> decode_registration(ByteView value) {
   return row;
 }
 
+constexpr size_t kListedBytes = sizeof(uint64_t) + 1;
+
 Bytes encode(const SessionRow& row) {
-  RowWriter out(96 + sizeof(uint64_t) * row.listed.size());
+  RowWriter out(96 + kListedBytes * row.listed.size());
   out.fixed(row.kid)
       .fixed(row.enc)
       .u64(row.hello_no)
@@ -259,7 +261,7 @@ Bytes encode(const SessionRow& row) {
       .i64(row.last_used.us)
       .i64(row.heard.us);
   out.u32(static_cast<uint32_t>(row.listed.size()));
-  for (EpochId epoch : row.listed) out.u64(epoch.value);
+  for (const StreamKey& key : row.listed) out.u64(key.epoch.value).u8(static_cast<uint8_t>(key.stream));
   return out.take();
 }
 
@@ -275,9 +277,14 @@ Result<SessionRow> decode_session(ByteView value) {
   row.last_used.us = in.i64();
   row.heard.us = in.i64();
   const size_t listed = in.u32();
-  if (!in.holds(listed, sizeof(uint64_t))) return corrupt_row("session", value.size());
+  if (!in.holds(listed, kListedBytes)) return corrupt_row("session", value.size());
   row.listed.reserve(listed);
-  for (size_t i = 0; i < listed; ++i) row.listed.push_back({in.u64()});
+  for (size_t i = 0; i < listed; ++i) {
+    const EpochId epoch{in.u64()};
+    const uint8_t stream = in.u8();
+    if (stream >= kStreamCount) return corrupt_row("session", value.size());
+    row.listed.push_back({epoch, static_cast<StreamId>(stream)});
+  }
   if (!in.done()) return corrupt_row("session", value.size());
   return row;
 }

@@ -13,7 +13,7 @@
 //     'o'                        number of the last row of space 4 u64
 //     'r' fac                    registration: flags u8 (1 revoked, 2 blocked), count u8, public keys 32 each
 //     's' fac sid 8              session: kid 4, enc 32, hello_no u64, nonce text, ticket echoed u64, lost u64,
-//                                used i64, heard i64, count u32, epochs that it listed u64 each
+//                                used i64, heard i64, count u32, what it listed: epoch u64, stream u8 each
 //     'f' fac                    facility: ticket, holder, finished list, when seen, counters, vitals
 //     'l' stream                 ledger row: (W, c), S, claims, flags, marks
 //     'g' stream last u64        gap: first u64, kind u8, reason u8, c_end 32, unverified u8, at i64

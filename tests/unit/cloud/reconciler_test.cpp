@@ -580,6 +580,34 @@ TEST_CASE("what a silent second agent had listed shields no lost tail for ever",
   CHECK(orphans() == 1);
 }
 
+TEST_CASE("a second agent shields the streams that it lists, and no other of the same run", "[I13]") {
+  CloudRig rig;
+  Writer lost = three_blocks(), kept(key_of(5, StreamId::telemetry));
+  kept.data({record_of(90)});
+  uint64_t tickets[3] = {};
+  auto say = [&](uint8_t sid, const std::vector<es1::HelloEpoch>& epochs) {
+    rig.ticket = tickets[sid];
+    rig.hello(epochs, sid);
+    tickets[sid] = rig.ticket;
+  };
+  es1::HelloEpoch both = CloudRig::listing(lost);
+  *both.add_streams() = CloudRig::listing(kept).streams(0);
+  for (int round = 0; round < 3; round++) {
+    say(1, {both});
+    say(2, {both});
+  }
+  auto orphans = [&] {
+    std::vector<StreamKey> keys;
+    for (const Incident& i : rig.incidents())
+      if (i.kind == IncidentKind::orphan) keys.push_back(i.key);
+    return keys;
+  };
+  say(2, {CloudRig::listing(kept)});
+  CHECK(orphans().empty());  // the other has it
+  say(1, {});  // no more
+  CHECK(orphans() == std::vector{lost.key});
+}
+
 TEST_CASE("a restart is not taken for two agents", "[es1 section 8]") {
   CloudRig rig;
   Writer w = three_blocks();

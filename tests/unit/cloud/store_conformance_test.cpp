@@ -227,7 +227,7 @@ TEMPLATE_TEST_CASE("rows come back as they were put, with every field", "[store]
   SessionRow session;
   session.hello_no = 5;
   session.hello_nonce = "12345678";
-  session.listed = {{3}, {4}};
+  session.listed = {kStream, {{4}, StreamId::telemetry}};
   txn->put(kFac, SessionId{2}, session);
   REQUIRE(bed.store().commit(std::move(txn)) == CommitResult::committed);
   bed.reopen();
