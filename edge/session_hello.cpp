@@ -229,18 +229,31 @@ bool Session::Impl::sid_in_use_elsewhere(const es1::Welcome& welcome) const {
          welcome.hello_no_nonce() != greeting->hello_nonce;
 }
 
-void Session::Impl::on_welcome(const es1::Welcome& welcome) {
+// What every WELCOME says, whatever its status: the next answer may come after the region went back
+// or changed its key, and not know any more what this one says. False: a new run has begun.
+bool Session::Impl::take_news(const es1::Welcome& welcome) {
   unanswered = 0;
-  if (sid_in_use_elsewhere(welcome)) {
-    // The next answer may come after the region went back, and not know any more what this one says was claimed.
-    for (const es1::WelcomeEntry& entry : welcome.entries()) apply_entry(entry);
-    return start_new_run("this run's keys were seen in use elsewhere");
-  }
-  bool first = state == State::greeting;
-  greeting.reset();
-  take_terms(welcome);
   for (auto& [key, row] : rows) row.granted = false;
   for (const es1::WelcomeEntry& entry : welcome.entries()) apply_entry(entry);
+  if (sid_in_use_elsewhere(welcome)) {
+    start_new_run("this run's keys were seen in use elsewhere");
+    return false;
+  }
+  greeting.reset();
+  int64_t herd = static_cast<int64_t>(std::min<uint64_t>(welcome.herd_window_ms(), kBackoffMaxMs));
+  Bytes next = next_key_after(welcome);
+  if (herd != memory.herd_window_ms || next != memory.next_region_key) {
+    memory.herd_window_ms = herd;
+    memory.next_region_key = std::move(next);
+    remember();
+  }
+  return true;
+}
+
+void Session::Impl::on_welcome(const es1::Welcome& welcome) {
+  bool first = state == State::greeting;
+  if (!take_news(welcome)) return;
+  take_terms(welcome);
   ask_purges();
   if (first) {
     enter_state(State::active, "linked");
@@ -280,13 +293,6 @@ void Session::Impl::take_terms(const es1::Welcome& welcome) {
     if (cloud_finished != view.finished_count ||
         cloud_finished_hash != wire_digest(view.finished_hash))
       want_hello();
-  }
-  int64_t herd = static_cast<int64_t>(std::min<uint64_t>(welcome.herd_window_ms(), kBackoffMaxMs));
-  Bytes next = next_key_after(welcome);
-  if (herd != memory.herd_window_ms || next != memory.next_region_key) {
-    memory.herd_window_ms = herd;
-    memory.next_region_key = std::move(next);
-    remember();
   }
 }
 
@@ -370,8 +376,7 @@ void Session::Impl::ask_purges() {
 }
 
 void Session::Impl::on_hold(const es1::Welcome& welcome) {
-  unanswered = 0;
-  greeting.reset();
+  if (!take_news(welcome)) return;
   ticket = welcome.ticket();
   credit = 0;
   for (auto& [key, row] : rows) {

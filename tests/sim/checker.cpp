@@ -155,10 +155,8 @@ void Checker::heard_by_site(Site& site, ByteView frame) {
     site.overheard.in_flight.clear();
     site.overheard.credit = std::max(site.overheard.credit, welcome.credit());
     const edge::View view = site.buffer->view();
-    const bool another_runs = welcome.hello_no_nonce() != welcome.hello_nonce();  // the site begins a new run, judging nothing
     for (const es1::WelcomeEntry& e : welcome.entries()) {
       site.overheard.told.insert({{{e.epoch()}, StreamId(e.stream())}, {e.w()}, e.c()});
-      if (another_runs) break;
       const edge::StreamView* held = view.find({{e.epoch()}, StreamId(e.stream())});
       if (held && !held->moved && e.claimed() > held->head.value) site.overheard.outclaimed.insert({e.epoch()});
     }

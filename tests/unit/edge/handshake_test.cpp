@@ -639,6 +639,34 @@ TEST_CASE("nothing is made ahead of what cannot be read", "[es1 section 6]") {
   CHECK(rig.count(FrameType::batch) == 1);
 }
 
+TEST_CASE("what a WELCOME says of rows, keys and the region counts whatever its status", "[es1 section 6]") {
+  const auto status = GENERATE(es1::WELCOME_OK, es1::WELCOME_RETRY, es1::WELCOME_BLOCKED, es1::WELCOME_VERSION);
+  CAPTURE(es1::WelcomeStatus_Name(status));
+  Rig rig;
+  rig.store.add(kResult, {"a", "b"});
+  rig.start();
+  rig.to_greeting();
+  es1::Welcome welcome = rig.welcome();
+  welcome.set_status(status);
+  SECTION("more was claimed than is held") {
+    for (es1::WelcomeEntry& entry : *welcome.mutable_entries()) entry.set_claimed(entry.claimed() + 1);
+    rig.send(FrameType::welcome, welcome);
+    CHECK(rig.all<Rehome>().size() >= 1);
+  }
+  SECTION("this run's keys are in use elsewhere") {
+    welcome.set_hello_no_seen(welcome.hello_no_seen() + 1);
+    rig.send(FrameType::welcome, welcome);
+    CHECK(rig.runs == 2);
+    CHECK(rig.state() == State::greeting);
+  }
+  SECTION("the region's next key") {
+    welcome.set_next_region_key(Bytes(32, 'k'));
+    rig.send(FrameType::welcome, welcome);
+    REQUIRE(rig.all<Remember>().size() == 1);
+    CHECK(rig.all<Remember>()[0].memory.next_region_key == Bytes(32, 'k'));
+  }
+}
+
 TEST_CASE("a row whose re-homing was asked for sends and purges nothing, though the cloud comes round", "[es1 section 7]") {
   Rig rig;
   rig.store.add(kResult, {"a", "b"});

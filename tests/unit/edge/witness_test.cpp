@@ -33,12 +33,12 @@ WitnessPoint point(uint64_t head) { return {{7}, StreamId::result, {head}, 99, s
 TEST_CASE("the newest point is read back", "[witness]") {
   File file;
   {
-    Witness w = std::move(Witness::open(file.path).value());
+    Witness w = Witness::open(file.path).value();
     CHECK_FALSE(w.last());
     for (uint64_t head = 1; head <= 5; head++) REQUIRE(w.write(point(head)).has_value());
   }
   CHECK(std::filesystem::file_size(file.path) == kWitnessBytes);
-  Witness again = std::move(Witness::open(file.path).value());
+  Witness again = Witness::open(file.path).value();
   REQUIRE(again.last());
   CHECK(again.last()->head == Seq{5});
   CHECK(again.last()->epoch == EpochId{7});
@@ -50,11 +50,11 @@ TEST_CASE("a damaged slot leaves the one before it", "[witness]") {
   for (size_t byte = 0; byte < kWitnessBytes; byte++) {
     File file;
     {
-      Witness w = std::move(Witness::open(file.path).value());
+      Witness w = Witness::open(file.path).value();
       for (uint64_t head = 1; head <= 4; head++) REQUIRE(w.write(point(head)).has_value());
     }
     file.flip(byte);
-    Witness again = std::move(Witness::open(file.path).value());
+    Witness again = Witness::open(file.path).value();
     REQUIRE(again.last());
     uint64_t head = again.last()->head.value;
     CHECK((head == 4 || head == 3));
