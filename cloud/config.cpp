@@ -83,6 +83,8 @@ const std::vector<Setting>& settings() {
       {"store.url", "the PostgreSQL database, or a pooler before it; egret-cloud migrate makes the tables", "\"\"",
        "postgresql://user@host:port/database without a password (that is in store.password_file)", set_postgres_url, nullptr},
       {"store.password_file", "its first line is the password; \"\" is none", "\"\"", "a file", path_into(&CloudConfig::postgres_password_file), nullptr},
+      {"api.anonymous", "who shows no token: \"viewer\" on this machine itself, nobody from elsewhere; \"none\": nobody. Tokens: egret-cloud token", "\"viewer\"", "viewer or none",
+       [](CloudConfig& c, const std::string& t) { return (c.local_viewer = t == "viewer", t == "viewer" || t == "none"); }, nullptr},
       {"safe.policy", "up to where a site may delete: \"backup\" (confirmed), \"age\", \"commit\", or \"default\" (age until a backup is confirmed, then backup)",
        "\"default\"", "default, backup, age or commit", set_policy, nullptr},
       {"safe.age_h", "hours since commit, for the age policy", "72", "", nullptr, [](CloudConfig& c, int64_t v) { c.safe_age_h = v; }, 1, 8760},

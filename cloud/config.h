@@ -17,6 +17,7 @@ struct CloudConfig {
   std::filesystem::path file;
   std::filesystem::path state_dir;
   std::string listen;                        // host:port of the page; empty: off
+  bool local_viewer = true;                  // who asks from this machine without a token is a viewer
   BrokerConfig broker;                       // password not read yet
   std::filesystem::path broker_password_file;
   int64_t broker_queue_messages = 0;         // max_queued_messages of the broker, for credit

@@ -11,9 +11,11 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
+#include <algorithm>
 #include <charconv>
 #include <mutex>
 #include <optional>
@@ -111,6 +113,7 @@ std::optional<HttpResponse> answer_to(const error_code& error) {
 
 struct Listener {
   HttpHandler handler;
+  HttpBodyLimit body_limit;
   HttpLimits limits;
   size_t open = 0;
 };
@@ -135,32 +138,74 @@ asio::awaitable<bool> respond(Stream<Protocol>& stream, Listener& listener, Resp
   co_return !error && response.keep_alive();
 }
 
-template <class Protocol>
-asio::awaitable<bool> one_request(Stream<Protocol>& stream, Listener& listener,
-                                  beast::flat_buffer& buffer) {
-  http::request_parser<http::string_body> parser;
-  parser.header_limit(static_cast<std::uint32_t>(listener.limits.header_bytes));
-  parser.body_limit(listener.limits.body_bytes);
+bool is_local(const asio::ip::tcp::socket& socket) {
   error_code error;
-  stream.expires_after(milliseconds(listener.limits.idle_ms));
-  co_await http::async_read(stream, buffer, parser,
-                            asio::redirect_error(asio::use_awaitable, error));
-  if (error) {
-    auto refusal = answer_to(error);
-    if (refusal) co_await respond(stream, listener, render(std::move(*refusal), 11, false, false));
-    co_return false;
-  }
-  auto request = parser.release();
+  const auto peer = socket.remote_endpoint(error).address();
+  return !error && (peer.is_loopback() || (peer.is_v6() && peer.to_v6().is_v4_mapped() && asio::ip::make_address_v4(asio::ip::v4_mapped, peer.to_v6()).is_loopback()));
+}
+bool is_local(const asio::local::stream_protocol::socket&) { return true; }
+
+HttpRequest head_of(const http::request<http::string_body>& request, bool local) {
   HttpRequest in;
   in.method = std::string(request.method_string());
   const auto target = request.target();
   const size_t mark = std::min(target.find('?'), target.size());
   in.path = std::string(target.substr(0, mark));
   in.query = std::string(target.substr(std::min(mark + 1, target.size())));
-  in.body = std::move(request.body());
+  in.local = local;
+  for (const auto& field : request) {
+    std::string name(field.name_string());
+    std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+    std::string& value = in.headers[std::move(name)];
+    value += (value.empty() ? "" : ", ") + std::string(field.value());
+  }
+  return in;
+}
+
+// The header, then the body as far as the listener lets it come. nullopt: refused, or the client has gone.
+template <class Protocol>
+asio::awaitable<std::optional<HttpRequest>> read_request(Stream<Protocol>& stream, Listener& listener, beast::flat_buffer& buffer,
+                                                         http::request_parser<http::string_body>& parser) {
+  parser.header_limit(static_cast<std::uint32_t>(listener.limits.header_bytes));
+  parser.body_limit(boost::none);
+  error_code error;
+  stream.expires_after(milliseconds(listener.limits.idle_ms));
+  co_await http::async_read_header(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
+  HttpRequest in;
+  if (!error) {
+    in = head_of(parser.get(), is_local(stream.socket()));
+    const size_t most = listener.body_limit ? listener.body_limit(in) : listener.limits.body_bytes;
+    const auto length = parser.content_length();
+    if (length && *length > most) error = http::error::body_limit;
+    parser.body_limit(most);
+  }
+  if (!error && !parser.is_done()) {
+    if (in.headers.contains("expect")) {
+      static constexpr std::string_view kGoOn = "HTTP/1.1 100 Continue\r\n\r\n";
+      co_await asio::async_write(stream, asio::buffer(kGoOn), asio::redirect_error(asio::use_awaitable, error));
+    }
+    if (!error) co_await http::async_read(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
+  }
+  if (error) {
+    auto refusal = answer_to(error);
+    if (refusal) co_await respond(stream, listener, render(std::move(*refusal), 11, false, false));
+    co_return std::nullopt;
+  }
+  in.body = std::move(parser.get().body());
+  co_return in;
+}
+
+template <class Protocol>
+asio::awaitable<bool> one_request(Stream<Protocol>& stream, Listener& listener,
+                                  beast::flat_buffer& buffer) {
+  http::request_parser<http::string_body> parser;
+  auto in = co_await read_request(stream, listener, buffer, parser);
+  if (!in) co_return false;
+  const auto& request = parser.get();
+  error_code error;
   auto slot = std::make_shared<Slot>();
   Waiter waiter(slot, stream.get_executor(), listener.limits.answer_ms);
-  listener.handler(in, [slot](HttpResponse response) { slot->put(std::move(response)); });
+  listener.handler(*in, [slot](HttpResponse response) { slot->put(std::move(response)); });
   // An answer that is there already has woken the timer before it was awaited; its cancellation is
   // posted, and so comes after the wait has begun.
   co_await waiter.timer().async_wait(asio::redirect_error(asio::use_awaitable, error));
@@ -232,8 +277,8 @@ Result<asio::ip::tcp::endpoint> parse_address(const std::string& address) {
 struct HttpServer::Impl {
   explicit Impl(HttpLimits l) : limits(l) {}
   template <class Protocol>
-  void open(typename Protocol::acceptor acceptor, HttpHandler handler) {
-    auto listener = std::make_shared<Listener>(Listener{std::move(handler), limits});
+  void open(typename Protocol::acceptor acceptor, HttpHandler handler, HttpBodyLimit body_limit) {
+    auto listener = std::make_shared<Listener>(Listener{std::move(handler), std::move(body_limit), limits});
     asio::co_spawn(io, accept_all<Protocol>(std::move(acceptor), std::move(listener)),
                    asio::detached);
   }
@@ -255,7 +300,7 @@ HttpServer::~HttpServer() {
   }
 }
 
-Result<uint16_t> HttpServer::listen_tcp(const std::string& address, HttpHandler handler) {
+Result<uint16_t> HttpServer::listen_tcp(const std::string& address, HttpHandler handler, HttpBodyLimit body_limit) {
   auto endpoint = parse_address(address);
   if (!endpoint) return endpoint.error();
   asio::ip::tcp::acceptor acceptor(impl_->io);
@@ -266,7 +311,7 @@ Result<uint16_t> HttpServer::listen_tcp(const std::string& address, HttpHandler 
   if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error) return bad_address(address, error.message());
   uint16_t port = acceptor.local_endpoint().port();
-  impl_->open<asio::ip::tcp>(std::move(acceptor), std::move(handler));
+  impl_->open<asio::ip::tcp>(std::move(acceptor), std::move(handler), std::move(body_limit));
   return port;
 }
 
@@ -291,7 +336,7 @@ Result<void> HttpServer::listen_unix(const std::filesystem::path& path, HttpHand
   umask(before);
   if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error) return bad_address(path.string(), error.message());
-  impl_->open<Local>(std::move(acceptor), std::move(handler));
+  impl_->open<Local>(std::move(acceptor), std::move(handler), {});
   impl_->paths.push_back(path);
   return {};
 }

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -18,6 +19,8 @@ namespace egret::cloud {
 struct HttpRequest {
   std::string method, path, body;  // path: the target without its query
   std::string query;               // what follows the '?', as it came
+  std::map<std::string, std::string> headers;  // names in small letters; one that comes again is joined by ", "
+  bool local = false;              // the peer is on this machine: a loopback address, or the unix socket
 };
 struct HttpResponse {
   unsigned status = 200;
@@ -30,12 +33,15 @@ using HttpAnswer = std::function<void(HttpResponse response)>;
 // Runs on the server's one thread: must not block; gives `answer` away when that takes longer.
 using HttpHandler = std::function<void(const HttpRequest& request, HttpAnswer answer)>;
 
+// How large the body may be of a request with this header; asked before any of it is read.
+using HttpBodyLimit = std::function<size_t(const HttpRequest& head)>;
+
 struct HttpLimits {
   size_t connections = 64;  // of each listener; more are closed at once
   size_t header_bytes = 8 * 1024;
-  size_t body_bytes = 64 * 1024;
+  size_t body_bytes = 64 * 1024;  // unless HttpBodyLimit says another
   int64_t idle_ms = 10'000;    // to send a request, and to take the answer
-  int64_t answer_ms = 30'000;  // for the handler: then 503
+  int64_t answer_ms = 45'000;  // for the handler, which may wait for news for 30 s: then 503
 };
 
 class HttpServer {
@@ -48,7 +54,7 @@ class HttpServer {
 
   // host:port or [v6]:port; port 0 picks one. Before start(). Errors: config (the address is in
   // use, or is none).
-  Result<uint16_t> listen_tcp(const std::string& address, HttpHandler handler);
+  Result<uint16_t> listen_tcp(const std::string& address, HttpHandler handler, HttpBodyLimit body_limit = {});
   // Takes the place of a socket that nobody listens on; only the owner may connect (0600).
   // Errors: config, locked (somebody does listen).
   Result<void> listen_unix(const std::filesystem::path& path, HttpHandler handler);

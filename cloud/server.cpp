@@ -8,15 +8,13 @@
 #include <fstream>
 
 #include "cloud/access.h"
+#include "cloud/api/door.h"
+#include "cloud/api/region.h"
 #include "cloud/control.h"
-#include "cloud/facilities.h"
 #include "cloud/http.h"
 #include "cloud/json_text.h"
 #include "cloud/keys.h"
 #include "cloud/metrics.h"
-#include "cloud/page.h"
-#include "cloud/recall_report.h"
-#include "cloud/results.h"
 #include "cloud/store_thread.h"
 #include "schemas/entropy.h"
 #include "schemas/heap.h"
@@ -37,21 +35,17 @@ int exit_code_of(const Error& error) {
   }
 }
 
-HttpResponse json(unsigned status, std::string body) { return {status, "application/json", std::move(body), {}}; }
-
 class Server {
  public:
   Server(const CloudConfig& config, StorePlace place, std::vector<RegionPrivateKey> keys, OpenedStore store)
-      : config_(config), place_(std::move(place)), keys_(std::move(keys)), broker_(config.broker, broker_entropy_), thread_(parts(), std::move(store)) {}
+      : config_(config), place_(std::move(place)), keys_(std::move(keys)), broker_(config.broker, broker_entropy_), thread_(parts(), std::move(store)),
+        door_(api_endpoints(region()), token_file(config_.state_dir), config_.local_viewer, [] { return clock_now().wall; }) {}
   int run();
 
  private:
   StoreThread::Parts parts();
-  void answer_page(const HttpRequest& request, HttpAnswer answer);
+  Region region();
   void answer_control(const HttpRequest& request, HttpAnswer answer);
-  void facilities_json(HttpAnswer answer);
-  void result_json(const ResultName& name, HttpAnswer answer);
-  void recalls_json(const std::string& which, const std::string& query, HttpAnswer answer);
   HttpResponse metrics_text();
   HttpResponse health();
 
@@ -63,6 +57,7 @@ class Server {
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   Broker broker_;
   StoreThread thread_;
+  Door door_;
   HttpServer http_;
 };
 
@@ -82,37 +77,16 @@ StoreThread::Parts Server::parts() {
   return parts;
 }
 
-void Server::facilities_json(HttpAnswer answer) {
-  thread_.post([this, answer = std::move(answer)](OpenedStore* store) {
-    if (store == nullptr) return answer(json(503, R"({"error":"the store is being opened again"})"));
-    WallTime now = clock_now().wall;
-    FacilitiesQuery query{now, config_.safe, config_.safe_age_h * 3600 * 1000};
-    query.rates = &thread_.rates();
-    Result<std::vector<FacilityView>> views = facilities(*store->store, query);
-    answer(views ? json(200, to_json(*views, now)) : json(500, "{\"error\":" + json_string(views.error().text) + "}"));
-  });
-}
-
-void Server::result_json(const ResultName& name, HttpAnswer answer) {
-  thread_.post([name, answer = std::move(answer)](OpenedStore* store) {
-    if (store == nullptr) return answer(json(503, R"({"error":"the store is being opened again"})"));
-    auto row = find_result(*store->kv, name);
-    if (!row) return answer(json(500, "{\"error\":" + json_string(row.error().text) + "}"));
-    if (!*row) return answer(json(404, R"({"error":"nothing was ever said of this result"})"));
-    const auto detail = detail_of(*store->kv, name, **row);
-    answer(detail ? json(200, to_json(name, **row, *detail)) : json(500, "{\"error\":" + json_string(detail.error().text) + "}"));
-  });
-}
-
-void Server::recalls_json(const std::string& which, const std::string& query, HttpAnswer answer) {
-  thread_.post([which, query, answer = std::move(answer)](OpenedStore* store) {
-    if (store == nullptr) return answer(json(503, R"({"error":"the store is being opened again"})"));
-    const Result<std::string> text = recalls_text(*store->kv, which, query);
-    if (text) return answer(json(200, *text));
-    const Errc code = text.error().code;
-    const unsigned status = code == Errc::not_found ? 404 : code == Errc::bad_input ? 400 : 500;
-    answer(json(status, "{\"error\":" + json_string(text.error().text) + "}"));
-  });
+Region Server::region() {
+  Region out;
+  out.on_store = [this](StoreThread::Job job) { thread_.post(std::move(job)); };
+  out.facilities.safe = config_.safe;
+  out.facilities.safe_age_ms = config_.safe_age_h * 3600 * 1000;
+  out.rates = [this] { return &thread_.rates(); };
+  out.now = [] { return clock_now().wall; };
+  out.metrics = [this] { return metrics_text(); };
+  out.health = [this] { return health(); };
+  return out;
 }
 
 HttpResponse Server::metrics_text() {
@@ -127,25 +101,8 @@ HttpResponse Server::health() {
   StoreHealth store = thread_.health();
   bool fine = broker.control.connected && broker.bulk.connected && store.healthy && store.heartbeat_age_ms < kStallMs;
   std::string why = !store.healthy ? "store: " + store.why : !broker.control.connected ? "broker: " + broker.control.why : !broker.bulk.connected ? "broker: " + broker.bulk.why : fine ? "" : "store thread stalled";
-  return json(fine ? 200 : 503, fmt::format(R"({{"status":"{}","broker":{},"store":{},"why":{}}})", fine ? "ok" : "not ok",
+  return json_answer(fine ? 200 : 503, fmt::format(R"({{"status":"{}","broker":{},"store":{},"why":{}}})", fine ? "ok" : "not ok",
                                             broker.control.connected && broker.bulk.connected, store.healthy, json_string(why)));
-}
-
-void Server::answer_page(const HttpRequest& request, HttpAnswer answer) {
-  if (request.method != "GET" && request.method != "HEAD") return answer({405, "text/plain; charset=utf-8", "only GET is answered here\n", {}});
-  if (request.path == "/") return answer({200, "text/html; charset=utf-8", page_html(), {{"Content-Security-Policy", page_policy()}}});
-  if (request.path == "/api/facilities") return facilities_json(std::move(answer));
-  constexpr std::string_view kResults = "/api/results/";
-  if (request.path.starts_with(kResults)) {
-    const auto name = result_name_of(std::string_view(request.path).substr(kResults.size()));
-    return name ? result_json(*name, std::move(answer)) : answer(json(400, R"({"error":"a result is named /api/results/FACILITY/UUID"})"));
-  }
-  constexpr std::string_view kRecalls = "/api/recalls";
-  if (request.path == kRecalls) return recalls_json("", "", std::move(answer));
-  if (request.path.starts_with(std::string(kRecalls) + "/")) return recalls_json(request.path.substr(kRecalls.size() + 1), request.query, std::move(answer));
-  if (request.path == "/metrics") return answer(metrics_text());
-  if (request.path == "/healthz") return answer(health());
-  answer({404, "text/plain; charset=utf-8", "no such page; known: / /api/facilities /api/results/FACILITY/UUID /api/recalls /api/recalls/ID /api/recalls/preview?model=M&version=V&from=A&to=B /metrics /healthz\n", {}});
 }
 
 void Server::answer_control(const HttpRequest& request, HttpAnswer answer) {
@@ -166,7 +123,7 @@ int Server::run() {
   sigaddset(&ends, SIGINT);
   std::string where;
   if (!config_.listen.empty()) {
-    Result<uint16_t> port = http_.listen_tcp(config_.listen, [this](const HttpRequest& r, HttpAnswer a) { answer_page(r, std::move(a)); });
+    Result<uint16_t> port = http_.listen_tcp(config_.listen, [this](const HttpRequest& r, HttpAnswer a) { door_.answer(r, std::move(a)); }, [this](const HttpRequest& head) { return door_.body_limit(head); });
     if (!port) {
       spdlog::error("{}", port.error().text);
       return exit_code_of(port.error());
@@ -217,6 +174,10 @@ int serve(const CloudConfig& config) {
   if (!keys) {
     spdlog::error("{}", keys.error().text);
     return exit_code_of(keys.error());
+  }
+  if (const auto tokens = read_tokens(token_file(config.state_dir)); !tokens) {
+    spdlog::error("{}", tokens.error().text);
+    return exit_code_of(tokens.error());
   }
   keep_freed_memory(kHeapKeptBytes);
   OsEntropy entropy;

@@ -246,3 +246,28 @@ TEST_CASE("an address that cannot be listened on is named") {
   }
   CHECK(server.listen_tcp("[::1]:0", echo).has_value());
 }
+
+TEST_CASE("how large a body may be is asked with its header, before any of it is read") {
+  HttpServer server;
+  auto port = server.listen_tcp("127.0.0.1:0", echo, [](const HttpRequest& head) {
+    return head.headers.contains("x-large") && head.local ? size_t{200'000} : size_t{10};
+  });
+  REQUIRE(port.has_value());
+  server.start();
+  const std::string large(150'000, 'b');
+  const auto post = [&](const std::string& headers, const std::string& body) {
+    Client client(*port);
+    client.send("POST /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + headers + "\r\n" + body);
+    return client.read();
+  };
+  CHECK(post("X-Large: 1\r\nContent-Length: 150000\r\n", large).find("200 OK") != std::string::npos);
+  CHECK(post("Content-Length: 11\r\n", "").find("413") != std::string::npos);  // nothing of it came
+  CHECK(post("Content-Length: 10\r\n", "0123456789").find("200 OK") != std::string::npos);
+  CHECK(post("Transfer-Encoding: chunked\r\n", "b\r\n0123456789a\r\n0\r\n\r\n").find("413") != std::string::npos);
+  CHECK(post("Transfer-Encoding: chunked\r\n", "6\r\n012345\r\n6\r\n012345\r\n0\r\n\r\n").find("413") != std::string::npos);
+  Client patient(*port);
+  patient.send("POST /x HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+  CHECK(patient.read("\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n");
+  patient.send("abc");
+  CHECK(patient.read("POST /x abc").find("200 OK") != std::string::npos);
+}

@@ -1,0 +1,107 @@
+#include "cloud/api/door.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "cloud/json_text.h"
+
+namespace egret::cloud {
+namespace {
+
+const std::string& header(const HttpRequest& request, const std::string& name) {
+  static const std::string kNone;
+  const auto at = request.headers.find(name);
+  return at == request.headers.end() ? kNone : at->second;
+}
+
+bool on_this_machine(const HttpRequest& request) {
+  if (!request.local) return false;
+  for (const char* sent_on : {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"}) {
+    if (!header(request, sent_on).empty()) return false;
+  }
+  std::string host = header(request, "host");
+  if (!host.ends_with(']')) host = host.substr(0, host.rfind(':'));
+  return host.empty() || host == "localhost" || host == "127.0.0.1" || host == "[::1]";
+}
+
+// The token that is shown; nullopt: none is. Another scheme than Bearer is a token that nobody has.
+std::optional<std::string> token_in(const HttpRequest& request) {
+  const std::string& shown = header(request, "authorization");
+  if (shown.empty()) return std::nullopt;
+  constexpr std::string_view kBearer = "bearer ";
+  const bool bearer = shown.size() > kBearer.size() && std::ranges::equal(shown.substr(0, kBearer.size()), kBearer, {}, [](unsigned char c) { return std::tolower(c); });
+  return bearer ? shown.substr(kBearer.size()) : std::string();
+}
+
+}  // namespace
+
+Door::Door(Endpoints endpoints, std::filesystem::path tokens, bool local_viewer, std::function<WallTime()> now)
+    : endpoints_(std::move(endpoints)), tokens_(std::move(tokens)), local_viewer_(local_viewer), now_(std::move(now)) {}
+
+Door::Judged Door::judge(const HttpRequest& request) {
+  Judged out;
+  out.found = endpoints_.find(request.method, request.path);
+  const Endpoint* endpoint = out.found.endpoint;
+  if (endpoint == nullptr) {
+    if (out.found.allowed.empty()) {
+      out.refusal = error_answer(404, "there is nothing at this path: GET /api lists what there is");
+    } else {
+      out.refusal = error_answer(405, "here are only: " + out.found.allowed);
+      out.refusal->headers.emplace_back("Allow", out.found.allowed);
+    }
+    return out;
+  }
+  const auto refuse = [&](unsigned status, const std::string& text) {
+    out.refusal = endpoint->refuse ? endpoint->refuse(status, text) : error_answer(status, text);
+    if (status == 401) out.refusal->headers.emplace_back("WWW-Authenticate", "Bearer realm=\"egret\"");
+  };
+  const auto token = token_in(request);
+  const auto known = token ? tokens_.find(*token, now_()) : std::nullopt;
+  if (known) out.caller = *known;
+  const bool may = known ? endpoint->who.has(known->role) : endpoint->who.open() || (local_viewer_ && endpoint->who.has(Role::viewer) && on_this_machine(request));
+  if (token && !known) {
+    refuse(401, "this token is nobody's, or it has ended: egret-cloud token list");
+  } else if (!may && known) {
+    refuse(403, fmt::format("this is for: {}; the token shown is of a {}", endpoint->who.text(), name_of(known->role)));
+  } else if (!may) {
+    refuse(401, fmt::format("Authorization: Bearer TOKEN is wanted, of: {}; egret-cloud token add makes one", endpoint->who.text()));
+  }
+  return out;
+}
+
+size_t Door::body_limit(const HttpRequest& head) {
+  const Judged judged = judge(head);
+  return judged.refusal ? kApiBodyBytesMax : judged.found.endpoint->body_bytes;
+}
+
+void Door::answer(const HttpRequest& request, HttpAnswer answer) {
+  Judged judged = judge(request);
+  const Endpoint* endpoint = judged.found.endpoint;
+  if (endpoint == nullptr) return answer(std::move(*judged.refusal));
+  const bool changes = endpoint->method != "GET";
+  const auto tell = [line = fmt::format("api: who={} role={} asked={} {}", judged.caller.name.empty() ? "-" : judged.caller.name,
+                                        judged.caller.name.empty() ? "-" : name_of(judged.caller.role), endpoint->method, endpoint->path)](unsigned status, bool info) {
+    spdlog::log(info ? spdlog::level::info : spdlog::level::debug, "{} status={}", line, status);
+  };
+  if (judged.refusal) {
+    tell(judged.refusal->status, true);
+    return answer(std::move(*judged.refusal));
+  }
+  const HttpAnswer told = [tell, changes, inner = std::move(answer)](HttpResponse response) {
+    tell(response.status, changes);
+    inner(std::move(response));
+  };
+  judged.found.endpoint->handler({request, std::move(judged.caller), std::move(judged.found.names)}, told);
+}
+
+std::string to_json(const Endpoints& endpoints) {
+  std::string out;
+  for (const Endpoint& e : endpoints.all()) {
+    out += fmt::format(R"({}{{"method":{},"path":{},"who":{},"does":{}}})", out.empty() ? "" : ",", json_string(e.method), json_string(e.path), json_string(e.who.text()), json_string(e.does));
+  }
+  return "{\"endpoints\":[" + out + "]}";
+}
+
+}  // namespace egret::cloud

@@ -1,0 +1,32 @@
+// Region: what the API's handlers work with, and the endpoints of the room: each adds its own to the table.
+// Promises: a handler touches the store only in a job on its thread.
+// Leaves to others: threads and sockets (server), who may (door.h).
+#pragma once
+
+#include "cloud/api/endpoints.h"
+#include "cloud/facilities.h"
+#include "cloud/store_thread.h"
+
+namespace egret::cloud {
+
+struct Region {
+  std::function<void(StoreThread::Job)> on_store;  // null to the job: the store is being opened again
+  FacilitiesQuery facilities;                      // `now` and `rates` are filled in at each request
+  std::function<const std::map<Facility, double>*()> rates;  // only in a job
+  std::function<WallTime()> now;
+  std::function<HttpResponse()> metrics, health;
+};
+
+// Answers from a job on the store's thread; 503 while it is down.
+using FromStore = std::function<HttpResponse(OpenedStore& store)>;
+void answer_from_store(const Region& region, HttpAnswer answer, FromStore from);
+
+// The page, /metrics, /healthz, /api: what is there whatever the store holds.
+void add_house(Endpoints& endpoints, const Region& region);
+// /api/facilities, /api/results, /api/recalls.
+void add_views(Endpoints& endpoints, const Region& region);
+
+// All of them.
+Endpoints api_endpoints(const Region& region);
+
+}  // namespace egret::cloud
