@@ -113,6 +113,8 @@ void Session::Impl::react(const Event& event, Classified& c) {
       return on_welcome(c.welcome);
     case Reaction::hold:
       return on_hold(c.welcome);
+    case Reaction::heed:
+      return on_late_welcome(c.welcome);
     case Reaction::raise:
       return on_ack(c, true);
     case Reaction::raise_only:

@@ -60,9 +60,9 @@ Classified Session::Impl::classify_frame(ByteView bytes) {
   if (!opened) return c;
   if (opened->prefix.type == FrameType::welcome && c.welcome.ParseFromString(opened->body)) {
     bool current = greeting && c.welcome.hello_nonce() == greeting->hello_nonce;
-    if (!current && !(greeting && mutant(Mutant::old_welcome_believed))) return c;
-    c.kind =
-        c.welcome.status() == es1::WELCOME_OK ? EventKind::welcome_ok : EventKind::welcome_hold;
+    const bool believed = current || (greeting && mutant(Mutant::old_welcome_believed));
+    c.kind = !believed ? EventKind::welcome_late
+             : c.welcome.status() == es1::WELCOME_OK ? EventKind::welcome_ok : EventKind::welcome_hold;
   } else if (opened->prefix.type == FrameType::ack && c.ack.ParseFromString(opened->body)) {
     classify_ack(c);
   }
@@ -313,19 +313,23 @@ void Session::Impl::apply_entry(const es1::WelcomeEntry& entry) {
     rehome_listed_gaps(entry, key);
     return apply_same(row, entry, key);
   }
+  if (verdict == Verdict::elsewhere) return leave(row, key);
   row.flight.reset();
   row.ahead.reset();
-  if (verdict == Verdict::elsewhere) {
-    if (mutant(Mutant::no_rehome) || row.moving) return;
-    row.moving = true;
-    out.push_back(Rehome{key});
-    notice(Notice::Kind::rehomed,
-           std::string("the cloud holds another history of an epoch: what is still held of lane ") +
-               name_of(key.stream) + " is sent again under a new one");
-    return;
-  }
   row.cursor = {entry.w()};
   row.granted = row.cursor < end_of(key);
+}
+
+// Its numbers stand for something else: what is held goes out under new ones.
+void Session::Impl::leave(Row& row, StreamKey key) {
+  row.flight.reset();
+  row.ahead.reset();
+  if (mutant(Mutant::no_rehome) || row.moving) return;
+  row.moving = true;
+  out.push_back(Rehome{key});
+  notice(Notice::Kind::rehomed,
+         std::string("the cloud holds another history of an epoch: what is still held of lane ") +
+             name_of(key.stream) + " is sent again under a new one");
 }
 
 void Session::Impl::apply_same(Row& row, const es1::WelcomeEntry& entry, StreamKey key) {
@@ -373,6 +377,19 @@ void Session::Impl::ask_purges() {
     upto.push_back({key, to, row.safe});
   }
   if (!upto.empty()) out.push_back(Purge{std::move(upto)});
+}
+
+// What was claimed was claimed, whenever that is said: the next answer may come after this site has
+// given out as many numbers itself, or from a region that has gone back and knows nothing of it.
+void Session::Impl::on_late_welcome(const es1::Welcome& welcome) {
+  for (const es1::WelcomeEntry& entry : welcome.entries()) {
+    if (entry.stream() >= kStreamCount) continue;
+    const StreamKey key{{entry.epoch()}, static_cast<StreamId>(entry.stream())};
+    const StreamView* stream = view.find(key);
+    if (!stream || stream->moved || stream->moving || entry.claimed() <= stream->head.value) continue;
+    mark(Mark::claimed_late);
+    leave(rows[key], key);
+  }
 }
 
 void Session::Impl::on_hold(const es1::Welcome& welcome) {

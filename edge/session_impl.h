@@ -152,6 +152,8 @@ struct Session::Impl {
   void fill_finished(es1::Hello& hello, size_t room);
   void on_welcome(const es1::Welcome& welcome);
   void on_hold(const es1::Welcome& welcome);
+  void on_late_welcome(const es1::Welcome& welcome);
+  void leave(Row& row, StreamKey key);
   bool take_news(const es1::Welcome& welcome);
   bool sid_in_use_elsewhere(const es1::Welcome& welcome) const;
   void take_terms(const es1::Welcome& welcome);

@@ -21,6 +21,7 @@ enum class EventKind : uint8_t {
   publish_failed,  // not sent, or refused by the broker
   welcome_ok,      // with the current nonce
   welcome_hold,    // with the current nonce: RETRY, VERSION, BLOCKED
+  welcome_late,    // with the nonce of a HELLO that has been answered, or was given up
   ack_ok,
   ack_doubt,     // GAP or FORK
   ack_reencode,  // BAD_BODY or NEED_DICT
@@ -29,7 +30,7 @@ enum class EventKind : uint8_t {
   view_changed,  // something became durable
   disk_pressed,  // room is short: a newer S would help
 };
-inline constexpr size_t kEventKinds = 16;
+inline constexpr size_t kEventKinds = 17;
 
 enum class Reaction : uint8_t {
   drop,           // count, nothing else
@@ -43,6 +44,7 @@ enum class Reaction : uint8_t {
   enter,          // apply 5.5 -> active
   apply,          // apply 5.5, stay
   hold,           // -> held until its time is over
+  heed,           // what it says was claimed, and nothing else
   raise,          // ACK OK: cursor up, send on
   raise_only,     // ACK OK while greeting: cursor up if it rises, nothing is sent
   doubt,          // stop that stream, HELLO; or re-cut at W

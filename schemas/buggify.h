@@ -48,6 +48,7 @@ enum class Mark : uint8_t {
   ticket_again_at_once,  // a new ticket, echoed at once
   ticket_waits,          // a new ticket soon after one: no hurry
   run_begins_again,      // the sid was seen in use elsewhere
+  claimed_late,          // a WELCOME that is answered no more says that more was claimed than is held
   finished_from_zero,    // the cloud holds another finished list
   borders_wait,          // after a room purge: until S has passed them
   hello_unsaid,          // a HELLO did not leave

@@ -151,15 +151,16 @@ void Checker::heard_by_site(Site& site, ByteView frame) {
   if (!opened) return;
   if (opened->prefix.type == FrameType::welcome) {
     es1::Welcome welcome;
-    if (!welcome.ParseFromString(opened->body) || welcome.hello_nonce() != site.overheard.hello_nonce) return;
-    site.overheard.in_flight.clear();
-    site.overheard.credit = std::max(site.overheard.credit, welcome.credit());
+    if (!welcome.ParseFromString(opened->body) || opened->prefix.sid != site.overheard.sid) return;
     const edge::View view = site.buffer->view();
     for (const es1::WelcomeEntry& e : welcome.entries()) {
-      site.overheard.told.insert({{{e.epoch()}, StreamId(e.stream())}, {e.w()}, e.c()});
       const edge::StreamView* held = view.find({{e.epoch()}, StreamId(e.stream())});
       if (held && !held->moved && e.claimed() > held->head.value) site.overheard.outclaimed.insert({e.epoch()});
     }
+    if (welcome.hello_nonce() != site.overheard.hello_nonce) return;
+    site.overheard.in_flight.clear();
+    site.overheard.credit = std::max(site.overheard.credit, welcome.credit());
+    for (const es1::WelcomeEntry& e : welcome.entries()) site.overheard.told.insert({{{e.epoch()}, StreamId(e.stream())}, {e.w()}, e.c()});
     site.overheard.believed = std::move(welcome);
   } else if (opened->prefix.type == FrameType::ack) {
     es1::Ack ack;

@@ -66,7 +66,7 @@ const char* name_of(Mark mark) {
   static constexpr const char* kNames[] = {
       "ahead_taken", "ahead_thrown_away", "second_sent", "second_landed", "second_too_early", "cut_again_at_w", "ack_not_earned", "rung_stored", "rung_single",
       "parked_undecodable", "frame_halved", "single_too_large", "parked_too_large", "unparked_all", "unparked_critical",
-      "lease_ended", "hello_urgent", "ticket_again_at_once", "ticket_waits", "run_begins_again", "finished_from_zero",
+      "lease_ended", "hello_urgent", "ticket_again_at_once", "ticket_waits", "run_begins_again", "claimed_late", "finished_from_zero",
       "borders_wait", "hello_unsaid", "move_resumed", "move_steps", "epochs_merged", "taken_unreadable",
       "parked_unreadable"};
   static_assert(sizeof(kNames) / sizeof(kNames[0]) == kMarks);

@@ -507,11 +507,11 @@ TEST_CASE("a lane that cannot be read now is asked again when the view changes, 
 TEST_CASE("what an epoch had purged before it was finished is owed to a cloud that has lost it, as one gap", "[es1 5.5]") {
   KvMemory kv{kEdgeSpaces};
   Rig rig;
-  auto buffer = std::move(*Buffer::open(kv, kFac, rig.entropy));
+  auto buffer = *Buffer::open(kv, kFac, rig.entropy);
   const Unit unit{{{StreamId::result, "a"}, {StreamId::result, "b"}}};
   REQUIRE(buffer->append(std::span(&unit, 1), {1}).has_value());
   const StreamKey key{buffer->view().current, StreamId::result};
-  buffer = std::move(*Buffer::open(kv, kFac, rig.entropy));
+  buffer = *Buffer::open(kv, kFac, rig.entropy);
   const Hash c = buffer->view().find(key)->c_head;
   const PurgeTo all{key, {2}, {2}};
   REQUIRE(buffer->purge(std::span(&all, 1)).has_value());

@@ -38,6 +38,12 @@ Actions& drive(Rig& rig, EventKind kind) {
       w.set_status(es1::WELCOME_BLOCKED);
       return rig.send(FrameType::welcome, w);
     }
+    case EventKind::welcome_late: {
+      es1::Welcome w = rig.welcome();
+      w.set_hello_nonce("of before");
+      for (es1::WelcomeEntry& entry : *w.mutable_entries()) entry.set_claimed(entry.claimed() + 1);
+      return rig.send(FrameType::welcome, w);
+    }
     case EventKind::ack_ok:
       return rig.send(FrameType::ack, rig.ack());
     case EventKind::ack_doubt:
@@ -91,6 +97,8 @@ bool seen(Reaction reaction, EventKind kind, State before, const Rig& rig, size_
       return after == State::active;
     case Reaction::hold:
       return after == State::held;
+    case Reaction::heed:
+      return after == before && static_cast<int>(rig.all<Rehome>().size()) == rig.last_hello().epochs(0).streams_size() && rig.all<Publish>().empty();
     case Reaction::raise:
       return after == State::active && rig.cursor(key_of(5)).value > 0;
     case Reaction::raise_only:
