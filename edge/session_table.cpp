@@ -8,11 +8,11 @@ using R = Reaction;
 // Rows: State; columns: EventKind, in the order of the enum.
 constexpr Reaction kTable[kStates][kEventKinds] = {
     // down
-    {R::tick, R::drop, R::drop, R::drop, R::drop, R::drop, R::drop, R::drop, R::drop, R::drop,
+    {R::tick, R::drop, R::drop, R::drop, R::drop, R::drop, R::drop, R::drop, R::drop, R::heed,
      R::drop, R::drop, R::drop, R::drop, R::drop, R::look_quietly, R::drop},
     // connecting
     {R::tick, R::greet, R::fail, R::fail_identity, R::fail, R::drop, R::drop, R::drop, R::drop,
-     R::drop, R::drop, R::drop, R::drop, R::drop, R::drop, R::look_quietly, R::drop},
+     R::heed, R::drop, R::drop, R::drop, R::drop, R::drop, R::look_quietly, R::drop},
     // greeting
     {R::tick, R::drop, R::drop, R::drop, R::lose, R::note_sent, R::note_unsent, R::enter, R::hold,
      R::heed, R::raise_only, R::drop, R::drop, R::drop, R::drop, R::look_quietly, R::drop},

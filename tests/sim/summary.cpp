@@ -24,8 +24,7 @@ std::string json_name(std::string name) {
 const char* unreachable(State state, EventKind event) {
   const bool answer = event == EventKind::welcome_ok || event == EventKind::welcome_hold;
   if (answer && state != State::greeting && state != State::active) return "no HELLO is out: its answer is late";
-  const bool linked = state != State::down && state != State::connecting;
-  if (event == EventKind::welcome_late && !linked) return "nothing comes in without a link";
+  if (event == EventKind::welcome_late && state == State::down) return "nothing comes in without a link";
   const bool connects = event == EventKind::connected || event == EventKind::connect_failed || event == EventKind::identity_refused;
   if (connects && state != State::connecting) return "the link says it once, to a session that asked";
   const bool unsent = event == EventKind::publish_failed && (state == State::connecting || state == State::down);
