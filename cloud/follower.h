@@ -25,7 +25,7 @@ class Follower {
   static void derive(const ResultName& name, const ResultRow& before, const ResultRow& after, uint64_t number, ModelUses& models,
                      KvBatch& batch);
 
-  // Blocks that were committed and are not in the views, results that were erased included; nullopt while the views are being made anew.
+  // Committed blocks that are not in the views, numbered or not, and results that were erased; nullopt while the views are being made anew.
   static Result<std::optional<uint64_t>> behind(const Kv& kv);
   uint64_t unreadable_blocks() const { return unreadable_; }
 

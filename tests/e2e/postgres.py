@@ -1,8 +1,9 @@
 """A PostgreSQL cluster of a test's own: in a temporary folder, on a unix socket alone, gone with whoever asked for it.
 
 The server refuses to run as root; then it runs as the user that Debian's package makes. As a program it prints the address of
-its cluster and obeys one word a line (`kill`: kill -9 of all its processes, `start`, `set NAME VALUE`), answers each with
-`ok`, and ends with its input: that is how the C++ tests use it.
+its cluster and obeys one word a line (`kill`: kill -9 of all its processes, `start`, `set NAME VALUE`, `pool`: a PgBouncer
+before it, on the port POOL_PORT of the same folder), answers each with `ok`, and ends with its input: that is how the C++
+tests use it.
 """
 import os
 import pathlib
@@ -16,11 +17,28 @@ import time
 
 BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
 USER = "egret"
+POOL_PORT = 6432
+# A connection is a client's for one transaction and no longer: nothing of a session may be relied on.
+POOL = """[databases]
+* = host={dir} port=5432 user={user}
+[pgbouncer]
+listen_addr =
+listen_port = {port}
+unix_socket_dir = {dir}
+auth_type = any
+pool_mode = transaction
+default_pool_size = 4
+server_reset_query =
+max_client_conn = 200
+logfile = {dir}/pool.log
+pidfile = {dir}/pool.pid
+"""
 
 
 class Postgres:
-    def __init__(self):
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="egret-pg-"))
+    def __init__(self, base=None):
+        """In a folder of its own below `base`, which its user can go through."""
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="egret-pg-", dir=base))
         self.as_user = []
         if os.geteuid() == 0:
             server = pwd.getpwnam("postgres")
@@ -28,7 +46,7 @@ class Postgres:
             self.as_user = ["--reuid", str(server.pw_uid), "--regid", str(server.pw_gid), "--clear-groups"]
         os.chmod(self.dir, 0o755)
         self.data, self.log = self.dir / "data", self.dir / "log"
-        self.server = None
+        self.server = self.pooler = None
         self.settings = {}
         self.run(BIN / "initdb", "-D", self.data, "-U", USER, "-A", "trust", "-E", "UTF8", "--locale", "C.UTF-8", "--no-sync")
         self.start()
@@ -76,11 +94,31 @@ class Postgres:
                 pass
         self.server.wait()
 
-    def set(self, name, value):
+    def pool(self):
+        config = self.dir / "pool.ini"
+        config.write_text(POOL.format(dir=self.dir, user=USER, port=POOL_PORT))
+        program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
+        with open(self.log, "ab") as log:
+            self.pooler = subprocess.Popen(self.command(program, "-q", config), cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        deadline = time.monotonic() + 20
+        while not (self.dir / f".s.PGSQL.{POOL_PORT}").exists():
+            if self.pooler.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("PgBouncer does not start:\n" + self.log.read_text(errors="replace")[-2000:])
+            time.sleep(0.02)
+
+    def set(self, name, value=""):
         """For the server that is started next."""
         self.settings[name] = value
 
+    def put_back(self, copy):
+        """The cluster's files give way to a copy of them. The server must not run."""
+        shutil.rmtree(self.data)
+        self.run("cp", "-a", copy, self.data)
+
     def stop(self):
+        if self.pooler is not None:
+            self.pooler.kill()
+            self.pooler.wait()
         if self.server is not None and self.server.poll() is None:
             self.kill()
         shutil.rmtree(self.dir, ignore_errors=True)
@@ -92,7 +130,7 @@ def main():
         print(cluster.dir, flush=True)
         for line in sys.stdin:
             word, *values = line.split()
-            {"kill": cluster.kill, "start": cluster.start, "set": cluster.set}[word](*values)
+            {"kill": cluster.kill, "start": cluster.start, "set": cluster.set, "pool": cluster.pool}[word](*values)
             print("ok", flush=True)
     finally:
         cluster.stop()

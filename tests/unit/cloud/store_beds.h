@@ -51,34 +51,48 @@ class RocksBed {
 // All in one database, which is emptied for each: to make one takes a second.
 class PostgresBed {
  public:
-  PostgresBed() {
-    empty();
-    const auto made = migrate_postgres(options(), entropy_, false);
-    if (!made) FAIL(made.error().text);
-    reopen();
-  }
+  PostgresBed() : PostgresBed(options()) {}
   KvStore& store() { return *opened_.store; }
   void reopen() {
     opened_ = OpenedStore{};
-    auto again = open_postgres(options(), entropy_);
+    auto again = open_postgres(at_, entropy_);
     if (!again) FAIL(again.error().text);
     opened_ = std::move(*again);
   }
+  static const std::string& database() {
+    static const std::string kName = test::Postgres::shared().database();
+    return kName;
+  }
   static const PgOptions& options() {
-    static const PgOptions kOptions = test::Postgres::shared().options(test::Postgres::shared().database());
+    static const PgOptions kOptions = test::Postgres::shared().options(database());
     return kOptions;
   }
 
+ protected:
+  explicit PostgresBed(const PgOptions& at) : at_(at) {
+    empty(at_);
+    const auto made = migrate_postgres(at_, entropy_, false);
+    if (!made) FAIL(made.error().text);
+    reopen();
+  }
+
  private:
-  static void empty() {
-    auto link = PgLink::connect(options()).value();
+  static void empty(const PgOptions& at) {
+    auto link = PgLink::connect(at).value();
     if (schema_version(*link).value() == 0) return;
     std::string sql = "DELETE FROM egret.turn;";
     for (const PgTable& table : pg_tables()) sql += std::string("DELETE FROM ") + table.name + ";";
     REQUIRE(link->script(sql).has_value());
   }
+  const PgOptions at_;
   OsEntropy entropy_;
   OpenedStore opened_;
+};
+
+// The same through PgBouncer: every transaction may have another connection.
+class PooledBed : public PostgresBed {
+ public:
+  PooledBed() : PostgresBed(test::Postgres::shared().pooled(database())) {}
 };
 
 inline JudgedRecord judged(const Bytes& record) {

@@ -1,11 +1,12 @@
-// What every store promises (cloud/store.h), asked of a store in memory, of one on RocksDB and of one in PostgreSQL.
+// What every store promises (cloud/store.h), asked of a store in memory, of one on RocksDB and of one in
+// PostgreSQL, directly and through PgBouncer.
 #include "cloud/verify.h"
 #include "store_beds.h"
 
 using namespace egret;
 using namespace egret::cloud;
 
-TEMPLATE_TEST_CASE("a ledger row moves only for who knows where it stands", "[store]", MemoryBed, RocksBed, PostgresBed) {
+TEMPLATE_TEST_CASE("a ledger row moves only for who knows where it stands", "[store]", MemoryBed, RocksBed, PostgresBed, PooledBed) {
   TestType bed;
   auto txn = bed.store().begin();
   LedgerRow row{{5}, Hash{1}};
@@ -22,7 +23,7 @@ TEMPLATE_TEST_CASE("a ledger row moves only for who knows where it stands", "[st
   CHECK(txn->row(kFac, kStream).value()->w == Seq{6});
 }
 
-TEMPLATE_TEST_CASE("nothing is seen of a transaction that was not committed, and all of one that was", "[store]", MemoryBed, RocksBed, PostgresBed) {
+TEMPLATE_TEST_CASE("nothing is seen of a transaction that was not committed, and all of one that was", "[store]", MemoryBed, RocksBed, PostgresBed, PooledBed) {
   TestType bed;
   const Bytes one = record_of(1);
   {
@@ -37,7 +38,7 @@ TEMPLATE_TEST_CASE("nothing is seen of a transaction that was not committed, and
   CHECK(record_at(bed.store(), {1}) == one);
 }
 
-TEMPLATE_TEST_CASE("what follows a savepoint is undone alone", "[store]", MemoryBed, RocksBed, PostgresBed) {
+TEMPLATE_TEST_CASE("what follows a savepoint is undone alone", "[store]", MemoryBed, RocksBed, PostgresBed, PooledBed) {
   TestType bed;
   auto txn = bed.store().begin();
   txn->savepoint();
@@ -59,7 +60,7 @@ TEMPLATE_TEST_CASE("what follows a savepoint is undone alone", "[store]", Memory
   CHECK(bed.store().begin()->row(kFac, kStream).value()->w == Seq{1});
 }
 
-TEMPLATE_TEST_CASE("a natural key takes effect once, wherever its copy comes from", "[store]", MemoryBed, RocksBed, PostgresBed) {
+TEMPLATE_TEST_CASE("a natural key takes effect once, wherever its copy comes from", "[store]", MemoryBed, RocksBed, PostgresBed, PooledBed) {
   TestType bed;
   const Bytes one = record_of(1), two = record_of(2);
   auto txn = bed.store().begin();
@@ -74,7 +75,7 @@ TEMPLATE_TEST_CASE("a natural key takes effect once, wherever its copy comes fro
   CHECK(record_at(bed.store(), {4}) == two);
 }
 
-TEMPLATE_TEST_CASE("a duplicate keeps its own arrival and shares the body", "[store]", MemoryBed, RocksBed, PostgresBed) {
+TEMPLATE_TEST_CASE("a duplicate keeps its own arrival and shares the body", "[store]", MemoryBed, RocksBed, PostgresBed, PooledBed) {
   TestType bed;
   const Bytes one = record_of(1);
   v1::Arrival later;
@@ -91,7 +92,7 @@ TEMPLATE_TEST_CASE("a duplicate keeps its own arrival and shares the body", "[st
   CHECK(raw.find(split_record(one)->body) == Bytes::npos);
 }
 
-TEMPLATE_TEST_CASE("a quarantined record is kept with its reason, once, and comes back byte for byte", "[store]", MemoryBed, RocksBed, PostgresBed) {
+TEMPLATE_TEST_CASE("a quarantined record is kept with its reason, once, and comes back byte for byte", "[store]", MemoryBed, RocksBed, PostgresBed, PooledBed) {
   TestType bed;
   const Bytes bad = "no record at all";
   const JudgedRecord judgement{bad, {}, QuarantineReason::undecodable, "record: 16 bytes"};
@@ -107,7 +108,7 @@ TEMPLATE_TEST_CASE("a quarantined record is kept with its reason, once, and come
   CHECK(kept->place.seq == Seq{1});
 }
 
-TEMPLATE_TEST_CASE("what was erased is gone, stays provable, and a late copy counts as deleted", "[store]", MemoryBed, RocksBed, PostgresBed) {
+TEMPLATE_TEST_CASE("what was erased is gone, stays provable, and a late copy counts as deleted", "[store]", MemoryBed, RocksBed, PostgresBed, PooledBed) {
   TestType bed;
   const Bytes one = record_of(1), two = record_of(2);
   REQUIRE(commit_block(bed, {judged(one), judged(two)}) == CommitResult::committed);
@@ -129,7 +130,7 @@ TEMPLATE_TEST_CASE("what was erased is gone, stays provable, and a late copy cou
   CHECK(append(*txn, {judged(one), judged(two)}) == std::vector{Disposition::deleted, Disposition::duplicate});
 }
 
-TEMPLATE_TEST_CASE("an erasure that is rolled back leaves the record", "[store]", MemoryBed, RocksBed, PostgresBed) {
+TEMPLATE_TEST_CASE("an erasure that is rolled back leaves the record", "[store]", MemoryBed, RocksBed, PostgresBed, PooledBed) {
   TestType bed;
   const Bytes one = record_of(1);
   REQUIRE(commit_block(bed, {judged(one)}) == CommitResult::committed);
@@ -142,7 +143,7 @@ TEMPLATE_TEST_CASE("an erasure that is rolled back leaves the record", "[store]"
   CHECK(record_at(bed.store(), {1}) == one);
 }
 
-TEMPLATE_TEST_CASE("gap rows come back in order from a number on, of the one stream that is asked for", "[store]", MemoryBed, RocksBed, PostgresBed) {
+TEMPLATE_TEST_CASE("gap rows come back in order from a number on, of the one stream that is asked for", "[store]", MemoryBed, RocksBed, PostgresBed, PooledBed) {
   TestType bed;
   auto txn = bed.store().begin();
   const auto gap = [](uint64_t first, uint64_t last) {
@@ -167,7 +168,7 @@ TEMPLATE_TEST_CASE("gap rows come back in order from a number on, of the one str
   CHECK_FALSE(txn->c_at(kFac, kStream, {12}).value());
 }
 
-TEMPLATE_TEST_CASE("c is known at every border and at no other number", "[store]", MemoryBed, RocksBed, PostgresBed) {
+TEMPLATE_TEST_CASE("c is known at every border and at no other number", "[store]", MemoryBed, RocksBed, PostgresBed, PooledBed) {
   TestType bed;
   REQUIRE(commit_block(bed, {judged(record_of(1)), judged(record_of(2))}) == CommitResult::committed);
   auto txn = bed.store().begin();
@@ -176,7 +177,7 @@ TEMPLATE_TEST_CASE("c is known at every border and at no other number", "[store]
   CHECK(txn->c_at(kFac, kStream, {2}).value() == txn->row(kFac, kStream).value()->c);
 }
 
-TEMPLATE_TEST_CASE("an incident that is closed is no longer open, and numbers are not given twice", "[store]", MemoryBed, RocksBed, PostgresBed) {
+TEMPLATE_TEST_CASE("an incident that is closed is no longer open, and numbers are not given twice", "[store]", MemoryBed, RocksBed, PostgresBed, PooledBed) {
   TestType bed;
   auto txn = bed.store().begin();
   txn->put(kFac, Incident{0, IncidentKind::tail_lost, kStream, {1}, {4}, {}, kAt, {}, ""});
@@ -195,7 +196,7 @@ TEMPLATE_TEST_CASE("an incident that is closed is no longer open, and numbers ar
   CHECK(txn->incidents("clinic-2", true)->front().id > open[1].id);
 }
 
-TEMPLATE_TEST_CASE("a facility's rows are its own, even where its name begins another's", "[store]", MemoryBed, RocksBed, PostgresBed) {
+TEMPLATE_TEST_CASE("a facility's rows are its own, even where its name begins another's", "[store]", MemoryBed, RocksBed, PostgresBed, PooledBed) {
   TestType bed;
   auto txn = bed.store().begin();
   for (const Facility fac : {"clinic", "clinic-1", "clinic-10"}) {
@@ -210,7 +211,7 @@ TEMPLATE_TEST_CASE("a facility's rows are its own, even where its name begins an
   CHECK(bed.store().facilities().value() == std::vector<Facility>{"clinic", "clinic-1", "clinic-10"});
 }
 
-TEMPLATE_TEST_CASE("rows come back as they were put, with every field", "[store]", MemoryBed, RocksBed, PostgresBed) {
+TEMPLATE_TEST_CASE("rows come back as they were put, with every field", "[store]", MemoryBed, RocksBed, PostgresBed, PooledBed) {
   TestType bed;
   auto txn = bed.store().begin();
   LedgerRow row{{9}, Hash{3}};
@@ -240,7 +241,7 @@ TEMPLATE_TEST_CASE("rows come back as they were put, with every field", "[store]
   CHECK(encode(txn->session(kFac, SessionId{2}).value().value()) == encode(session));
 }
 
-TEMPLATE_TEST_CASE("a store keeps its gen, and refuses to open for a program that is older than it", "[store]", MemoryBed, RocksBed, PostgresBed) {
+TEMPLATE_TEST_CASE("a store keeps its gen, and refuses to open for a program that is older than it", "[store]", MemoryBed, RocksBed, PostgresBed, PooledBed) {
   TestType bed;
   const StoreMeta meta = bed.store().meta().value();
   CHECK(meta.format == kCloudFormat);

@@ -47,18 +47,30 @@ uint64_t w_of(KvStore& store, const Facility& fac) {
   return row ? row->w.value : 0;
 }
 
-// The refusal of a server or database that a setting has made weak.
-std::string refusal(const std::string& setting) {
-  test::Postgres& pg = test::Postgres::shared();
-  const std::string name = pg.database();
+// What the store says to a database of which something was made weak.
+std::string refusal(const std::string& name) {
   OsEntropy entropy;
-  REQUIRE(migrate_postgres(pg.options(name), entropy, false).has_value());
-  pg.sql("ALTER DATABASE " + name + " SET " + setting);
-  const auto opened = open_postgres(pg.options(name), entropy);
+  const auto opened = open_postgres(test::Postgres::shared().options(name), entropy);
   REQUIRE(opened.has_error());
   CHECK(opened.error().code == Errc::config);
+  // migrate would found a store there: it refuses, too.
+  CHECK(migrate_postgres(test::Postgres::shared().options(name), entropy, false).error().code == Errc::config);
   return opened.error().text;
 }
+
+std::string migrated(const std::string& more = "") {
+  test::Postgres& pg = test::Postgres::shared();
+  const std::string name = pg.database(more);
+  OsEntropy entropy;
+  REQUIRE(migrate_postgres(pg.options(name), entropy, false).has_value());
+  return name;
+}
+
+struct WeakSetting {
+  const char* setting;
+  const char* value;
+  const char* advice;  // what the refusal says to do
+};
 
 }  // namespace
 
@@ -151,10 +163,63 @@ TEST_CASE("a commit that a pooler or a server left without an answer is unknown,
   CHECK(add_block(bed.store(), kFac, {record_of(1)}) == CommitResult::committed);
 }
 
-TEST_CASE("weak settings are refused by name", "[store][pg]") {
-  CHECK_THAT(refusal("synchronous_commit = off"), Catch::Contains("synchronous_commit = off"));
-  CHECK_THAT(refusal("zero_damaged_pages = on"), Catch::Contains("zero_damaged_pages = on"));
-  CHECK_THAT(refusal("default_transaction_read_only = on"), Catch::Contains("default_transaction_read_only = on"));
+TEST_CASE("a weak setting of a database or a role is refused by name, with what to do", "[store][pg]") {
+  const auto weak = GENERATE(WeakSetting{"synchronous_commit", "off", "set it to on"}, WeakSetting{"zero_damaged_pages", "on", "set it to off"},
+                             WeakSetting{"default_transaction_read_only", "on", "set it to off"});
+  CAPTURE(weak.setting);
+  const std::string name = migrated(), assigned = std::string(weak.setting) + " = " + weak.value;
+  test::Postgres& pg = test::Postgres::shared();
+  SECTION("of the database") { pg.sql("ALTER DATABASE " + name + " SET " + assigned); }
+  SECTION("of the role in it") { pg.sql("ALTER ROLE egret IN DATABASE " + name + " SET " + assigned); }
+  const std::string said = refusal(name);
+  CHECK_THAT(said, Catch::Contains(assigned) && Catch::Contains(weak.advice));
+}
+
+TEST_CASE("a weak setting of the server is refused by name, with what to do, and no longer once it is mended", "[store][pg]") {
+  const auto weak = GENERATE(WeakSetting{"fsync", "off", "set it to on"}, WeakSetting{"full_page_writes", "off", "set it to on"},
+                             WeakSetting{"data_sync_retry", "on", "set it to off"});
+  CAPTURE(weak.setting);
+  const std::string name = migrated();
+  test::Postgres& pg = test::Postgres::shared();
+  pg.kill();
+  pg.set(weak.setting, weak.value);
+  pg.start();
+  const std::string said = refusal(name);
+  pg.kill();
+  pg.set(weak.setting, std::string(weak.value) == "on" ? "off" : "on");
+  pg.start();
+  CHECK_THAT(said, Catch::Contains(std::string(weak.setting) + " = " + weak.value) && Catch::Contains(weak.advice));
+  OsEntropy entropy;
+  CHECK(open_postgres(pg.options(name), entropy).has_value());
+}
+
+TEST_CASE("commits that only the primary has are refused where standbys were promised", "[store][pg]") {
+  const std::string name = migrated();
+  test::Postgres& pg = test::Postgres::shared();
+  pg.sql("ALTER DATABASE " + name + " SET synchronous_commit = local");
+  OsEntropy entropy;
+  CHECK(open_postgres(pg.options(name), entropy).has_value());  // without standbys it is as good as on
+  pg.kill();
+  pg.set("synchronous_standby_names", "elsewhere");
+  pg.start();
+  const std::string said = refusal(name);
+  pg.kill();
+  pg.set("synchronous_standby_names", "");
+  pg.start();
+  CHECK_THAT(said, Catch::Contains("synchronous_commit = local") && Catch::Contains("set it to on"));
+}
+
+TEST_CASE("a database of another encoding is refused", "[store][pg]") {
+  test::Postgres& pg = test::Postgres::shared();
+  CHECK_THAT(refusal(pg.database("ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")), Catch::Contains("server_encoding = LATIN1") && Catch::Contains("ENCODING 'UTF8'"));
+}
+
+TEST_CASE("all that is weak is said at once", "[store][pg]") {
+  const std::string name = migrated();
+  test::Postgres& pg = test::Postgres::shared();
+  pg.sql("ALTER DATABASE " + name + " SET synchronous_commit = off");
+  pg.sql("ALTER DATABASE " + name + " SET zero_damaged_pages = on");
+  CHECK_THAT(refusal(name), Catch::Contains("synchronous_commit = off") && Catch::Contains("zero_damaged_pages = on"));
 }
 
 TEST_CASE("a database that was not migrated is no store, and one that was is migrated once", "[store][pg]") {

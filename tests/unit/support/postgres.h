@@ -8,6 +8,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "cloud/pg_link.h"
 
@@ -47,6 +48,13 @@ class Postgres {
 
   void kill() { say("kill"); }
   void start() { say("start"); }
+  // Through a PgBouncer that gives out connections a transaction.
+  cloud::PgOptions pooled(const std::string& database) {
+    if (!std::exchange(has_pool_, true)) say("pool");
+    return options(database, "&port=6432");
+  }
+  // For the server that is started next; an empty value takes it back.
+  void set(const std::string& name, const std::string& value) { say("set " + name + " " + value); }
   cloud::PgOptions options(const std::string& database = "postgres", const std::string& more = "") const {
     return {"postgresql:///" + database + "?host=" + dir_ + "&user=egret" + more, "", 30'000};
   }
@@ -54,10 +62,10 @@ class Postgres {
     auto link = cloud::PgLink::connect(options(database)).value();
     if (auto done = link->script(text); !done) throw std::runtime_error(done.error().text);
   }
-  // A new one, empty.
-  std::string database() {
+  // A new one, empty; `how` as CREATE DATABASE takes it.
+  std::string database(const std::string& how = "") {
     const std::string name = "t" + std::to_string(++made_);
-    sql("CREATE DATABASE " + name);
+    sql("CREATE DATABASE " + name + " " + how);
     return name;
   }
 
@@ -79,6 +87,7 @@ class Postgres {
   FILE* from_ = nullptr;
   std::string dir_;
   int made_ = 0;
+  bool has_pool_ = false;
 };
 
 }  // namespace egret::test
