@@ -29,6 +29,23 @@ Result<std::vector<KvStore::BackedUp>> rows_of(const Kv& kv) {
   return rows;
 }
 
+Result<ConfirmedBackup> confirm_rows(OpenedStore& store, const Kv& copy, WallTime now) {
+  Result<std::vector<KvStore::BackedUp>> rows = rows_of(copy);
+  if (!rows) return rows.error();
+  Result<KvStore::Confirmed> confirmed = store.store->confirm_backup(*rows, now);
+  if (!confirmed) return confirmed.error();
+  return ConfirmedBackup{confirmed->rows, confirmed->strangers};
+}
+
+// One life of one server: a copy has the same identifier, but never started at the same moment.
+Result<std::string> server_of(const PgOptions& options) {
+  auto link = PgLink::connect(options);
+  if (!link) return link.error();
+  const auto rows = (*link)->ask("SELECT pg_postmaster_start_time()::text");
+  if (!rows) return rows.error();
+  return rows->size() == 1 ? Result<std::string>(std::string(rows->at(0, 0))) : Error{Errc::store_failed, "postgres: one row was asked for"};
+}
+
 // `start` and the second; a later one when that is taken.
 fs::path free_name(const fs::path& start, WallTime now) {
   int64_t second = now.us / 1'000'000;
@@ -48,7 +65,7 @@ Result<void> copy_synced(const fs::path& from, const fs::path& to) {
 
 Result<void> make_backup(OpenedStore& store, const fs::path& dir) {
   if (dynamic_cast<SharedKv*>(store.kv.get()) != nullptr)
-    return Error{Errc::config, "the store is in PostgreSQL: take its backups with pg_basebackup or pgBackRest"};
+    return Error{Errc::config, "the store is in PostgreSQL: take its backups with pg_basebackup or pgBackRest, and confirm them with egret-cloud backup confirm"};
   if (fs::exists(dir)) return Error{Errc::config, dir.string() + ": is there already; name a new folder"};
   if (Result<void> copied = checkpoint(*store.kv, dir); !copied) return copied;
   return sync_folder(fs::absolute(dir).parent_path());
@@ -74,11 +91,24 @@ Result<uint64_t> check_copy(const fs::path& dir, const VerifyProgress& progress)
 Result<ConfirmedBackup> confirm_backup(OpenedStore& store, const fs::path& dir, WallTime now) {
   Result<OpenedStore> copy = open_to_look(dir);
   if (!copy) return copy.error();
-  Result<std::vector<KvStore::BackedUp>> rows = rows_of(*copy->kv);
-  if (!rows) return rows.error();
-  Result<KvStore::Confirmed> confirmed = store.store->confirm_backup(*rows, now);
-  if (!confirmed) return confirmed.error();
-  return ConfirmedBackup{confirmed->rows, confirmed->strangers};
+  return confirm_rows(store, *copy->kv, now);
+}
+
+Result<uint64_t> check_copy(const PgOptions& store, const PgOptions& copy, const VerifyProgress& progress) {
+  const Result<std::string> here = server_of(store), there = server_of(copy);
+  if (!here || !there) return here ? there.error() : here.error();
+  if (*here == *there) return Error{Errc::config, "the server that was named is the store's own and protects from nothing: start another one on the copy"};
+  Result<OpenedStore> opened = open_to_look(StorePlace{{}, copy});
+  Result<Verdict> verdict = opened ? verify(*opened->kv, progress) : Result<Verdict>(opened.error());
+  if (!verdict) return verdict.error();
+  if (verdict->wrong > 0) return Error{Errc::corrupt, "the copy does not verify: " + text_of(verdict->findings.front())};
+  return verdict->digest_records;
+}
+
+Result<ConfirmedBackup> confirm_backup(OpenedStore& store, const PgOptions& copy, WallTime now) {
+  Result<OpenedStore> opened = open_to_look(StorePlace{{}, copy});
+  if (!opened) return opened.error();
+  return confirm_rows(store, *opened->kv, now);
 }
 
 Result<Restored> restore_backup(const fs::path& state_dir, const fs::path& dir, Entropy& entropy, WallTime now) {

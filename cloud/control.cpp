@@ -78,6 +78,11 @@ ControlAnswer close_incident(const ControlArgs& args, OpenedStore& store, WallTi
   return {kFoundProblem, "no open incident of that facility has this number"};
 }
 
+ControlAnswer confirmed(const Result<ConfirmedBackup>& done, const std::string& what, const ControlArgs& args) {
+  if (!done) return problem(done.error());
+  return {0, fmt::format(R"({{"confirmed":{},"rows":{},"strangers":{},"records":{}}})", json_string(what), done->rows, done->strangers, std::strtoull(at(args, "records").c_str(), nullptr, 10))};
+}
+
 ControlAnswer recall(const std::string& name, const ControlArgs& args, OpenedStore& store, WallTime now) {
   Result<Order> order = order_of(args, now);
   if (!order) return problem(order.error());
@@ -133,12 +138,15 @@ ControlAnswer run_control(const std::string& name, const ControlArgs& args, Open
     Result<void> made = make_backup(store, at(args, "dir"));
     return made ? ControlAnswer{0, fmt::format(R"({{"backup":{}}})", json_string(at(args, "dir")))} : problem(made.error());
   }
+  if (name == "backup.confirm" && !at(args, "copy").empty()) {
+    PgOptions copy;
+    copy.url = at(args, "copy");
+    return confirmed(confirm_backup(store, copy, now), copy.url, args);
+  }
   if (name == "backup.confirm") {
     const std::string dir = at(args, "dir");
     if (Result<void> elsewhere = check_elsewhere(store_at, dir, at(args, "same_filesystem") == "1"); !elsewhere) return problem(elsewhere.error());
-    Result<ConfirmedBackup> confirmed = confirm_backup(store, dir, now);
-    if (!confirmed) return problem(confirmed.error());
-    return {0, fmt::format(R"({{"confirmed":{},"rows":{},"strangers":{},"records":{}}})", json_string(dir), confirmed->rows, confirmed->strangers, std::strtoull(at(args, "records").c_str(), nullptr, 10))};
+    return confirmed(confirm_backup(store, dir, now), dir, args);
   }
   if (name == "recall.commit" || name == "recall.undo") return recall(name, args, store, now);
   if (name == "result.erase") return erase(args, store, now);

@@ -56,6 +56,38 @@ Result<void> write_ledger_first(Kv& kv, const KvBatch& batch) {
   return kv.write(rest, true);
 }
 
+// S of every row that the backup proves.
+Result<void> set_safe(std::span<const KvStore::BackedUp> rows, Txn& txn, KvStore::Confirmed& out) {
+  for (const KvStore::BackedUp& backed : rows) {
+    auto row = txn.row(backed.fac, backed.key);
+    if (!row) return std::move(row).error();
+    const auto c = txn.c_at(backed.fac, backed.key, backed.w);
+    if (!c) return c.error();
+    // S lets a site delete: only what is in both histories may carry it.
+    if (!*row || (*row)->w < backed.w || !*c || **c != backed.c) {
+      ++out.strangers;
+      continue;
+    }
+    ++out.rows;
+    if ((*row)->safe >= backed.w) continue;
+    (*row)->safe = backed.w;
+    txn.put(backed.fac, backed.key, **row);
+  }
+  return {};
+}
+
+// Where others write too, each facility by itself: nobody waits for the whole region.
+Result<void> set_safe_one_by_one(KvStore& store, std::span<const KvStore::BackedUp> rows, KvStore::Confirmed& out) {
+  for (size_t from = 0, to = 0; from < rows.size(); from = to) {
+    const Facility& fac = rows[from].fac;
+    while (to < rows.size() && rows[to].fac == fac) ++to;
+    auto txn = store.begin({&fac, 1});
+    if (auto set = set_safe(rows.subspan(from, to - from), *txn, out); !set) return set;
+    if (store.commit(std::move(txn)) != CommitResult::committed) return store.last_error();
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<KvStore>> open_store(Kv& kv, Entropy& entropy) {
@@ -128,24 +160,15 @@ Result<std::vector<Facility>> KvStore::facilities() {
 }
 
 Result<KvStore::Confirmed> KvStore::confirm_backup(std::span<const BackedUp> rows, WallTime now) {
+  Confirmed out;
+  if (shared_ != nullptr) {
+    if (auto set = set_safe_one_by_one(*this, rows, out); !set) return std::move(set).error();
+  }
   auto txn = begin();
   auto meta = meta_row();
   if (!meta) return std::move(meta).error();
-  Confirmed out;
-  for (const BackedUp& backed : rows) {
-    auto row = txn->row(backed.fac, backed.key);
-    if (!row) return std::move(row).error();
-    const auto c = txn->c_at(backed.fac, backed.key, backed.w);
-    if (!c) return c.error();
-    // S lets a site delete: only what is in both histories may carry it.
-    if (!*row || (*row)->w < backed.w || !*c || **c != backed.c) {
-      ++out.strangers;
-      continue;
-    }
-    ++out.rows;
-    if ((*row)->safe >= backed.w) continue;
-    (*row)->safe = backed.w;
-    txn->put(backed.fac, backed.key, **row);
+  if (shared_ == nullptr) {
+    if (auto set = set_safe(rows, *txn, out); !set) return std::move(set).error();
   }
   meta->meta.backup_confirmed = true;
   meta->meta.last_backup_confirmed = now;
@@ -156,11 +179,11 @@ Result<KvStore::Confirmed> KvStore::confirm_backup(std::span<const BackedUp> row
 
 Result<std::vector<Facility>> KvStore::mark_restored(Entropy& entropy, WallTime now,
                                                      const std::string& note) {
-  auto txn = begin();
-  auto meta = meta_row();
-  if (!meta) return std::move(meta).error();
   auto facs = facilities();
   if (!facs) return std::move(facs).error();
+  auto txn = begin(*facs);
+  auto meta = meta_row();
+  if (!meta) return std::move(meta).error();
   std::vector<Facility> behind;
   for (const Facility& fac : *facs) {
     const auto rows = txn->rows(fac);

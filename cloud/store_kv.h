@@ -44,8 +44,8 @@ class KvStore final : public Store {
     uint64_t strangers =
         0;  // rows of the backup that are no part of this store's history: nothing is set
   };
-  // Sets S of every row that the backup proves, and notes that a backup is confirmed. Errors:
-  // store_failed, corrupt.
+  // Sets S of every row that the backup proves, and then notes that a backup is confirmed; `rows`
+  // in the order of facilities. Errors: store_failed, corrupt, conflict (run it again).
   Result<Confirmed> confirm_backup(std::span<const BackedUp> rows, WallTime now);
   // After a restore: a new gen, and one incident a facility that has claimed more than W. Which
   // ones is the answer.

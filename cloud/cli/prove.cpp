@@ -70,8 +70,24 @@ int run_export(const Where& where, const ExportOptions& options) {
   return kOk;
 }
 
+int confirm_postgres(const Where& where, const PgOptions& store, const std::string& url, bool json) {
+  if (!url.starts_with("postgresql://") && !url.starts_with("postgres://")) {
+    std::fprintf(stderr, "%s: the store is in PostgreSQL: start a server on the copy, and name it (postgresql://...)\n", url.c_str());
+    return kUsage;
+  }
+  PgOptions copy;
+  copy.url = url;
+  Result<uint64_t> records = check_copy(store, copy, progress_bar());
+  if (!records) return complain(records.error());
+  return control(where, "backup.confirm", {{"copy", url}, {"records", std::to_string(*records)}}, json, fmt::format("the copy is verified and confirmed, {} records", *records));
+}
+
 // Proves the copy here, not in the service: it takes long, and commits must go on.
 int run_confirm(const Where& where, const std::string& dir, bool same_filesystem, bool json) {
+  int code = kOk;
+  const std::optional<StorePlace> place = store_of(where, code);
+  if (!place) return code;
+  if (place->postgres) return confirm_postgres(where, *place->postgres, dir, json);
   std::optional<std::filesystem::path> state = state_dir_of(where);
   if (!state) return kBadConfig;
   if (Result<void> elsewhere = check_elsewhere(store_dir(*state), dir, same_filesystem); !elsewhere) return complain(elsewhere.error());
@@ -83,11 +99,37 @@ int run_confirm(const Where& where, const std::string& dir, bool same_filesystem
   return control(where, "backup.confirm", args, json, fmt::format("{}: verified and confirmed, {} records", dir, *records));
 }
 
+std::string json_list(const std::vector<Facility>& facs) {
+  std::string out;
+  for (const Facility& fac : facs) out += (out.empty() ? "" : ",") + json_string(fac);
+  return out;
+}
+
+void tell_behind(const std::vector<Facility>& behind) {
+  for (const Facility& fac : behind) std::printf("%s: has claimed more than this copy holds; it will send that again\n", fac.c_str());
+}
+
+// The database was put back with PostgreSQL's own tools: what is left is to say so, to sites and people.
+int mark_restored(const StorePlace& place, const std::string& name, bool json) {
+  OsEntropy entropy;
+  Result<OpenedStore> store = open_to_write(place, entropy);
+  if (!store) return complain(store.error());
+  Result<std::vector<Facility>> behind = store->store->mark_restored(entropy, clock_now().wall, "restored from " + name);
+  if (!behind) return complain(behind.error());
+  if (json) {
+    std::printf("{\"restored\":%s,\"set_aside\":\"\",\"behind\":[%s]}\n", json_string(name).c_str(), json_list(*behind).c_str());
+    return kOk;
+  }
+  std::printf("marked as restored from %s\n", name.c_str());
+  tell_behind(*behind);
+  return kOk;
+}
+
 int run_restore(const Where& where, const std::string& dir, bool json) {
   int code = kOk;
   const std::optional<StorePlace> place = store_of(where, code);
   if (!place) return code;
-  if (place->postgres) return complain({Errc::config, "the store is in PostgreSQL: restore it there (pg_basebackup, pgBackRest)"});
+  if (place->postgres) return mark_restored(*place, dir, json);
   std::optional<std::filesystem::path> state = state_dir_of(where);
   if (!state) return kBadConfig;
   OsEntropy entropy;
@@ -96,15 +138,13 @@ int run_restore(const Where& where, const std::string& dir, bool json) {
     if (done.error().code == Errc::locked) std::fprintf(stderr, "stop the service first: ");
     return complain(done.error());
   }
-  std::string behind;
-  for (const Facility& fac : done->behind) behind += (behind.empty() ? "" : ",") + json_string(fac);
   if (json) {
-    std::printf("{\"restored\":%s,\"set_aside\":%s,\"behind\":[%s]}\n", json_string(dir).c_str(), json_string(done->set_aside.string()).c_str(), behind.c_str());
+    std::printf("{\"restored\":%s,\"set_aside\":%s,\"behind\":[%s]}\n", json_string(dir).c_str(), json_string(done->set_aside.string()).c_str(), json_list(done->behind).c_str());
     return kOk;
   }
   std::printf("restored from %s\n", dir.c_str());
   if (!done->set_aside.empty()) std::printf("what was there before: %s\n", done->set_aside.c_str());
-  for (const Facility& fac : done->behind) std::printf("%s: has claimed more than this copy holds; it will send that again\n", fac.c_str());
+  tell_behind(done->behind);
   return kOk;
 }
 
@@ -131,7 +171,9 @@ void add_export(CLI::App& app, Chosen& chosen) {
 
 void add_backup(CLI::App& app, Chosen& chosen) {
   auto* sub = app.add_subcommand("backup", "Copies the store into a new folder; then, once it is on other storage, confirms it.\n"
-                                           "Examples: egret-cloud backup /backup/monday; egret-cloud backup confirm /mnt/other/monday");
+                                           "In PostgreSQL its own tools make the copy; it is confirmed through a server that runs on it.\n"
+                                           "Examples: egret-cloud backup /backup/monday; egret-cloud backup confirm /mnt/other/monday\n"
+                                           "          egret-cloud backup confirm 'postgresql:///egret?host=/run/drill'");
   struct Options {
     std::string dir;
     bool same = false, json = false;
@@ -143,13 +185,14 @@ void add_backup(CLI::App& app, Chosen& chosen) {
   auto* confirm = sub->add_subcommand("confirm", "Reads the copy back, verifies it, and lets sites delete what it holds.\nExample: egret-cloud backup confirm /mnt/other/monday");
   auto confirm_where = add_where(confirm);
   auto c = std::make_shared<Options>();
-  confirm->add_option("dir", c->dir, "the copy")->required();
+  confirm->add_option("copy", c->dir, "the copy: a folder, or postgresql://… of a server that runs on it")->required();
   confirm->add_flag("--same-filesystem", c->same, "confirm a copy beside the store, which protects from nothing");
   confirm->add_flag("--json", c->json, "as JSON");
   sub->callback([&chosen, where, o, confirm, confirm_where, c] {
     chosen = [=] {
       auto absolute = [](const std::string& dir) { return std::filesystem::absolute(dir).string(); };
-      if (confirm->parsed()) return run_confirm(*confirm_where, absolute(c->dir), c->same, c->json);
+      const bool folder = c->dir.find("://") == std::string::npos;
+      if (confirm->parsed()) return run_confirm(*confirm_where, folder ? absolute(c->dir) : c->dir, c->same, c->json);
       if (o->dir.empty()) {
         std::fprintf(stderr, "backup: name a folder\n");
         return kUsage;
@@ -160,7 +203,9 @@ void add_backup(CLI::App& app, Chosen& chosen) {
 }
 
 void add_restore(CLI::App& app, Chosen& chosen) {
-  auto* sub = app.add_subcommand("restore", "Puts a backup in the store's place; what was there is set aside. The service must not run.\nExample: egret-cloud restore /mnt/other/monday");
+  auto* sub = app.add_subcommand("restore", "Puts a backup in the store's place; what was there is set aside. The service must not run.\n"
+                                            "In PostgreSQL its own tools put the copy back; this then says so to sites and people.\n"
+                                            "Examples: egret-cloud restore /mnt/other/monday; egret-cloud restore monday");
   auto where = add_where(sub);
   auto dir = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
