@@ -10,6 +10,7 @@
 #include "cloud/follower.h"
 #include "cloud/json_text.h"
 #include "cloud/keys.h"
+#include "cloud/own_facility.h"
 #include "cloud/quarantine.h"
 #include "cloud/recall_report.h"
 #include "cloud/results.h"
@@ -41,6 +42,7 @@ ControlAnswer commit(OpenedStore& store, std::unique_ptr<Txn> txn, std::string d
 ControlAnswer change_registration(const std::string& name, const ControlArgs& args, OpenedStore& store) {
   Facility fac = at(args, "fac");
   if (!valid_facility(fac)) return {kUsage, fac + ": a facility is 1-32 of [a-z0-9-]"};
+  if (fac == kRegionFacility) return {kUsage, fac + ": that is the region itself (cloud/fhir/README.md); no site may be called so"};
   std::unique_ptr<Txn> txn = store.store->begin({&fac, 1});
   Result<std::optional<Registration>> known = txn->registration(fac);
   if (!known) return problem(known.error());

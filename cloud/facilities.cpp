@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "cloud/json_text.h"
+#include "cloud/own_facility.h"
 
 namespace egret::cloud {
 namespace {
@@ -27,6 +28,7 @@ Attention attention_of(const FacilityView& view, const FacilitiesQuery& query) {
   const FacilityRow& row = view.row;
   if (view.revoked) return Attention::revoked;
   if (!view.incidents.empty()) return Attention::incident;
+  if (view.fac == kRegionFacility) return Attention::none;  // it is here
   if (row.last_seen.us == 0) return Attention::never_seen;
   if (since_ms(row.last_seen, query.now) > query.silent_after_ms) return Attention::silent;
   if (row.gap_records > 0) return Attention::gap;

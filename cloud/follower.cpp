@@ -1,6 +1,8 @@
 #include "cloud/follower.h"
 
 #include "cloud/feed.h"
+#include "cloud/fhir/shelf.h"
+#include "cloud/result_index.h"
 #include "schemas/chain.h"
 #include "schemas/merge_rules.h"
 #include "schemas/record.pb.h"
@@ -13,7 +15,7 @@ constexpr size_t kNumberedAStep = 1024;
 // The kinds that views are made of. Body begins with its kind: field 1, a number below 128.
 bool makes_views(ByteView body) {
   if (body.size() < 2 || body[0] != 0x08) return false;
-  return Kind(body[1]) >= Kind::ai_result && Kind(body[1]) <= Kind::telemetry_batch;
+  return Kind(body[1]) >= Kind::ai_result && Kind(body[1]) <= Kind::source_document;
 }
 
 // What was erased since: at most so many results are looked at in one step.
@@ -183,8 +185,11 @@ Result<void> Follower::take_record(const Facility& fac, const Place& place, Byte
   } else if (body.has_model_def()) {
     const v1::ModelDef& model = body.model_def();
     put_model(batch_, {model_ref_of(model), model.model_id(), model.vendor(), model.name(), model.version()});
+    put_definition(batch_, model);
   } else if (body.has_telemetry_batch()) {
     return gauges_.take(fac, body.telemetry_batch(), content);
+  } else if (body.has_source_document()) {
+    return fhir::shelve(reader_, fac, place, body.source_document(), batch_);
   }
   return take_result(fac, place, body, content);
 }
@@ -255,6 +260,7 @@ void Follower::derive(const ResultName& name, const ResultRow& before, const Res
     batch.put(kViewSpace, worklist_key(name), std::move(count));
   }
   models.change(name, {before, was}, {after, view}, batch);
+  change_index(name, {before, was}, {after, view}, batch);
   change_patients(name, before, after, batch);
 }
 

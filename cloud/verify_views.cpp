@@ -7,7 +7,9 @@
 #include <map>
 #include <set>
 
+#include "cloud/fhir/shelf.h"
 #include "cloud/follower.h"
+#include "cloud/result_index.h"
 #include "schemas/chain.h"
 #include "schemas/record.pb.h"
 
@@ -104,7 +106,13 @@ class Comparer {
     if (body.has_model_def()) {
       const v1::ModelDef& m = body.model_def();
       const Hash ref = model_ref_of(m);
-      if (models_seen_.insert(ref).second) put_model(batch, {ref, m.model_id(), m.vendor(), m.name(), m.version()});
+      if (models_seen_.insert(ref).second) {
+        put_model(batch, {ref, m.model_id(), m.vendor(), m.name(), m.version()});
+        put_definition(batch, m);
+      }
+    }
+    if (body.has_source_document()) {
+      if (auto shelved = fhir::shelve(reader_, fac, place, body.source_document(), batch); !shelved) return shelved;
     }
     expect(batch);
     if (body.has_telemetry_batch()) return gauges_.take(fac, body.telemetry_batch(), content);

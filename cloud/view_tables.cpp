@@ -17,6 +17,8 @@ struct Write {
   void operator()(const Version& v) {
     out.u8(uint8_t(StatementTag::version)).fixed(v.body).u32(v.number).u8(uint8_t(v.status)).u8(v.unchanged).u8(v.critical);
     out.fixed(v.output).fixed(v.model).fixed(v.run).i64(v.t_us).fixed(v.subject);
+    out.u8(static_cast<uint8_t>(v.codes.size()));
+    for (const CodeHash& code : v.codes) out.fixed(code);
   }
   void operator()(const Retraction& r) {
     out.u8(uint8_t(StatementTag::retraction)).fixed(r.body).u32(r.number).u8(uint8_t(r.reason));
@@ -45,6 +47,7 @@ std::optional<Statement> read_statement(RowReader& in) {
       v.run = in.fixed<16>();
       v.t_us = in.i64();
       v.subject = in.fixed<32>();
+      for (uint8_t n = in.u8(); n > 0 && in.ok(); n--) v.codes.push_back(in.fixed<sizeof(CodeHash)>());
       return v;
     }
     case StatementTag::retraction: {

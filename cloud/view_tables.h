@@ -12,6 +12,8 @@
 //   '?' fac id 16                a result of which something was erased: to be looked at again
 //   'd' 'm' 'n' 'x'              models and what they made: see model_uses.h
 //   'i' 's'                      patients: see patients.h
+//   'k' 'u' 'D'                  results by code and by run, definitions of models: see result_index.h
+//   'f' 't'                      resources that FHIR clients wrote: see fhir/shelf.h
 //   'g'                          live values of telemetry: see gauges.h
 #pragma once
 
@@ -21,7 +23,7 @@
 
 namespace egret::cloud {
 
-inline constexpr uint32_t kViewsFormat = 2;
+inline constexpr uint32_t kViewsFormat = 3;
 
 struct ViewsState {
   uint32_t format = kViewsFormat;

@@ -42,6 +42,7 @@ void read(const v1::AiResult& result, const Facility& fac, const Hash& content, 
   v.model = fixed<sizeof(Hash)>(result.model_ref());
   v.run = uuid_of(result.run_id());
   v.t_us = result.t_effective().us();
+  for (const v1::Coding& code : result.code()) v.codes.push_back(hash_of_code(code.system(), code.code()));
   out.push_back({{fac, id}, v});
   if (off(Rule::newer_model)) return;
   for (const std::string& older : result.supersedes()) {
@@ -50,6 +51,10 @@ void read(const v1::AiResult& result, const Facility& fac, const Hash& content, 
 }
 
 }  // namespace
+
+CodeHash hash_of_code(const std::string& system, const std::string& code) {
+  return take<sizeof(CodeHash)>(view(sha256(system + '|' + code)));
+}
 
 std::vector<Stated> statements_in(const v1::Body& body, const Hash& content) {
   std::vector<Stated> out;

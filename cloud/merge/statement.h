@@ -25,6 +25,10 @@ enum class ResultStatus : uint8_t {
 enum class RetractionReason : uint8_t { unstated = 0, wrong_patient = 1, wrong_image = 2, model_fault = 3, test_data = 4, other = 5 };
 enum class ReviewVerdict : uint8_t { agreed = 1, agreed_with_changes = 2, rejected = 3, deferred = 4, not_required = 5 };
 
+// A code of a code system, by 8 bytes of a hash: enough to find by, for what is found is looked at.
+using CodeHash = std::array<uint8_t, 8>;
+CodeHash hash_of_code(const std::string& system, const std::string& code);
+
 // A version as its own facility states it.
 struct Version {
   uint32_t number = 1;
@@ -37,6 +41,7 @@ struct Version {
   Uuid run{};     // one inference run
   int64_t t_us = 0;   // when what it is about took place
   Hash subject{};     // the patient, as the store names one (cloud/patients.h); zeros: not read
+  std::vector<CodeHash> codes;  // what was asked, as it is stated
 };
 
 // The owning facility takes the result back. `number` is the version that this is.
