@@ -27,6 +27,7 @@ Endpoints api_endpoints(const Region& region) {
   Endpoints out;
   add_house(out, region);
   add_views(out, region);
+  add_fhir(out, region);
   // Last, for it lists all: itself too.
   const auto list = std::make_shared<std::string>();
   out.add({"GET", "/api", Roles::anybody(), "this list", [list](const ApiCall&, HttpAnswer answer) { answer(json_answer(200, *list)); }});

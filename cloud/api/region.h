@@ -26,6 +26,9 @@ void add_house(Endpoints& endpoints, const Region& region);
 // /api/facilities, /api/results, /api/recalls.
 void add_views(Endpoints& endpoints, const Region& region);
 
+// /fhir: the FHIR facade (cloud/fhir).
+void add_fhir(Endpoints& endpoints, const Region& region);
+
 // All of them.
 Endpoints api_endpoints(const Region& region);
 

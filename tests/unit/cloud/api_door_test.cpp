@@ -27,6 +27,11 @@ const std::vector<Row> kMatrix{
     {"GET", "/api/recalls", "/api/recalls", "viewer, operator, auditor"},
     {"GET", "/api/recalls/preview", "/api/recalls/preview?model=m", "viewer, operator, auditor"},
     {"GET", "/api/recalls/{id}", "/api/recalls/1", "viewer, operator, auditor"},
+    {"GET", "/fhir/*", "/fhir/metadata", "fhir"},
+    {"POST", "/fhir/*", "/fhir/Observation", "fhir"},
+    {"PUT", "/fhir/*", "/fhir/Observation/1", "fhir"},
+    {"PATCH", "/fhir/*", "/fhir/Observation/1", "fhir"},
+    {"POST", "/fhir", "/fhir", "fhir"},
 };
 
 // Of a refusal: the endpoint's own answers are none of these.

@@ -1,0 +1,83 @@
+// /fhir: the FHIR R4 facade. What is asked and answered is cloud/fhir's; here it gets HTTP around it.
+#include <algorithm>
+
+#include "cloud/api/region.h"
+#include "cloud/fhir/answer.h"
+#include "schemas/entropy.h"
+#include "schemas/limits_fhir.h"
+
+namespace egret::cloud {
+namespace {
+
+constexpr const char* kPath = "/fhir";
+
+HttpResponse as_http(const fhir::Response& from) {
+  HttpResponse out{from.status, "application/fhir+json; charset=utf-8", from.body ? fhir::write_json(*from.body) : "", {}};
+  for (const auto& [name, value] : {std::pair("ETag", &from.etag), std::pair("Last-Modified", &from.last_modified), std::pair("Location", &from.location)}) {
+    if (!value->empty()) out.headers.emplace_back(name, *value);
+  }
+  if (from.status == 503) out.headers.emplace_back("Retry-After", "1");
+  return out;
+}
+
+HttpResponse refuse(unsigned status, const std::string& text) {
+  fhir::Response out;
+  out.status = status;
+  out.body = fhir::outcome(fhir::Issue::forbidden, text);
+  return as_http(out);
+}
+
+std::string header(const HttpRequest& request, const std::string& name) {
+  const auto at = request.headers.find(name);
+  return at == request.headers.end() ? "" : at->second;
+}
+
+// As the client wrote it, or as the proxy in front says it was written.
+std::string base_of(const HttpRequest& request) {
+  const bool tls = header(request, "x-forwarded-proto") == "https";
+  std::string host = header(request, "x-forwarded-host");
+  if (host.empty()) host = header(request, "host");
+  const bool plain = !host.empty() && std::ranges::all_of(host, [](unsigned char c) { return std::isalnum(c) != 0 || c == '.' || c == '-' || c == ':' || c == '[' || c == ']'; });
+  return (tls ? "https://" : "http://") + (plain ? host : "localhost") + kPath;
+}
+
+fhir::Request request_of(const ApiCall& call) {
+  fhir::Request out;
+  out.method = call.http.method == "HEAD" ? "GET" : call.http.method;
+  out.path = call.http.path.substr(std::min(call.http.path.size(), std::string_view(kPath).size()));
+  out.query = call.http.query;
+  out.body = call.http.body;
+  out.content_type = header(call.http, "content-type");
+  out.if_match = header(call.http, "if-match");
+  out.if_none_match = header(call.http, "if-none-match");
+  out.if_none_exist = header(call.http, "if-none-exist");
+  out.prefer = header(call.http, "prefer");
+  out.base = base_of(call.http);
+  out.client = call.caller.name;
+  return out;
+}
+
+}  // namespace
+
+void add_fhir(Endpoints& endpoints, const Region& region) {
+  const ApiHandler handler = [region](const ApiCall& call, HttpAnswer answer) {
+    answer_from_store(region, std::move(answer), [now = region.now(), request = request_of(call)](OpenedStore& store) {
+      OsEntropy entropy;
+      fhir::World world(*store.kv, *store.store, entropy, now);
+      world.base = request.base;
+      world.client = request.client;
+      return as_http(fhir::answer(request, world));
+    });
+  };
+  const std::string below = std::string(kPath) + "/*";
+  const auto add = [&](const char* method, const std::string& path, const char* does) {
+    endpoints.add({method, path, {Role::fhir}, does, handler, kFhirRequestBytesMax, refuse});
+  };
+  add("GET", below, "FHIR R4: read, search, history; metadata says what works (cloud/fhir/README.md)");
+  add("POST", below, "FHIR R4: create, search by form");
+  add("PUT", below, "FHIR R4: update");
+  add("PATCH", below, "FHIR R4: JSON Patch");
+  add("POST", kPath, "FHIR R4: a transaction or batch");
+}
+
+}  // namespace egret::cloud

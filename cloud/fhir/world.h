@@ -1,0 +1,37 @@
+// World: what one request sees of the store, and the address under which it is answered.
+// Promises: nothing is read before it is asked for; blocks and orders are read once a request. Leaves to others: which
+// thread this is (the store's), that the views are up to date (answer.h).
+#pragma once
+
+#include "cloud/block_reader.h"
+#include "cloud/orders.h"
+#include "cloud/patients.h"
+#include "cloud/store_kv.h"
+
+namespace egret::cloud::fhir {
+
+class World {
+ public:
+  World(Kv& of, KvStore& with, Entropy& chance, WallTime at) : kv(of), store(with), entropy(chance), now(at), reader(of) {}
+
+  Kv& kv;
+  KvStore& store;
+  Entropy& entropy;
+  const WallTime now;
+  BlockReader reader;
+  std::string base;    // absolute, without a slash at its end
+  std::string client;  // who asks
+
+  // The store's own key. Errors: corrupt, store_failed.
+  Result<Key32> key();
+  Result<const std::vector<Recall>*> recalls();
+  // When the region had a record at the latest: its facility's W was past it then.
+  WallTime had(const Facility& fac, const Place& place);
+
+ private:
+  std::optional<Key32> key_;
+  std::optional<std::vector<Recall>> recalls_;
+  std::map<std::pair<Facility, StreamKey>, LedgerRow> rows_;
+};
+
+}  // namespace egret::cloud::fhir
