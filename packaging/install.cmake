@@ -4,6 +4,7 @@
 include(GNUInstallDirs)
 
 install(TARGETS egret-agent egret-cloud RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(PROGRAMS packaging/postgres-backup DESTINATION ${CMAKE_INSTALL_BINDIR} RENAME egret-postgres-backup)
 
 # The units name the programs and documents where this installation puts them: known only now, for --prefix may say.
 set(systemd ${CMAKE_CURRENT_LIST_DIR}/systemd)

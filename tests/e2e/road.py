@@ -141,6 +141,7 @@ class Road:
         self.agent_port = self.port  # where the agents find the broker: a relay's, when one is put in between
         self.broker = self.cloud = None
         self.agents = {}
+        self.site_keys = {}  # as the region knows them
         self.preload = preload or {}
         # Few sites: the defaults are for hundreds that come back at once.
         self.cloud_settings = {"herd_window_s": "2", **(cloud_settings or {})}  # of cloud.toml, as TOML literals
@@ -224,8 +225,8 @@ class Road:
             argv += ["--set", f"{key}={value}"]
         if self.tls:
             argv += ["--set", f"broker.ca_file={self.dir}/tls/ca.pem"]
-        made = json.loads(self.run(*argv).stdout)
-        self.run(self.bin / "egret-cloud", "facility", "add", fac, "--key", made["site_public_key"], "--config", self.cloud_config)
+        self.site_keys[fac] = json.loads(self.run(*argv).stdout)["site_public_key"]
+        self.run(self.bin / "egret-cloud", "facility", "add", fac, "--key", self.site_keys[fac], "--config", self.cloud_config)
         self.agents[fac] = Process(fac, [str(self.bin / "egret-agent"), "run", "--config", str(config)], self.dir / f"{fac}.log", self.preload.get("agent"))
 
     def socket(self, fac):

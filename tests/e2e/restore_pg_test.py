@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""Backups of a region in PostgreSQL, and the way back, while sites send: what is deleted at sites, what comes again, what is named.
+
+    restore_pg_test.py BIN_DIR [--sites 3] [--seed N]
+
+Three backups with packaging/postgres-backup: the first two confirmed. Restored to the last confirmed one: nothing is missing.
+Restored to the one before: sites have deleted what that one lacks, and exactly those ranges are named as gaps.
+"""
+import argparse
+import json
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import check_road
+import postgres
+import region
+import road
+
+BACKUP = road.ROOT / "packaging" / "postgres-backup"
+
+
+class Story:
+    def __init__(self, folder, args):
+        self.folder, self.args = folder, args
+        self.cluster = postgres.Postgres()
+        self.sites = [f"clinic-{n}" for n in range(args.sites)]
+        self.r = region.Region(folder, args.bin, self.sites, self.cluster.url(), 2, safe="backup",
+                               cloud_settings={"herd_window_s": "0"}, agent_settings={"broker.reconnect_max_s": "1"})
+        self.copies = self.cluster.dir / "copies"
+        self.producers = []
+
+    def begin(self):
+        self.copies.mkdir()
+        shutil.chown(self.copies, *(["postgres", "postgres"] if os.geteuid() == 0 else [os.geteuid()]))
+        self.r.up()
+        # The backup runs as PostgreSQL's user, who cannot read the region's folder.
+        self.config = self.cluster.dir / "cloud.toml"
+        self.config.write_text(self.r.cloud_config.read_text())
+        for n, fac in enumerate(self.sites):
+            self.producers.append(road.Producer(self.r, fac, self.folder / f"{fac}.accepted", self.args.seed % 1000 + n, per_post=10, pause=0.1))
+            self.producers[-1].start()
+
+    def back_up(self, name, check=True):
+        argv = self.cluster.command("env", f"EGRET_CLOUD={self.r.bin.resolve()}/egret-cloud", f"PGBIN={postgres.BIN}", BACKUP, self.copies / name, "--config", self.config)
+        done = subprocess.run(argv, cwd="/", capture_output=True, text=True)
+        if check and done.returncode != 0:
+            raise SystemExit(f"backup {name}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        print(f"backup {name}: {done.stdout.strip() or done.stderr.strip()}", flush=True)
+        return done
+
+    def rows(self):
+        """{(site, epoch, lane): (safe, W)}, as the region says."""
+        page = self.r.page("/api/facilities")
+        return {(f["facility"], row["epoch"], row["stream"]): (row["safe"], row["w"]) for f in json.loads(page)["facilities"] for row in f["rows"]}
+
+    def purged(self):
+        """{site: how many records it has deleted}."""
+        return {fac: sum(row["purged"] for row in (self.r.status(fac) or {"rows": []})["rows"]) for fac in self.sites}
+
+    def restore(self, name):
+        """As when the database's disk is lost. The reconcilers run on, and find a database of before."""
+        gen = self.gen()
+        self.cluster.kill()
+        self.cluster.put_back(self.copies / name)
+        self.cluster.start()
+        told = json.loads(self.r.cloud_cli("restore", name, "--json").stdout)
+        if self.gen() == gen:
+            raise SystemExit("a restored store has the number of the one before")
+        print(f"restored {name}: {told['behind']} are behind", flush=True)
+        road.wait_for("the reconcilers", self.r.healthy, 60)
+
+    def gen(self):
+        return self.cluster.sql("SELECT encode(substr(v, 5, 8), 'hex') FROM egret.meta WHERE k = 'm'")
+
+    def books(self, *more):
+        export = self.folder / "export.ndjson"
+        self.r.export(export)
+        logs = sorted(self.folder.glob("*.accepted"))
+        return self.r.run(sys.executable, road.ROOT / "tests/e2e/check_road.py", "--log", *logs, "--export", export, *more, check=False)
+
+    def settle(self, what, *more):
+        road.wait_for(f"the drain ({what})", lambda: self.r.drained() and self.r.linked(), 120, 0.3)
+        # Sites may still believe ACKs of before the restore; their next HELLO tells them.
+        try:
+            road.wait_for("the refill", lambda: self.books(*more).returncode == 0, 120, 1)
+        except RuntimeError:
+            pass
+        done = self.books(*more)
+        print(f"books, {what}: {done.stdout.strip() or done.stderr}", flush=True)
+        if done.returncode != 0:
+            raise SystemExit(f"{what}: records are missing")
+        return json.loads(done.stdout)
+
+    def rest(self, on):
+        for p in self.producers:
+            (p.resting.set if on else p.resting.clear)()
+        time.sleep(0.5 if on else 3)
+
+
+def check_named_exactly(s):
+    """Of what sites had said is accepted, in the export or in a gap, and never in both."""
+    accepted = check_road.read_log(sorted(s.folder.glob("*.accepted")))
+    applied, _, gaps = check_road.read_export(s.folder / "export.ndjson")
+    both = [k for k, place in accepted.items() if k in applied and check_road.in_a_gap(place, gaps)]
+    if both:
+        raise SystemExit(f"{len(both)} records are there and in a gap as well")
+
+
+def run(s):
+    s.begin()
+    time.sleep(4)
+    if any(safe for safe, _ in s.rows().values()):
+        raise SystemExit("something is safe before any backup")
+    s.back_up("monday")
+    monday = s.rows()
+    time.sleep(4)
+    later = s.rows()
+    if not any(safe for safe, _ in later.values()):
+        raise SystemExit("nothing is safe after a confirmed backup")
+    wrong = {key: row for key, row in later.items() if row[0] > monday.get(key, (0, 0))[1]}
+    if wrong or not any(w > safe for safe, w in later.values()):
+        raise SystemExit(f"safe is more than the backup holds: {wrong}")
+    road.wait_for("the purge", lambda: all(s.purged().values()), 60, 0.3)
+    s.back_up("tuesday")
+    # More than monday's copy can hold: by tuesday's word.
+    at_monday = {fac: sum(w for (site, _, _), (_, w) in monday.items() if site == fac) for fac in s.sites}
+    road.wait_for("the next purge", lambda: all(n > at_monday[fac] for fac, n in s.purged().items()), 90, 0.3)
+    print(f"the sites have deleted {sum(s.purged().values())} records", flush=True)
+
+    s.restore("tuesday")
+    s.rest(True)
+    s.settle("restored to the last confirmed backup", "--restores", 1)
+    s.rest(False)
+    s.restore("monday")
+    s.rest(True)
+    books = s.settle("restored to an older one", "--restores", 2, "--gaps-tell")
+    if books["told_by_gaps"] == 0:
+        raise SystemExit("the older backup lacked nothing: this test has shown nothing")
+    check_named_exactly(s)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bin")
+    parser.add_argument("--sites", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
+    args = parser.parse_args()
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="egret-restore-"))
+    s, good = Story(folder, args), False
+    try:
+        run(s)
+        good = True
+        print("ok: sites delete what a confirmed backup holds and nothing else; it comes back whole, and what an older one lacks is named")
+    finally:
+        for p in s.producers:
+            p.ending.set()
+        s.r.stop()
+        s.cluster.stop()
+        road.leave(folder, good)
+
+
+if __name__ == "__main__":
+    main()
