@@ -21,7 +21,7 @@ install(FILES ${systemd}/egret.sysusers.conf DESTINATION lib/sysusers.d RENAME e
 install(FILES ${systemd}/egret.tmpfiles.conf DESTINATION lib/tmpfiles.d RENAME egret.conf)
 
 set(docs ${CMAKE_INSTALL_DATADIR}/doc/egret)
-install(FILES README.md CHANGELOG.md LICENSE packaging/INSTALL.md DESTINATION ${docs})
+install(FILES README.md CHANGELOG.md LICENSE packaging/INSTALL.md packaging/scale-out.md DESTINATION ${docs})
 install(DIRECTORY schemas/ DESTINATION ${docs}/schemas FILES_MATCHING PATTERN "*.proto" PATTERN "*.md" PATTERN "*.json")
 install(DIRECTORY ${CMAKE_CURRENT_LIST_DIR}/examples ${CMAKE_CURRENT_LIST_DIR}/mosquitto DESTINATION ${docs}
         USE_SOURCE_PERMISSIONS)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The benchmarks: what is measured, the limit it is held against in the same run, and whether it holds.
 
-    bench.py BIN_DIR [ingest] [drain] [recall] [--records N] [--rounds N] [--results N] [--dir DIR] [--json FILE]
+    bench.py BIN_DIR [ingest] [drain] [recall] [postgres] [--records N] [--rounds N] [--results N] [--dir DIR] [--json FILE]
 
 Ratios are against the least that the same work can cost on this machine at this moment; absolute figures are printed
 beside them and judged only where a person waits for them. Exit 1 when a limit is missed. DIR must lie on a disk: where
@@ -23,6 +23,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
+import postgres  # noqa: E402
 import road  # noqa: E402
 
 FAC = "clinic-1"
@@ -37,6 +38,8 @@ LIMITS = {
     "ready_after_kill": (1.0, "s", "at most"),
     "disk_after_drain": (20.0, "MB", "at most"),
     "recall_preview": (2.0, "s", "at most"),
+    "postgres_over_copy": (0.60, "of COPY, 1 reconciler", "at least"),
+    "postgres_over_copy_3": (0.60, "of COPY, 3 reconcilers", "at least"),
 }
 
 
@@ -193,19 +196,33 @@ def recall(bin_dir, folder, results_in_views, results):
                 f"{slowest['results']:,} touched, {slowest['best_s']:.2f} to {slowest['worst_s']:.2f} s")
 
 
+def commits(bin_dir, folder, rounds, results):
+    os.chmod(folder, 0o711)  # the server runs as a user of its own
+    cluster = postgres.Postgres(folder)
+    try:
+        cluster.sql("CREATE DATABASE copied")
+        m = measured(bin_dir / "commit_bench", cluster.url(), cluster.url("copied"), rounds)
+    finally:
+        cluster.stop()
+    one, three = m["runs"]
+    for name, run in (("postgres_over_copy", one), ("postgres_over_copy_3", three)):
+        results.add(name, run["ratio"], f"{run['records_s']:,} records/s of {run['copy_records_s']:,}; rounds {run['ratio_min']:.2f} to {run['ratio_max']:.2f}; "
+                    f"{m['group']} records a commit" + ("" if run is one else f"; {three['records_s'] / one['records_s']:.2f} x one"))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bin", type=pathlib.Path)
-    parser.add_argument("which", nargs="*", help="ingest, drain, recall; all when none is named")
+    parser.add_argument("which", nargs="*", help="ingest, drain, recall, postgres; all when none is named")
     parser.add_argument("--records", type=int, default=1_000_000, help="of the backlog that is drained")
     parser.add_argument("--group", type=int, default=64, help="records that were synced together when the backlog was made")
-    parser.add_argument("--rounds", type=int, default=7, help="of ingest")
+    parser.add_argument("--rounds", type=int, default=7, help="of ingest and postgres")
     parser.add_argument("--results", type=int, default=1_000_000, help="in the views that recalls are counted over")
     parser.add_argument("--dir", type=pathlib.Path, help="where to work; default: beside BIN_DIR")
     parser.add_argument("--json", type=pathlib.Path, help="the figures, as a file")
     args = parser.parse_args()
-    if unknown := set(args.which) - {"ingest", "drain", "recall"}:
-        parser.error(f"{', '.join(unknown)}: ingest, drain and recall are known")
+    if unknown := set(args.which) - {"ingest", "drain", "recall", "postgres"}:
+        parser.error(f"{', '.join(unknown)}: ingest, drain, recall and postgres are known")
     base = args.dir or args.bin.resolve().parent
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     results = Results()
@@ -217,6 +234,8 @@ def main():
             drain(args.bin, folder, args.records, args.group, results)
         if not args.which or "recall" in args.which:
             recall(args.bin, folder, args.results, results)
+        if not args.which or "postgres" in args.which:
+            commits(args.bin, folder, args.rounds, results)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     results.table()
