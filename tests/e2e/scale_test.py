@@ -5,7 +5,7 @@
 
 The oracle is the producers' log of 2xx. At the end one reconciler on RocksDB takes the region's place, with an empty store:
 the sites send everything once more, and both stores must have one digest, of the records and of the views of results.
---no-share: the broker has no $share; the reconcilers share the work by leases in the store.
+--no-share: as with a broker that has no $share: each reconciler hears everything, and the store lets one of them win.
 --broker nats: three NATS servers (MQTT 3.1.1) instead of Mosquitto, killed in turn; they have no $share.
 """
 import argparse
