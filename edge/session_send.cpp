@@ -48,10 +48,9 @@ bool Session::Impl::fits(const Flight& flight) const {
 // they are small.
 Row* Session::Impl::next_row(StreamId lane, StreamKey& key) {
   auto ready = [&](StreamKey k) -> Row* {
-    auto it = rows.find(k);
-    if (it == rows.end()) return nullptr;
-    Row& row = it->second;
-    return may_send(row) && row.cursor < end_of(k) ? &row : nullptr;
+    const auto it = rows.find(k);
+    const bool found = it != rows.end() && may_send(it->second) && it->second.cursor < end_of(k);
+    return found ? &it->second : nullptr;
   };
   for (auto& [k, row] : rows) {
     if (k.stream != lane || view.find(k)) continue;

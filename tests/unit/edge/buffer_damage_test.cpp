@@ -60,6 +60,7 @@ TEST_CASE("a block that was damaged before it is parked, or while it is, is neve
     CHECK_FALSE(rig.buffer->failed());
     const Holdings held = holdings(*rig.buffer);
     CHECK(held.records == std::map<Bytes, int>{{"r-0-0", 1}, {"r-0-1", 1}, {"r-2-0", 1}, {"r-2-1", 1}});
+    CHECK(rig.buffer->view().counters.corrupt == 2);
     audit(rig.disk.kv(), *rig.buffer);
   }
 }
