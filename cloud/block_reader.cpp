@@ -92,6 +92,7 @@ Result<ReadRecord> BlockReader::whole(const Facility& fac, const StoredEntry& en
       return out;
     case EntryKind::deleted:
     case EntryKind::erased:
+    case EntryKind::expired:
       out.gone = true;
       return out;
     case EntryKind::quarantined: {
@@ -108,7 +109,7 @@ Result<ReadRecord> BlockReader::whole(const Facility& fac, const StoredEntry& en
   }
   const auto original = entry_at(fac, entry.body_at);
   if (!original) return original.error();
-  if (original->kind == EntryKind::erased) {
+  if (original->kind == EntryKind::erased || original->kind == EntryKind::expired) {
     out.gone = true;
     return out;
   }

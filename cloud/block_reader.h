@@ -16,7 +16,7 @@ struct ReadRecord {
   Bytes record;       // empty when `gone`
   bool gone = false;  // deleted on purpose: its bytes are not there any more
   Place body_at;      // duplicate
-  Hash hash{};        // quarantined: SHA-256(record); deleted, erased: the tombstone
+  Hash hash{};        // quarantined: SHA-256(record); deleted, erased: the tombstone; expired: SHA-256(body)
 };
 
 class BlockReader {

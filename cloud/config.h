@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cloud/broker.h"
+#include "cloud/retention_policy.h"
 #include "cloud/safe.h"
 
 namespace egret::cloud {
@@ -28,6 +29,7 @@ struct CloudConfig {
   int64_t safe_age_h = 0;
   int64_t lease_s = 0;
   int64_t herd_window_s = 0;
+  RetentionPolicy retention;
   std::string log_level;
 };
 struct ConfigMistake {

@@ -8,11 +8,13 @@
 #include "cloud/backup.h"
 #include "cloud/erase.h"
 #include "cloud/follower.h"
+#include "cloud/holds.h"
 #include "cloud/json_text.h"
 #include "cloud/keys.h"
 #include "cloud/own_facility.h"
 #include "cloud/quarantine.h"
 #include "cloud/recall_report.h"
+#include "cloud/retention.h"
 #include "cloud/results.h"
 
 namespace egret::cloud {
@@ -131,6 +133,38 @@ ControlAnswer retry(const ControlArgs& args, OpenedStore& store) {
   return {0, fmt::format(R"({{"looked_at":{},"applied":{},"duplicates":{},"deleted":{},"more":{}}})", sum.looked_at, sum.applied, sum.duplicates, sum.deleted, sum.more)};
 }
 
+// Steps of a thousand blocks, so that an answer comes: the caller asks again while there are more.
+ControlAnswer run_retention(const ControlArgs& args, OpenedStore& store, WallTime now) {
+  RetentionPolicy policy;
+  for (size_t c = 0; c < kRetentionClasses; c++) {
+    const RetentionClass what{uint8_t(c)};
+    policy[what] = std::atoll(at(args, name_of(what)).c_str());
+  }
+  const Result<Retained> done = retain(store, policy, now, 1'000, at(args, "clock_is_right") == "1");
+  return done ? ControlAnswer{0, to_json(*done)} : problem(done.error());
+}
+
+ControlAnswer change_hold(const std::string& name, const ControlArgs& args, OpenedStore& store, WallTime now) {
+  if (name == "hold.release") {
+    const Result<void> released = release_hold(*store.kv, std::strtoull(at(args, "id").c_str(), nullptr, 10), now, at(args, "by"), at(args, "reason"));
+    return released ? ControlAnswer{0, fmt::format(R"({{"released":{}}})", json_string(at(args, "id")))} : problem(released.error());
+  }
+  Hold hold{0, at(args, "fac"), {}, {}, now, at(args, "by"), at(args, "reason"), {}, {}, {}};
+  if (!hold.fac.empty() && !valid_facility(hold.fac)) return {kUsage, hold.fac + ": a facility is 1-32 of [a-z0-9-]"};
+  if (const std::string what = at(args, "class"); !what.empty()) {
+    hold.what = class_named(what);
+    if (!hold.what) return {kUsage, "--class is telemetry, events, documents or results"};
+  }
+  if (const std::string result = at(args, "result"); !result.empty()) {
+    hold.result = result_name_of(result);
+    if (!hold.result) return {kUsage, "a result is named FACILITY/UUID"};
+  }
+  const Result<uint64_t> id = add_hold(*store.kv, hold);
+  if (!id) return problem(id.error());
+  hold.id = *id;
+  return {0, to_json(hold)};
+}
+
 }  // namespace
 
 ControlAnswer run_control(const std::string& name, const ControlArgs& args, OpenedStore& store, const std::filesystem::path& store_at, WallTime now) {
@@ -152,6 +186,8 @@ ControlAnswer run_control(const std::string& name, const ControlArgs& args, Open
   }
   if (name == "recall.commit" || name == "recall.undo") return recall(name, args, store, now);
   if (name == "result.erase") return erase(args, store, now);
+  if (name == "retention.run") return run_retention(args, store, now);
+  if (name == "hold.add" || name == "hold.release") return change_hold(name, args, store, now);
   if (name == "quarantine.retry") return retry(args, store);
   if (name == "views.rebuild") {
     Result<void> asked = Follower::ask_rebuild(*store.kv);

@@ -21,6 +21,8 @@ struct ControlAnswer {
 };
 // facility.add {fac,key} · facility.revoke {fac} · facility.block {fac,on} · backup {dir} ·
 // recall.commit {models,model,version,from,to,fac,reason,by} · recall.undo {id,reason,by} · result.erase {result,reason,by} ·
+// retention.run {telemetry,events,documents,results (days),clock_is_right} · hold.add {fac,class,result,reason,by} ·
+// hold.release {id,reason,by} ·
 // quarantine.retry {fac,id} · views.rebuild ·
 // backup.confirm {dir,same_filesystem,records}: check_copy() has found it good, and so many records in it · incident.close {fac,id,note}
 ControlAnswer run_control(const std::string& name, const ControlArgs& args, OpenedStore& store, const std::filesystem::path& store_at, WallTime now);

@@ -12,10 +12,10 @@ namespace {
 
 constexpr size_t kNumberedAStep = 1024;
 
-// The kinds that views are made of. Body begins with its kind: field 1, a number below 128.
+// The kinds that views are made of.
 bool makes_views(ByteView body) {
-  if (body.size() < 2 || body[0] != 0x08) return false;
-  return Kind(body[1]) >= Kind::ai_result && Kind(body[1]) <= Kind::source_document;
+  const Kind kind = kind_in(body);
+  return kind >= Kind::ai_result && kind <= Kind::source_document;
 }
 
 // What was erased since: at most so many results are looked at in one step.

@@ -14,32 +14,16 @@ namespace {
 using v1::Series;
 constexpr size_t kTail = sizeof(Hash) + sizeof(Uuid);  // behind the facility
 
-// What is measured: everything of the resource but its session, and the series without its points.
 Bytes series_key(const Facility& fac, const v1::Resource& resource, const Series& series) {
-  v1::Resource who = resource;
-  who.clear_boot_id();
-  who.clear_run();
-  Series what;
-  what.set_name(series.name());
-  what.set_unit(series.unit());
-  what.set_kind(series.kind());
-  *what.mutable_labels() = series.labels();
-  const Hash name = sha256(who.SerializeAsString() + '\0' + what.SerializeAsString());
   Uuid boot{};
   std::copy_n(resource.boot_id().begin(), std::min(resource.boot_id().size(), boot.size()), boot.begin());
-  return Bytes("g").append(fac).append(1, '\0').append(view(name)).append(view(boot));
+  return Bytes("g").append(fac).append(1, '\0').append(view(series_id(resource, series))).append(view(boot));
 }
 
 std::string value_at(const Series& s, int i) {
   if (i < s.f64_size()) return double_to_text(s.f64(i));
   if (i < s.i64_size()) return std::to_string(s.i64(i));
   return i < s.state_size() ? json_string(s.state(i)) : "null";
-}
-
-std::string labels_json(const Series& s) {
-  std::string out = "{";
-  for (const v1::Label& label : s.labels()) out += (out.size() > 1 ? "," : "") + json_string(label.key()) + ":" + json_string(label.value());
-  return out + "}";
 }
 
 // The last point of a series that may be live; its columns are sorted by time.
@@ -89,6 +73,24 @@ Result<LiveValue> decode_live(ByteView key, ByteView value) {
 }
 
 }  // namespace
+
+Hash series_id(const v1::Resource& resource, const Series& series) {
+  v1::Resource who = resource;
+  who.clear_boot_id();
+  who.clear_run();
+  Series what;
+  what.set_name(series.name());
+  what.set_unit(series.unit());
+  what.set_kind(series.kind());
+  *what.mutable_labels() = series.labels();
+  return sha256(who.SerializeAsString() + '\0' + what.SerializeAsString());
+}
+
+std::string labels_json(const Series& s) {
+  std::string out = "{";
+  for (const v1::Label& label : s.labels()) out += (out.size() > 1 ? "," : "") + json_string(label.key()) + ":" + json_string(label.value());
+  return out + "}";
+}
 
 Result<void> Gauges::take(const Facility& fac, const v1::TelemetryBatch& batch, const Hash& content) {
   for (const Series& series : batch.series()) {

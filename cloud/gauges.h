@@ -13,6 +13,8 @@
 #include "cloud/view_tables.h"
 
 namespace egret::v1 {  // generated: schemas/record.pb.h
+class Resource;
+class Series;
 class TelemetryBatch;
 }  // namespace egret::v1
 
@@ -22,6 +24,10 @@ struct LiveValue {
   GaugePoint point;
   std::string value, name, unit, labels;  // value and labels as JSON
 };
+
+// What is measured, by everything of the resource but its session, and of the series but its points.
+Hash series_id(const v1::Resource& resource, const v1::Series& series);
+std::string labels_json(const v1::Series& series);
 
 // What changed in one step of the Follower.
 class Gauges {

@@ -15,6 +15,7 @@
 #include "cloud/json_text.h"
 #include "cloud/keys.h"
 #include "cloud/metrics.h"
+#include "cloud/retention.h"
 #include "cloud/store_thread.h"
 #include "schemas/entropy.h"
 #include "schemas/heap.h"
@@ -23,6 +24,8 @@
 namespace egret::cloud {
 namespace {
 
+constexpr int64_t kRetentionEveryMs = 3600 * 1000;
+constexpr size_t kRetentionStepBlocks = 16;  // between two groups of frames
 constexpr int64_t kStallMs = 20'000;  // the store thread has not come round for this long
 
 int exit_code_of(const Error& error) {
@@ -46,6 +49,7 @@ class Server {
   StoreThread::Parts parts();
   Region region();
   void answer_control(const HttpRequest& request, HttpAnswer answer);
+  void retain_a_little();
   HttpResponse metrics_text();
   HttpResponse health();
 
@@ -87,6 +91,18 @@ Region Server::region() {
   out.metrics = [this] { return metrics_text(); };
   out.health = [this] { return health(); };
   return out;
+}
+
+void Server::retain_a_little() {
+  thread_.post([this](OpenedStore* store) {
+    if (store == nullptr) return;
+    const Result<Retained> done = retain(*store, config_.retention, clock_now().wall, kRetentionStepBlocks);
+    if (!done) return spdlog::warn("retention: {}", done.error().text);
+    for (size_t c = 0; c < kRetentionClasses; c++) {
+      if (done->expired[c] > 0) spdlog::info("retention: {} of {} were kept for {} days and go", done->expired[c], name_of(RetentionClass(uint8_t(c))), config_.retention.days[c]);
+    }
+    if (done->more) retain_a_little();
+  });
 }
 
 HttpResponse Server::metrics_text() {
@@ -138,7 +154,12 @@ int Server::run() {
   http_.start();
   spdlog::info("ready: state={}{}", config_.state_dir.string(), where);
   sd_notify(0, "READY=1\nSTATUS=serving");
+  auto retained = std::chrono::steady_clock::now() - std::chrono::milliseconds(kRetentionEveryMs);
   for (;;) {
+    if (std::chrono::steady_clock::now() - retained >= std::chrono::milliseconds(kRetentionEveryMs)) {
+      retained = std::chrono::steady_clock::now();
+      retain_a_little();
+    }
     timespec second{1, 0};
     int signal = sigtimedwait(&ends, nullptr, &second);
     if (signal == SIGTERM || signal == SIGINT) break;

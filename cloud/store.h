@@ -132,6 +132,11 @@ struct Incident {
   std::string note;              // an operator's, or how it closed itself
 };
 
+// A row of the table 'u': what is left of what has expired.
+struct KeptRow {
+  Bytes key, value;
+};
+
 class Txn {
  public:
   virtual ~Txn() = default;
@@ -173,6 +178,11 @@ class Txn {
   virtual void put(const Facility& fac, const Incident& incident) = 0;
   // Deletes by natural key, leaving a tombstone HMAC(store key, natural key) with the reason.
   virtual Result<void> erase(const Facility& fac, const NaturalKey& key, const std::string& reason) = 0;
+  // Takes the bytes of these records (places in the block that begins with `first`, each applied) away, for they were kept
+  // as long as they had to be. Leaves and natural keys stay: a late copy is a duplicate. `kept` is put in the same commit:
+  // what is kept of them instead (retention.h).
+  virtual Result<void> expire(const Facility& fac, StreamKey key, Seq first, std::span<const size_t> records,
+                              std::span<const KeptRow> kept) = 0;
 };
 
 // conflict: failed, because another process has committed meanwhile; the same may well succeed now.

@@ -37,6 +37,10 @@ bool read_entry(RowReader& in, StoredEntry& entry) {
     case EntryKind::erased:
       entry.hash = in.fixed<32>();
       return in.ok();
+    case EntryKind::expired:
+      entry.statement = in.u8();
+      entry.hash = in.fixed<32>();
+      return in.ok();
   }
   return false;
 }
@@ -55,6 +59,8 @@ const char* name_of(EntryKind kind) {
       return "quarantined";
     case EntryKind::erased:
       return "erased";
+    case EntryKind::expired:
+      return "expired";
   }
   return "unknown";
 }
@@ -79,6 +85,10 @@ void BlockWriter::add(const StoredEntry& entry) {
     case EntryKind::erased:
       raw_.append(view(entry.hash));
       break;
+    case EntryKind::expired:
+      raw_.push_back(char(entry.statement));
+      raw_.append(view(entry.hash));
+      break;
   }
 }
 
@@ -87,6 +97,10 @@ Bytes BlockWriter::finish() const {
   RowWriter out(16 + encoded.bytes.size());
   out.u8(uint8_t(encoded.codec)).u32(encoded.dictionary).u32(encoded.raw_len).u32(count_);
   return out.raw(encoded.bytes).take();
+}
+
+Kind kind_in(ByteView body) {
+  return body.size() < 2 || body[0] != 0x08 ? Kind(0) : Kind(body[1]);
 }
 
 Result<std::vector<StoredEntry>> decode_block(ByteView value, Bytes& raw) {

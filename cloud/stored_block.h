@@ -10,7 +10,8 @@
 //   2 duplicate    place of the record whose body this one has (epoch u64, stream u8, seq u64), u32
 //   length, arrival 3 deleted      HMAC 32: the tombstone that it met when it came 4 quarantined
 //   SHA-256(record) 32: its row of the quarantine 5 erased       HMAC 32: the tombstone; it had
-//   been applied before
+//   been applied before 6 expired      kind of its statement u8, SHA-256(body) 32: applied before, kept for as long as it
+//   had to be; its natural key stays and leads here
 // Numbers are never reused.
 #pragma once
 
@@ -26,7 +27,8 @@ enum class EntryKind : uint8_t {
   duplicate = 2,
   deleted = 3,
   quarantined = 4,
-  erased = 5
+  erased = 5,
+  expired = 6
 };
 const char* name_of(EntryKind kind);
 
@@ -36,7 +38,8 @@ struct StoredEntry {
   ByteView record;   // applied
   Place body_at;     // duplicate
   ByteView arrival;  // duplicate
-  Hash hash{};       // deleted, quarantined, erased
+  Hash hash{};       // deleted, quarantined, erased, expired
+  uint8_t statement = 0;  // expired: its Kind
 };
 
 class BlockWriter {
@@ -50,6 +53,9 @@ class BlockWriter {
   Bytes raw_;
   uint32_t count_ = 0;
 };
+
+// The kind that a checked body begins with (field 1, a number below 128); 0: it begins otherwise.
+Kind kind_in(ByteView body);
 
 // `raw` receives what the entries point into. Errors: corrupt, unsupported (a codec of a later
 // program).

@@ -20,6 +20,9 @@
 //     'q' fac SHA-256(record)    quarantine: reason u8, detail text, where first seen, at i64, the record's bytes
 //     'i' fac state u8 id u64    incident; state 0 is open, 1 closed
 //     'p' stream first u64       a block without a number in space 4 yet; only of a store that several write
+//     'h' id u64                 a legal hold: see holds.h
+//     'k' 'j'                    how far retention has come: see retention.h
+//     'u' fac                    what is kept of telemetry that has expired: see rollup.h
 //     'v' number u64             what the region decided about results: see orders.h
 //     't' HMAC 32                tombstone: reason text; HMAC-SHA-256(store key, natural key as in space 3)
 //   space 1   stream first u64   a block: see stored_block.h

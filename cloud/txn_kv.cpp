@@ -20,6 +20,7 @@ Disposition disposition_of(EntryKind kind) {
       return Disposition::quarantined;
     case EntryKind::deleted:
     case EntryKind::erased:
+    case EntryKind::expired:
       break;
   }
   return Disposition::deleted;
@@ -374,6 +375,15 @@ Result<void> KvTxn::erase(const Facility& fac, const NaturalKey& key, const std:
   return {};
 }
 
+namespace {
+
+Error lost_record() {
+  return {Errc::corrupt,
+          "cloud store: a natural key names a record that is not there; run `egret-cloud verify`"};
+}
+
+}  // namespace
+
 // Writes the block anew without the record's bytes. Leaves stay: they prove what was there.
 Result<void> KvTxn::erase_entry(const Facility& fac, const Place& place, const Hash& tombstone) {
   std::optional<Seq> first;
@@ -384,25 +394,49 @@ Result<void> KvTxn::erase_entry(const Facility& fac, const Place& place, const H
                       return false;
                     });
   if (!scanned) return scanned;
-  Error lost{
-      Errc::corrupt,
-      "cloud store: a natural key names a record that is not there; run `egret-cloud verify`"};
-  if (!first || *first > place.seq) return lost;
-  const auto stored = overlay_.get(kBlockSpace, numbered_key(fac, place.key, *first));
+  if (!first || *first > place.seq) return lost_record();
+  const uint64_t index = span(*first, place.seq);
+  auto rewritten = rewrite(fac, place.key, *first, [&](std::vector<StoredEntry>& entries) {
+    if (index < entries.size()) entries[index] = {EntryKind::erased, {}, {}, {}, tombstone};
+    return index < entries.size();
+  });
+  if (!rewritten) return rewritten;
+  // Who follows the feed hears of it.
+  return add_to_feed({numbered_key(fac, place.key, *first)});
+}
+
+Result<void> KvTxn::rewrite(const Facility& fac, StreamKey key, Seq first,
+                            const std::function<bool(std::vector<StoredEntry>&)>& change) {
+  Bytes name = numbered_key(fac, key, first);
+  const auto stored = overlay_.get(kBlockSpace, name);
   if (!stored) return stored.error();
-  if (!*stored) return lost;
+  if (!*stored) return lost_record();
   Bytes raw;
   auto entries = decode_block(**stored, raw);
   if (!entries) return std::move(entries).error();
-  const uint64_t index = span(*first, place.seq);
-  if (index >= entries->size()) return lost;
-  (*entries)[index] = {EntryKind::erased, {}, {}, {}, tombstone};
+  if (!change(*entries)) return lost_record();
   BlockWriter block(raw.size());
   for (const StoredEntry& entry : *entries) block.add(entry);
-  Bytes name = numbered_key(fac, place.key, *first);
-  overlay_.put(kBlockSpace, name, block.finish());
-  // Who follows the feed hears of it.
-  return add_to_feed({std::move(name)});
+  overlay_.put(kBlockSpace, std::move(name), block.finish());
+  return {};
+}
+
+// Nobody is told: views and feeds have had these records for as long as they were kept.
+Result<void> KvTxn::expire(const Facility& fac, StreamKey key, Seq first,
+                           std::span<const size_t> records, std::span<const KeptRow> kept) {
+  auto rewritten = rewrite(fac, key, first, [&](std::vector<StoredEntry>& entries) {
+    for (size_t i : records) {
+      if (i >= entries.size() || entries[i].kind != EntryKind::applied) return false;
+      const auto parts = split_record(entries[i].record);
+      if (!parts) return false;
+      const Kind kind = kind_in(parts->body);
+      entries[i] = {EntryKind::expired, {}, {}, {}, sha256(parts->body), static_cast<uint8_t>(kind)};
+    }
+    return true;
+  });
+  if (!rewritten) return rewritten;
+  for (const KeptRow& row : kept) overlay_.put(kMetaSpace, row.key, row.value);
+  return {};
 }
 
 }  // namespace egret::cloud

@@ -57,6 +57,9 @@ class KvTxn final : public Txn {
   Result<void> erase(const Facility& fac, const NaturalKey& key,
                      const std::string& reason) override;
 
+  Result<void> expire(const Facility& fac, StreamKey key, Seq first,
+                      std::span<const size_t> records, std::span<const KeptRow> kept) override;
+
   // ---- for KvStore ----
   Overlay& overlay() { return overlay_; }
   // The first put that could not be carried out.
@@ -84,6 +87,9 @@ class KvTxn final : public Txn {
                                  const JudgedRecord& record, WallTime now);
   Result<std::optional<Hash>> tombstone(ByteView natural) const;
   Result<void> erase_entry(const Facility& fac, const Place& place, const Hash& tombstone);
+  // Writes the block anew, changed by `change`, which answers false when it does not fit.
+  Result<void> rewrite(const Facility& fac, StreamKey key, Seq first,
+                       const std::function<bool(std::vector<StoredEntry>&)>& change);
   Result<uint64_t> next_incident();
   Result<void> add_to_feed(std::vector<Bytes> blocks);
   void failed(Error error) {

@@ -37,6 +37,7 @@ class Verifier {
   void check_records(const LeafRow& leaves, Seq last);
   void check_entry(const StoredEntry& entry, Seq seq, const Hash& leaf);
   void check_applied(const ReadRecord& record, Seq seq);
+  void leads_here(const NaturalKey& key, Seq seq, const char* what);
   void check_tombstone(const Hash& tombstone, Seq seq);
   void nothing_above(const LedgerRow& row);
   Seq first_after(Seq at);
@@ -123,15 +124,17 @@ void Verifier::check_records(const LeafRow& leaves, Seq last) {
 
 void Verifier::check_entry(const StoredEntry& entry, Seq seq, const Hash& leaf) {
   verdict_.records++;
-  seen_.records += entry.kind == EntryKind::applied || entry.kind == EntryKind::erased;
+  const bool expired = entry.kind == EntryKind::expired;
+  seen_.records += entry.kind == EntryKind::applied || entry.kind == EntryKind::erased || expired;
   seen_.duplicates += entry.kind == EntryKind::duplicate || entry.kind == EntryKind::deleted;
   seen_.quarantined += entry.kind == EntryKind::quarantined;
-  applied_ += entry.kind == EntryKind::applied;
+  applied_ += entry.kind == EntryKind::applied || expired;
   verdict_.quarantined += entry.kind == EntryKind::quarantined;
   Result<ReadRecord> record = reader_.whole(fac_, entry);
   if (!record) return wrong(seq, seq, std::string(name_of(entry.kind)) + ", but " + record.error().text);
   if (entry.kind == EntryKind::deleted || entry.kind == EntryKind::erased) return check_tombstone(entry.hash, seq);
-  if (record->gone) return;  // the record that this one repeats was deleted since
+  if (expired) return leads_here({Kind(entry.statement), entry.hash}, seq, "expired");
+  if (record->gone) return;  // the record that this one repeats is not there any more
   if (leaf_of(record->record) != leaf) return wrong(seq, seq, "the record is not the one that was committed: its hash is not its leaf");
   if (entry.kind == EntryKind::applied) check_applied(*record, seq);
 }
@@ -147,9 +150,13 @@ void Verifier::check_applied(const ReadRecord& record, Seq seq) {
   Result<RecordView> parts = split_record(record.record);
   Result<CheckedBody> body = parts ? check_body(parts->body, fac_) : Result<CheckedBody>(parts.error());
   if (!body) return wrong(seq, seq, "applied, but its body breaks a rule");
-  Result<std::optional<Bytes>> at = kv_.get(kNaturalSpace, natural_key(fac_, body->key));
+  leads_here(body->key, seq, "applied");
+}
+
+void Verifier::leads_here(const NaturalKey& key, Seq seq, const char* what) {
+  Result<std::optional<Bytes>> at = kv_.get(kNaturalSpace, natural_key(fac_, key));
   Result<Place> place = at && *at ? decode_place(**at) : Result<Place>(Error{Errc::not_found, "no natural key"});
-  if (!place || place->key != key_ || place->seq != seq) wrong(seq, seq, "applied, but its natural key does not lead to it");
+  if (!place || place->key != key_ || place->seq != seq) wrong(seq, seq, std::string(what) + ", but its natural key does not lead to it");
 }
 
 void Verifier::nothing_above(const LedgerRow& row) {
@@ -214,6 +221,7 @@ void Verifier::check_natural(ByteView key, ByteView value) {
   key_ = place ? place->key : StreamKey{};
   if (!name || !place) return wrong({}, {}, "a natural key cannot be read");
   Result<ReadRecord> record = reader_.at(fac_, *place);
+  if (record && record->kind == EntryKind::expired && record->hash == name->key.content) return;
   Result<RecordView> parts = record && record->kind == EntryKind::applied ? split_record(record->record) : Result<RecordView>(Error{});
   if (!parts || sha256(parts->body) != name->key.content) wrong(place->seq, place->seq, "a natural key leads here, but its record is not applied here");
 }

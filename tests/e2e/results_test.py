@@ -6,6 +6,7 @@
 import json
 import pathlib
 import shutil
+import struct
 import sys
 import tempfile
 
@@ -139,6 +140,32 @@ def check_erasure(r):
     expect("and all is still proved", some(cloud_json(r, "verify"), "views", "wrong"), {"views": "as_made_anew", "wrong": 0})
 
 
+def check_retention(r):
+    """Telemetry is kept for its days, then as minutes and hours; what a hold covers is kept, and a clock that leaps deletes nothing."""
+    r.cloud.end()
+    clock = r.dir / "later.clock"
+
+    def later(days, *argv, check=True):
+        clock.write_bytes(struct.pack("=q", days * 86400))
+        return r.run("env", f"LD_PRELOAD={r.bin / 'clock-shim.so'}", f"EGRET_CLOCK_OFFSET={clock}", r.bin / "egret-cloud", *argv, "--config", r.cloud_config, check=check)
+
+    digest = cloud_json(r, "verify")["digest"]
+    hold = json.loads(later(0, "hold", "add", "--class", "telemetry", "--reason", "audit", "--json").stdout)
+    for days in (1, 30, 59, 88, 117):
+        done = json.loads(later(days, "retention", "--run", "--json").stdout)
+    expect("held", (done["expired"]["telemetry"], done["held"]), (0, 4))
+    later(117, "hold", "release", str(hold["id"]), "--reason", "closed")
+    expect("kept for its days", json.loads(later(117, "retention", "--run", "--json").stdout)["expired"]["telemetry"], 4)
+    expect("nothing is due", [c["blocks_due"] for c in json.loads(later(117, "retention", "--json").stdout).values() if isinstance(c, dict)], [0] * 4)
+    hours = [json.loads(line) for line in later(117, "history", OWNER, "--series", "load", "--json").stdout.splitlines()]
+    expect("an hour of it", [some(h, "points", "min", "max", "sum", "last") for h in hours], [{"points": 4, "min": 1.5, "max": 8.5, "sum": 20, "last": 7.5}])
+    expect("all is still proved", some(cloud_json(r, "verify"), "views", "wrong", "digest"), {"views": "as_made_anew", "wrong": 0, "digest": digest})
+    leapt = later(400, "retention", "--run", check=False)
+    expect(f"a leap ({leapt.stderr})", (leapt.returncode, "--clock-is-right" in leapt.stderr), (1, True))
+    r.cloud.start()
+    road.wait_for("the region to serve", lambda: settled(r))
+
+
 def check(r):
     # A critical result, and its correction; a review by another site; one that is retracted before it was ever stated.
     post(r, OWNER, result(FIRST, 1, critical=True))
@@ -197,6 +224,8 @@ def check(r):
     r.cloud.start()
     road.wait_for("the region to serve", lambda: settled(r))
     expect("after a kill", cloud_json(r, "alerts", "--withdrawn")[0]["result"], FIRST)
+
+    check_retention(r)
 
     # What is asked wrongly.
     for name, code in ((f"{OWNER}/{road.uuid_of('nothing')}", 1), ("clinic", 2), (f"Clinic!/{FIRST}", 2)):

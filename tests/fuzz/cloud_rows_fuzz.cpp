@@ -1,9 +1,12 @@
 // Fuzz entry: rows and keys of the cloud's store: any bytes are refused, or read and written again
 // as the very same bytes.
+#include "cloud/holds.h"
+#include "cloud/rollup.h"
 #include "cloud/tables.h"
 #include "cloud/view_tables.h"
 #include "schemas/chain.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/sim/kv_memory.h"
 
 using namespace egret;
 using namespace egret::cloud;
@@ -35,7 +38,7 @@ void keys(ByteView key) {
 void run(ByteView input) {
   if (input.empty()) return;
   const ByteView value = input.substr(1);
-  switch (input[0] % 13) {
+  switch (input[0] % 15) {
     case 0:
       return same(value, &decode_meta);
     case 1:
@@ -64,6 +67,26 @@ void run(ByteView input) {
         row->view();
       }
       return;
+    case 13: {
+      KvMemory kv(kCloudSpaces);
+      KvBatch batch;
+      batch.put(kMetaSpace, table_prefix('h') + Bytes(8, '\1'), Bytes(value));
+      require(kv.write(batch, true).has_value(), "a write to memory");
+      (void)holds(kv);
+      return;
+    }
+    case 14: {  // buckets of a series
+      KvMemory kv(kCloudSpaces);
+      KvBatch batch;
+      batch.put(kMetaSpace, table_prefix('u', "fac") + Bytes(32, 's') + char(Grain::hour) + Bytes(8, '\0'), Bytes(value));
+      require(kv.write(batch, true).has_value(), "a write to memory");
+      RolledSeries series;
+      series.fac = "fac";
+      series.id.fill('s');
+      (void)each_bucket(kv, series, Grain::hour, 0, INT64_MAX, [](int64_t, const Bucket&) { return true; });
+      (void)rolled_series(kv, "fac");
+      return;
+    }
     case 8:
       if (auto place = decode_place(value))
         require(encode_place(*place) == value, "a place is written as it was read");
@@ -85,7 +108,7 @@ std::vector<Bytes> seeds() {
   meta.meta.last_backup_confirmed = {1};
   SessionRow session;
   session.hello_nonce = "nonce";
-  session.listed = {{77}, {78}};
+  session.listed = {key, {{78}, StreamId::bulk}};
   LedgerRow ledger;
   ledger.final = ledger.unverified = true;
   ledger.claims = {{{7}, {}}};
