@@ -10,6 +10,7 @@
 #include "cloud/erase.h"
 #include "cloud/holds.h"
 #include "cloud/json_text.h"
+#include "cloud/own_facility.h"
 #include "cloud/rollup.h"
 #include "schemas/chain.h"
 #include "schemas/record.pb.h"
@@ -139,6 +140,8 @@ class Step {
     const auto entries = reader_.block(name->fac, name->key, name->seq);
     if (!entries) return entries.error().code == Errc::not_found ? Result<void>() : Result<void>(entries.error());
     if (what == RetentionClass::results) return erase_results(*name, *entries, due);
+    // What FHIR clients wrote is kept as documents of the region itself, and is no copy of anything.
+    if (what == RetentionClass::documents && name->fac == kRegionFacility) return {};
     return expire(what, *name, *entries);
   }
 

@@ -1,4 +1,5 @@
-// RetentionPolicy: how long each class of records is kept.
+// RetentionPolicy: how long each class of records is kept. `documents` are those that results were read from; what FHIR
+// clients wrote is the region's own and stays.
 // Promises: a kind is of one class; what results are read by (models, identities) is of none, and kept for ever.
 // Leaves to others: carrying it out (retention.h), the settings (config.h).
 #pragma once

@@ -205,8 +205,7 @@ Result<void> KvTxn::expect(const std::vector<std::vector<Known>>& blocks) {
   if (!sought_tombstones_) {
     has_tombstones_ = false;
     auto any = overlay_.scan(kMetaSpace, table_prefix('t'), {}, [&](ByteView, ByteView) {
-      has_tombstones_ = true;
-      return false;
+      return !(has_tombstones_ = true);
     });
     if (!any) return any;
     sought_tombstones_ = true;

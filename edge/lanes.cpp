@@ -28,7 +28,7 @@ std::optional<StreamId> Lanes::pick(const std::array<bool, kStreamCount>& may_se
                                     const std::array<bool, kStreamCount>& waits, MonoTime now) {
   slide(now);
   std::array<uint64_t, kStreamCount> recent{};
-  for (size_t i = 0; i < kStreamCount; i++) recent[i] = window_[i][0] + window_[i][1];
+  std::ranges::transform(window_, recent.begin(), [](const auto& w) { return w[0] + w[1]; });
   uint64_t all = std::accumulate(recent.begin(), recent.end(), uint64_t{0});
   bool others = waits[1] || waits[2] || waits[3];
   bool critical_over =

@@ -12,7 +12,8 @@ that another one backs, or a hole. tests/sim/mutate_known.txt says of each known
   mutate.py BUILD_DIR --list tests/sim/mutate_once.txt   what survived once, and must fall now
   mutate.py BUILD_DIR --only edge/lanes.cpp:44
 BUILD_DIR is of the preset `release` and has egret-sim and unit-mutants built.
-exit 0 when at least 95 % of what compiled was killed (of fewer than 100: not asked), and every survivor is explained
+exit 0 when at least 95 % of what compiled and is not equal to the original was killed (of fewer than 100: not asked), and
+every survivor is explained; an explanation that begins with "equal:" says why nobody could tell
 """
 import argparse
 import concurrent.futures
@@ -300,10 +301,12 @@ def summary(results, candidates, seconds, why):
     survived = [r for r in compiled if r["result"] == "survived"]
     dark = [r for r in survived if not why.get((r["file"], r["before"], r["after"]))]
     by_unit = sum(r["by"].startswith("unit-") for r in killed)
-    percent = 100 * len(killed) / max(len(compiled), 1)
+    equal = sum(why.get((r["file"], r["before"], r["after"]), "").startswith("equal:") for r in survived)
+    percent = 100 * len(killed) / max(len(compiled) - equal, 1)
     print(f"{len(compiled)} of {candidates} possible changes tried ({len(results.known) - len(compiled)} more did not compile; "
-          f"{seconds:.0f} s this time): {len(killed)} killed = {percent:.1f} % ({by_unit} by unit tests, {len(killed) - by_unit} by "
-          f"the simulator), {len(survived)} survived, {len(dark)} of them not explained")
+          f"{seconds:.0f} s this time): {len(killed)} killed ({by_unit} by unit tests, {len(killed) - by_unit} by the simulator), "
+          f"{len(survived)} survived, {equal} of them equal to the original, {len(dark)} not explained: {percent:.1f} % of those "
+          f"that change anything were killed, {100 * len(killed) / max(len(compiled), 1):.1f} % of all")
     enough = len(compiled) < ENOUGH_TO_ASK or percent >= KILLED_PERCENT_MIN
     return 0 if compiled and enough and not dark else 1
 
