@@ -31,5 +31,6 @@ void add_put(CLI::App& app, Chosen& chosen);
 void add_check_config(CLI::App& app, Chosen& chosen);
 void add_doctor(CLI::App& app, Chosen& chosen);
 void add_queue(CLI::App& app, Chosen& chosen);
+void add_verify_statement(CLI::App& app, Chosen& chosen);
 
 }  // namespace egret::agent::cli

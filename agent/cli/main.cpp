@@ -27,6 +27,7 @@ int main(int argc, char** argv) {
   add_check_config(app, chosen);
   add_doctor(app, chosen);
   add_queue(app, chosen);
+  add_verify_statement(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
