@@ -5,6 +5,7 @@
 
 #include <sstream>
 
+#include "cloud/alerts.h"
 #include "cloud/backup.h"
 #include "cloud/erase.h"
 #include "cloud/follower.h"
@@ -101,6 +102,16 @@ ControlAnswer recall(const std::string& name, const ControlArgs& args, OpenedSto
   return {0, to_json(*order, false)};
 }
 
+ControlAnswer acknowledge(const ControlArgs& args, OpenedStore& store, WallTime now) {
+  const auto name = result_name_of(at(args, "result"));
+  if (!name) return {kUsage, "an alert is named FACILITY/UUID"};
+  const auto event = acknowledge_alert(*store.kv, *name, at(args, "by"), at(args, "note"), now);
+  const auto meta = store.store->meta();
+  if (!event || !meta) return problem(event ? meta.error() : event.error());
+  spdlog::info("alert acknowledged by {}", event->by);
+  return {0, to_json(*event, meta->gen)};
+}
+
 ControlAnswer erase(const ControlArgs& args, OpenedStore& store, WallTime now) {
   const std::string by = at(args, "by"), reason = at(args, "reason");
   const auto name = result_name_of(at(args, "result"));
@@ -185,6 +196,7 @@ ControlAnswer run_control(const std::string& name, const ControlArgs& args, Open
     return confirmed(confirm_backup(store, dir, now), dir, args);
   }
   if (name == "recall.commit" || name == "recall.undo") return recall(name, args, store, now);
+  if (name == "alert.acknowledge") return acknowledge(args, store, now);
   if (name == "result.erase") return erase(args, store, now);
   if (name == "retention.run") return run_retention(args, store, now);
   if (name == "hold.add" || name == "hold.release") return change_hold(name, args, store, now);

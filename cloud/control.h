@@ -20,7 +20,7 @@ struct ControlAnswer {
   std::string text;  // one JSON object, or a sentence that says what is wrong
 };
 // facility.add {fac,key} · facility.revoke {fac} · facility.block {fac,on} · backup {dir} ·
-// recall.commit {models,model,version,from,to,fac,reason,by} · recall.undo {id,reason,by} · result.erase {result,reason,by} ·
+// recall.commit {models,model,version,from,to,fac,reason,by} · recall.undo {id,reason,by} · result.erase {result,reason,by} · alert.acknowledge {result,by,note} ·
 // retention.run {telemetry,events,documents,results (days),clock_is_right} · hold.add {fac,class,result,reason,by} ·
 // hold.release {id,reason,by} ·
 // quarantine.retry {fac,id} · views.rebuild ·

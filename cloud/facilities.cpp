@@ -195,6 +195,17 @@ Result<std::vector<FacilityView>> facilities(Store& store, const FacilitiesQuery
   return out;
 }
 
+Result<std::optional<FacilityView>> facility(Store& store, const Facility& fac, const FacilitiesQuery& query) {
+  const auto meta = store.meta();
+  const auto names = store.facilities();
+  if (!meta || !names) return !meta ? meta.error() : names.error();
+  if (std::ranges::find(*names, fac) == names->end()) return std::optional<FacilityView>();
+  auto txn = store.begin();
+  auto view = view_of(*txn, fac, query, meta->backup_confirmed);
+  if (!view) return std::move(view).error();
+  return std::optional(std::move(*view));
+}
+
 std::string to_json(const std::vector<FacilityView>& views, WallTime now) {
   std::string out = "{\"now\":" + json_time(now) + ",\"facilities\":[";
   for (size_t i = 0; i < views.size(); ++i) {

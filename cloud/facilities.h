@@ -62,6 +62,9 @@ struct FacilitiesQuery {
 // Sorted by attention, then by how much is behind, then by name.
 Result<std::vector<FacilityView>> facilities(Store& store, const FacilitiesQuery& query);
 
+// Of one; nullopt: no such site.
+Result<std::optional<FacilityView>> facility(Store& store, const Facility& fac, const FacilitiesQuery& query);
+
 // One object: {"now":…, "facilities":[…]}; times are RFC 3339 in UTC or null, ages in seconds.
 std::string to_json(const std::vector<FacilityView>& views, WallTime now);
 

@@ -1,5 +1,6 @@
 #include "cloud/follower.h"
 
+#include "cloud/alerts.h"
 #include "cloud/feed.h"
 #include "cloud/fhir/shelf.h"
 #include "cloud/result_index.h"
@@ -132,6 +133,7 @@ Result<size_t> Follower::step(size_t blocks) {
   batch_.clear();
   models_.begin_anew();
   gauges_.begin_anew();
+  volumes_.begin_anew();
   for (const Bytes& key : *keys) {
     auto taken = take(key);
     if (taken) continue;
@@ -146,6 +148,7 @@ Result<size_t> Follower::step(size_t blocks) {
   }
   if (auto counted = models_.write_counts(batch_); !counted) return std::move(counted).error();
   gauges_.write(batch_);
+  if (auto counted = volumes_.write(batch_); !counted) return std::move(counted).error();
   batch_.put(kViewSpace, views_state_key(), encode(*state));
   // Synced, for no log may ever end in two writes that are not: one torn end is told from damage (schemas/kv_wal).
   if (auto written = kv_.write(batch_, true); !written) return std::move(written).error();
@@ -157,7 +160,8 @@ Result<void> Follower::take(ByteView block) {
   if (!name) return Error{Errc::corrupt, "cloud store: a block's key has another form"};
   const auto entries = reader_.block(name->fac, name->key, name->seq);
   // What was erased by its owner's order since is no statement.
-  if (!entries) return entries.error().code == Errc::not_found ? Result<void>() : Result<void>(entries.error());
+  if (!entries) return entries.error().code == Errc::not_found ? volumes_.take(block, {}) : Result<void>(entries.error());
+  if (auto counted = volumes_.take(block, *entries); !counted) return counted;
   for (size_t i = 0; i < entries->size(); i++) {
     const StoredEntry& entry = (*entries)[i];
     if (entry.kind != EntryKind::applied) continue;
@@ -250,6 +254,7 @@ void Follower::derive(const ResultName& name, const ResultRow& before, const Res
                       KvBatch& batch) {
   const ResultView view = after.view(), was = before.view();
   if (view.alert != was.alert) {
+    batch.put(kViewSpace, alert_mark_key(name), {});
     if (was.alert != AlertState::none) batch.erase(kViewSpace, alert_key(was.alert, name));
     if (view.alert != AlertState::none) batch.put(kViewSpace, alert_key(view.alert, name), feed_key(number));
   }

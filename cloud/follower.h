@@ -8,12 +8,13 @@
 #include "cloud/gauges.h"
 #include "cloud/model_uses.h"
 #include "cloud/patients.h"
+#include "cloud/volumes.h"
 
 namespace egret::cloud {
 
 class Follower {
  public:
-  explicit Follower(Kv& kv) : kv_(kv), reader_(kv), models_(kv), gauges_(kv) {}
+  explicit Follower(Kv& kv) : kv_(kv), reader_(kv), models_(kv), gauges_(kv), volumes_(kv) {}
 
   // Takes in at most `blocks`. How many it took: 0 when the views are up to date.
   // Errors: store_failed, corrupt (a block that cannot be read is passed over and counted).
@@ -50,6 +51,7 @@ class Follower {
   std::map<ResultName, Change> changes_;  // of one step
   ModelUses models_;
   Gauges gauges_;
+  Volumes volumes_;
   KvBatch batch_;
   std::optional<Key32> store_key_;
   uint64_t unreadable_ = 0;

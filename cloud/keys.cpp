@@ -37,16 +37,44 @@ std::optional<Key32> key_of_hex(std::string_view text) {
   return key;
 }
 
+namespace {
+
+Result<Key32> read_key(const std::filesystem::path& file, const char* what) {
+  struct stat st {};
+  if (::stat(file.c_str(), &st) == 0 && (st.st_mode & 0077) != 0) return Error{Errc::config, file.string() + ": others can read it: chmod 600"};
+  std::ifstream in(file);
+  std::string text;
+  in >> text;
+  const std::optional<Key32> key = key_of_hex(text);
+  if (!key) return Error{Errc::config, fmt::format("{}: no {} (64 hex digits)", file.string(), what)};
+  return *key;
+}
+
+std::filesystem::path statement_key_file(const std::filesystem::path& state_dir) { return state_dir / "statement.key"; }
+
+}  // namespace
+
+Result<SitePrivateKey> read_statement_key(const std::filesystem::path& state_dir) {
+  const auto file = statement_key_file(state_dir);
+  if (!std::filesystem::exists(file)) return Error{Errc::not_found, file.string() + ": no key to sign with: run egret-cloud init, which makes what is missing"};
+  const Result<Key32> seed = read_key(file, "statement key");
+  if (!seed) return seed.error();
+  SitePrivateKey key;
+  key.seed = *seed;
+  return key;
+}
+
+Result<SitePublicKey> make_statement_key_file(const std::filesystem::path& state_dir, Entropy& entropy) {
+  const SitePrivateKey key = make_site_key(entropy);
+  if (Result<void> made = make_file(statement_key_file(state_dir), hex(view(key.seed)) + "\n", 0600); !made) return made.error();
+  return key.public_key();
+}
+
 Result<std::vector<RegionPrivateKey>> read_region_keys(const std::filesystem::path& state_dir) {
   std::vector<RegionPrivateKey> out;
   for (const auto& [number, file] : key_files(state_dir)) {
-    struct stat st {};
-    if (::stat(file.c_str(), &st) == 0 && (st.st_mode & 0077) != 0) return Error{Errc::config, file.string() + ": others can read it: chmod 600"};
-    std::ifstream in(file);
-    std::string text;
-    in >> text;
-    std::optional<Key32> scalar = key_of_hex(text);
-    if (!scalar) return Error{Errc::config, file.string() + ": no region key (64 hex digits)"};
+    const Result<Key32> scalar = read_key(file, "region key");
+    if (!scalar) return scalar.error();
     out.emplace_back();
     out.back().scalar = *scalar;
   }

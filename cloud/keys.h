@@ -17,6 +17,11 @@ namespace egret::cloud {
 Result<std::vector<RegionPrivateKey>> read_region_keys(const std::filesystem::path& state_dir);
 // Makes the next one. Errors: store_failed.
 Result<RegionPublicKey> make_region_key_file(const std::filesystem::path& state_dir, Entropy& entropy);
+// state_dir/statement.key: the Ed25519 seed of what the region signs, 64 hex digits. Errors: not_found (run egret-cloud init),
+// config (others can read it, or it is none).
+Result<SitePrivateKey> read_statement_key(const std::filesystem::path& state_dir);
+// Errors: conflict (there is one), store_failed.
+Result<SitePublicKey> make_statement_key_file(const std::filesystem::path& state_dir, Entropy& entropy);
 // 64 hex digits; nullopt: they are none.
 std::optional<Key32> key_of_hex(std::string_view text);
 

@@ -6,6 +6,7 @@ namespace egret::cloud {
 namespace {
 
 constexpr PgTable kTables[] = {
+    {"egret.alert", kMetaSpace, 'a', 'e', false, false},
     {"egret.facility", kMetaSpace, 'f', 'f', true, true},
     {"egret.gap", kMetaSpace, 'g', 'g', true, true},
     {"egret.incident", kMetaSpace, 'i', 'i', true, true},

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <thread>
 
+#include "cloud/alerts.h"
 #include "cloud/crew.h"
 #include "cloud/follower.h"
 
@@ -23,6 +24,7 @@ constexpr size_t kViewBlocksAStep = 8;              // some milliseconds, and a 
 constexpr int64_t kQuietMs = 50;                   // nothing has come for this long: the views' turn, again and again
 constexpr int64_t kViewsWaitMs = 250;              // at most, for commits that come before them
 constexpr int64_t kViewsAfterFailureMs = 5'000;
+constexpr int64_t kAlertsEveryMs = 1'000;
 constexpr int64_t kDayUs = 24LL * 3600 * 1'000'000;
 
 MonoTime mono_now() {
@@ -50,6 +52,7 @@ struct StoreThread::Impl {
   void count_progress(const std::vector<Inbound>& group, const CommitReport& report);
   void look_around();
   void follow();
+  void tend_alerts();
   int64_t wait_ms() const;
   void beat();
 
@@ -66,7 +69,7 @@ struct StoreThread::Impl {
   MonoTime next_views;  // takes its turn then, whoever waits
   uint64_t unreadable_told = 0;
   Progress progress;
-  MonoTime next_look, next_tidy, next_open;
+  MonoTime next_look, next_tidy, next_open, next_alerts;
   int64_t reopen_wait_ms = kReopenFirstMs;
 
   mutable std::mutex lock;  // guards what follows
@@ -214,6 +217,16 @@ void StoreThread::Impl::follow() {
   spdlog::error("views: {} blocks cannot be read, and their results are missing: run egret-cloud verify", unreadable_told);
 }
 
+// What the views have marked, and what is due. Alerts are looked at at once, whatever waits to be committed.
+void StoreThread::Impl::tend_alerts() {
+  next_alerts = mono_now() + kAlertsEveryMs;
+  const Result<size_t> events = keep_alerts(*opened.kv, clock_now().wall);
+  if (!events && events.error().code != Errc::conflict) spdlog::warn("alerts: {}", events.error().text);
+  if (!events || *events == 0) return;
+  next_alerts = {};
+  if (parts.alerts_told) parts.alerts_told();
+}
+
 int64_t StoreThread::Impl::wait_ms() const {
   if (!views_behind || views_failed) return kIdleWaitMs;
   return quiet ? 0 : kQuietMs;
@@ -223,6 +236,7 @@ void StoreThread::Impl::run() {
   while (!stopping) {
     beat();
     run_jobs();
+    if (parts.each_round) parts.each_round(opened.store ? &opened : nullptr);
     if (!opened.store) {
       if (mono_now() >= next_open) try_open();
       // Nothing arrives while the broker is not accepting, so this only waits.
@@ -234,7 +248,11 @@ void StoreThread::Impl::run() {
     quiet = group.empty();
     if (!quiet) commit(std::move(group));
     const bool turn = mono_now() >= next_views || (quiet && !views_failed);
-    if (opened.store && views_behind && turn) follow();
+    if (opened.store && views_behind && turn) {
+      follow();
+      next_alerts = {};
+    }
+    if (opened.store && mono_now() >= next_alerts) tend_alerts();
   }
   close();
   run_jobs();

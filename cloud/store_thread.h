@@ -43,6 +43,10 @@ class StoreThread {
     Entropy* entropy = nullptr;
     Broker* broker = nullptr;
     Metrics* metrics = nullptr;
+    // On the store thread, each time it comes round, at least twice a second; null: the store is down.
+    std::function<void(OpenedStore* store)> each_round = {};
+    // The log of alerts has grown.
+    std::function<void()> alerts_told = {};
     size_t group_frames_max = 64;
     size_t group_bytes_max = 16 * kMiB;
   };

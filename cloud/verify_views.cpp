@@ -58,7 +58,7 @@ Bytes statement_row(const ResultName& name, const PlacedStatement& s) {
 
 class Comparer {
  public:
-  explicit Comparer(const Kv& kv) : kv_(kv), reader_(kv), models_(nothing_), gauges_(nothing_) {}
+  explicit Comparer(const Kv& kv) : kv_(kv), reader_(kv), models_(nothing_), gauges_(nothing_), volumes_(nothing_) {}
 
   Result<ViewsVerdict> run() {
     const auto behind = Follower::behind(kv_);
@@ -88,12 +88,17 @@ class Comparer {
         if (entry.kind != EntryKind::applied) continue;
         if (auto taken = take_record(name->fac, {name->key, name->seq + i}, entry.record); !taken) failed = taken.error();
       }
+      if (auto counted = volumes_.take(key, *entries); !counted) failed = counted.error();
+      KvBatch days;
+      volumes_.write_blocks(days);
+      expect(days);
       return !failed;
     });
     if (!scanned) return scanned;
     if (failed) return std::move(*failed);
     KvBatch batch;
     gauges_.write(batch);
+    if (auto counted = volumes_.write(batch); !counted) return counted;
     expect(batch);
     return {};
   }
@@ -152,13 +157,13 @@ class Comparer {
 
   void expect(const KvBatch& batch) {
     for (const KvOp& op : batch.ops()) {
-      if (op.what == KvOp::What::put && op.key[0] != 'r') expected_[op.key[0]].add(op.key, value_of(op.key, op.value));
+      if (op.what == KvOp::What::put && op.key[0] != 'r' && op.key[0] != 'A') expected_[op.key[0]].add(op.key, value_of(op.key, op.value));
     }
   }
 
   Result<void> read_derived() {
     return kv_.scan(kViewSpace, Bytes(1, char(0)), end_of_space(), [&](ByteView key, ByteView value) {
-      if (key[0] != 'r' && key[0] != 'c') stored_[key[0]].add(key, value_of(key, value));
+      if (key[0] != 'r' && key[0] != 'c' && key[0] != 'A') stored_[key[0]].add(key, value_of(key, value));
       return true;
     });
   }
@@ -183,6 +188,7 @@ class Comparer {
   Nothing nothing_;
   ModelUses models_;
   Gauges gauges_;
+  Volumes volumes_;
   Key32 store_key_{};
   bool telemetry_expired_ = false;
   ViewsVerdict out_;
@@ -218,8 +224,8 @@ Result<Hash> views_digest(const Kv& kv) {
   EVP_DigestInit_ex(digest, EVP_sha256(), nullptr);
   std::optional<Error> failed;
   auto scanned = kv.scan(kViewSpace, Bytes(1, char(0)), end_of_space(), [&](ByteView key, ByteView value) {
-    // 'i' and 's' are named by the store's own key, 'c' is how far they are.
-    if (key[0] == 'c' || key[0] == 'i' || key[0] == 's') return true;
+    // 'i' and 's' are named by the store's own key, 'c' is how far they are, 'A' what is to be told; 'u' and 'v' are about the copies that came first.
+    if (ByteView("Acisuv").find(key[0]) != ByteView::npos) return true;
     const auto row = canonical(key, value);
     if (!row) failed = row.error();
     if (!row) return false;

@@ -15,6 +15,8 @@
 //   'k' 'u' 'D'                  results by code and by run, definitions of models: see result_index.h
 //   'f' 't'                      resources that FHIR clients wrote: see fhir/shelf.h
 //   'g'                          live values of telemetry: see gauges.h
+//   'u' 'v'                      records by day: see volumes.h
+//   'A'                          alerts to be looked at: see alerts.h
 #pragma once
 
 #include "cloud/merge/read.h"

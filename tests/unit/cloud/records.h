@@ -125,7 +125,7 @@ struct ViewRig : CloudRig {
     return decode_result(**stored).value();
   }
   ResultView view_of(uint8_t id, const Facility& fac = kFac) { return row_of(id, fac).value().view(); }
-  // All of space 5 but for how far it is, and when a result changed: that depends on the steps.
+  // All of space 5 but for how far it is, and when a result changed: that depends on the steps; and volumes: on the blocks.
   std::map<Bytes, Bytes> views() {
     std::map<Bytes, Bytes> out;
     REQUIRE(kv.scan(kViewSpace, {}, Bytes(1, char(0xff)), [&](ByteView key, ByteView value) {
@@ -135,7 +135,7 @@ struct ViewRig : CloudRig {
         std::sort(row.statements.begin(), row.statements.end(),
                   [](const auto& a, const auto& b) { return a.place < b.place; });
         out[Bytes(key)] = encode(row);
-      } else if (key[0] != 'c') {
+      } else if (key[0] != 'c' && key[0] != 'u' && key[0] != 'v' && key[0] != 'A') {
         out[Bytes(key)] = key[0] == 'a' ? Bytes() : Bytes(value);
       }
       return true;
