@@ -9,6 +9,8 @@
 #include <map>
 #include <sstream>
 
+#include "cloud/outputs/syslog.h"
+#include "cloud/outputs/webhook.h"
 #include "schemas/limits.h"
 
 namespace egret::cloud {
@@ -85,6 +87,14 @@ const std::vector<Setting>& settings() {
       {"store.password_file", "its first line is the password; \"\" is none", "\"\"", "a file", path_into(&CloudConfig::postgres_password_file), nullptr},
       {"api.anonymous", "who shows no token: \"viewer\" on this machine itself, nobody from elsewhere; \"none\": nobody. Tokens: egret-cloud token", "\"viewer\"", "viewer or none",
        [](CloudConfig& c, const std::string& t) { return (c.local_viewer = t == "viewer", t == "viewer" || t == "none"); }, nullptr},
+      {"alerts.webhook", "each word about a critical finding is sent here as a signed POST, until it is taken; \"\" is off. On one process a store alone", "\"\"",
+       "http://host[:port][/path], https://…, or \"\"", [](CloudConfig& c, const std::string& t) { return (c.webhook_url = t, t.empty() || webhook_target(t).has_value()); }, nullptr},
+      {"alerts.webhook_secret_file", "its first line signs what is sent; at least 16 bytes", "\"\"", "a file", path_into(&CloudConfig::webhook_secret_file), nullptr},
+      {"alerts.webhook_ca_file", "PEM, who may vouch for the receiver; \"\" is the system's", "\"\"", "a file", path_into(&CloudConfig::webhook_ca_file), nullptr},
+      {"alerts.mqtt", "\"yes\": they go to egret/alerts/FACILITY on the broker, too", "\"no\"", "yes or no",
+       [](CloudConfig& c, const std::string& t) { return (c.alerts_topic = t == "yes", t == "yes" || t == "no"); }, nullptr},
+      {"alerts.syslog", "and to this log: /dev/log, or udp://host:port; \"\" is off", "\"\"", "a path, udp://host:port, or \"\"",
+       [](CloudConfig& c, const std::string& t) { return (c.syslog = t, t.empty() || check_syslog(t).has_value()); }, nullptr},
       {"safe.policy", "up to where a site may delete: \"backup\" (confirmed), \"age\", \"commit\", or \"default\" (age until a backup is confirmed, then backup)",
        "\"default\"", "default, backup, age or commit", set_policy, nullptr},
       {"safe.age_h", "hours since commit, for the age policy", "72", "", nullptr, [](CloudConfig& c, int64_t v) { c.safe_age_h = v; }, 1, 8760},
@@ -191,6 +201,8 @@ CheckedCloudConfig parse_cloud_config(std::string_view text, const std::filesyst
   }
   if (out.config.postgres && out.config.postgres_url.empty())
     out.mistakes.push_back({file.string(), 0, "store.url", "", "missing, for store.kind is postgres; postgresql://user@host:port/database is allowed"});
+  if (!out.config.webhook_url.empty() && out.config.webhook_secret_file.empty())
+    out.mistakes.push_back({file.string(), 0, "alerts.webhook_secret_file", "", "missing, for alerts.webhook is set; a file is allowed"});
   for (const auto& [key, node] : values) {
     out.mistakes.push_back({file.string(), node->source().begin.line, key, shown(*node), known_beside(key)});
   }

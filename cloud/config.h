@@ -19,6 +19,10 @@ struct CloudConfig {
   std::filesystem::path state_dir;
   std::string listen;                        // host:port of the page; empty: off
   bool local_viewer = true;                  // who asks from this machine without a token is a viewer
+  std::string webhook_url;                   // of alerts; empty: off
+  std::filesystem::path webhook_secret_file, webhook_ca_file;
+  bool alerts_topic = false;                 // alerts go to the broker, too
+  std::string syslog;                        // empty: off
   BrokerConfig broker;                       // password not read yet
   std::filesystem::path broker_password_file;
   int64_t broker_queue_messages = 0;         // max_queued_messages of the broker, for credit

@@ -15,6 +15,9 @@
 #include "cloud/json_text.h"
 #include "cloud/keys.h"
 #include "cloud/metrics.h"
+#include "cloud/outputs/syslog.h"
+#include "cloud/outputs/topic.h"
+#include "cloud/outputs/webhook.h"
 #include "cloud/retention.h"
 #include "cloud/store_thread.h"
 #include "schemas/entropy.h"
@@ -48,6 +51,8 @@ class Server {
  private:
   StoreThread::Parts parts();
   Region region();
+  // Errors: config.
+  Result<void> begin_to_tell();
   void answer_control(const HttpRequest& request, HttpAnswer answer);
   void retain_a_little();
   HttpResponse metrics_text();
@@ -56,13 +61,16 @@ class Server {
   const CloudConfig config_;
   const StorePlace place_;
   RegionKeyRing keys_;
-  OsEntropy broker_entropy_, store_entropy_;
+  OsEntropy broker_entropy_, store_entropy_, topic_entropy_;
   Metrics metrics_;
+  const std::shared_ptr<Waiting> waiting_ = std::make_shared<Waiting>();
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   Broker broker_;
   StoreThread thread_;
   Door door_;
   HttpServer http_;
+  std::mutex tellers_lock_;
+  std::vector<std::unique_ptr<Teller>> tellers_;
 };
 
 StoreThread::Parts Server::parts() {
@@ -78,6 +86,11 @@ StoreThread::Parts Server::parts() {
   parts.entropy = &store_entropy_;
   parts.broker = &broker_;
   parts.metrics = &metrics_;
+  parts.each_round = [waiting = waiting_](OpenedStore* store) { waiting->look(store, clock_now().mono); };
+  parts.alerts_told = [this] {
+    std::lock_guard held(tellers_lock_);
+    for (const auto& teller : tellers_) teller->wake();
+  };
   return parts;
 }
 
@@ -88,8 +101,11 @@ Region Server::region() {
   out.facilities.safe_age_ms = config_.safe_age_h * 3600 * 1000;
   out.rates = [this] { return &thread_.rates(); };
   out.now = [] { return clock_now().wall; };
+  out.mono = [] { return clock_now().mono; };
+  out.waiting = waiting_;
   out.metrics = [this] { return metrics_text(); };
   out.health = [this] { return health(); };
+  out.statement_key = [this] { return read_statement_key(config_.state_dir); };
   return out;
 }
 
@@ -132,6 +148,22 @@ void Server::answer_control(const HttpRequest& request, HttpAnswer answer) {
   });
 }
 
+Result<void> Server::begin_to_tell() {
+  std::vector<std::unique_ptr<AlertOutput>> outputs;
+  if (!config_.webhook_url.empty()) {
+    WebhookConfig webhook{*webhook_target(config_.webhook_url), {}, config_.webhook_ca_file};
+    std::ifstream in(config_.webhook_secret_file);
+    if (!std::getline(in, webhook.secret) || webhook.secret.size() < kWebhookSecretBytesMin)
+      return Error{Errc::config, fmt::format("alerts.webhook_secret_file: {}: its first line is the secret, at least {} bytes", config_.webhook_secret_file.string(), kWebhookSecretBytesMin)};
+    outputs.push_back(make_webhook(std::move(webhook), [] { return clock_now().wall; }));
+  }
+  if (config_.alerts_topic) outputs.push_back(make_topic(config_.broker, topic_entropy_));
+  if (!config_.syslog.empty()) outputs.push_back(make_syslog(config_.syslog));
+  std::lock_guard held(tellers_lock_);
+  for (auto& output : outputs) tellers_.push_back(std::make_unique<Teller>(std::move(output), [this](StoreThread::Job job) { thread_.post(std::move(job)); }));
+  return {};
+}
+
 int Server::run() {
   sigset_t ends;
   sigemptyset(&ends);
@@ -151,6 +183,10 @@ int Server::run() {
     spdlog::error("{}", control.error().text);
     return exit_code_of(control.error());
   }
+  if (Result<void> telling = begin_to_tell(); !telling) {
+    spdlog::error("{}", telling.error().text);
+    return exit_code_of(telling.error());
+  }
   http_.start();
   spdlog::info("ready: state={}{}", config_.state_dir.string(), where);
   sd_notify(0, "READY=1\nSTATUS=serving");
@@ -167,6 +203,10 @@ int Server::run() {
   }
   spdlog::info("stopping");
   sd_notify(0, "STOPPING=1");
+  std::unique_lock held(tellers_lock_);
+  auto tellers = std::move(tellers_);
+  held.unlock();
+  tellers.clear();
   return 0;
 }
 

@@ -28,6 +28,9 @@ Endpoints api_endpoints(const Region& region) {
   add_house(out, region);
   add_views(out, region);
   add_fhir(out, region);
+  add_completeness(out, region);
+  add_feeds(out, region);
+  add_quality(out, region);
   // Last, for it lists all: itself too.
   const auto list = std::make_shared<std::string>();
   out.add({"GET", "/api", Roles::anybody(), "this list", [list](const ApiCall&, HttpAnswer answer) { answer(json_answer(200, *list)); }});

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "cloud/api/endpoints.h"
+#include "cloud/api/waiting.h"
 #include "cloud/facilities.h"
 #include "cloud/store_thread.h"
 
@@ -14,7 +15,10 @@ struct Region {
   FacilitiesQuery facilities;                      // `now` and `rates` are filled in at each request
   std::function<const std::map<Facility, double>*()> rates;  // only in a job
   std::function<WallTime()> now;
+  std::function<MonoTime()> mono;
+  std::shared_ptr<Waiting> waiting;                // looked at on the store's thread
   std::function<HttpResponse()> metrics, health;
+  std::function<Result<SitePrivateKey>()> statement_key;  // Errors: not_found, config
 };
 
 // Answers from a job on the store's thread; 503 while it is down.
@@ -25,6 +29,12 @@ void answer_from_store(const Region& region, HttpAnswer answer, FromStore from);
 void add_house(Endpoints& endpoints, const Region& region);
 // /api/facilities, /api/results, /api/recalls.
 void add_views(Endpoints& endpoints, const Region& region);
+// /api/alerts, /api/changes.
+void add_feeds(Endpoints& endpoints, const Region& region);
+// /api/quality.
+void add_quality(Endpoints& endpoints, const Region& region);
+// /api/completeness.
+void add_completeness(Endpoints& endpoints, const Region& region);
 
 // /fhir: the FHIR facade (cloud/fhir).
 void add_fhir(Endpoints& endpoints, const Region& region);

@@ -12,6 +12,7 @@
 #include "cloud/access.h"
 #include "cloud/config.h"
 #include "cloud/control.h"
+#include "cloud/merge/read.h"
 
 namespace egret::cloud::cli {
 
@@ -45,6 +46,10 @@ std::optional<OpenedStore> look(const Where& where, int& code);
 // Runs a control command here, or asks the running service. Prints the answer as it is, or `plain` when it went well.
 int control(const Where& where, const std::string& name, const ControlArgs& args, bool json, const std::string& plain);
 
+// Prints results one after the other; `walk` names them.
+using WalkResults = std::function<Result<void>(const Kv&, const std::function<bool(const ResultName&)>&)>;
+int list_results(const Where& where, bool json, const WalkResults& walk);
+
 void add_init(CLI::App& app, Chosen& chosen);
 void add_serve(CLI::App& app, Chosen& chosen);
 void add_check_config(CLI::App& app, Chosen& chosen);
@@ -58,6 +63,8 @@ void add_incidents(CLI::App& app, Chosen& chosen);
 void add_result(CLI::App& app, Chosen& chosen);
 void add_worklist(CLI::App& app, Chosen& chosen);
 void add_alerts(CLI::App& app, Chosen& chosen);
+void add_changes(CLI::App& app, Chosen& chosen);
+void add_quality(CLI::App& app, Chosen& chosen);
 void add_recall(CLI::App& app, Chosen& chosen);
 void add_erase(CLI::App& app, Chosen& chosen);
 void add_patient(CLI::App& app, Chosen& chosen);

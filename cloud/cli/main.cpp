@@ -137,7 +137,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("egret-cloud ") + EGRET_VERSION);
   app.require_subcommand(1);
   Chosen chosen;
-  for (auto add : {add_init, add_serve, add_check_config, add_facility, add_token, add_facilities, add_gaps, add_quarantine, add_incidents, add_result, add_worklist, add_alerts, add_recall, add_erase, add_patient, add_live, add_retention, add_hold, add_history, add_views, add_verify, add_export, add_backup, add_restore, add_migrate}) {
+  for (auto add : {add_init, add_serve, add_check_config, add_facility, add_token, add_facilities, add_completeness, add_gaps, add_quarantine, add_incidents, add_result, add_worklist, add_alerts, add_changes, add_quality, add_recall, add_erase, add_patient, add_live, add_retention, add_hold, add_history, add_views, add_verify, add_export, add_backup, add_restore, add_migrate}) {
     add(app, chosen);
   }
   try {

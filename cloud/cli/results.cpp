@@ -1,4 +1,4 @@
-// result, worklist, alerts, views, erase: what the region holds of results, and taking one out for good.
+// result, worklist, views, erase: what the region holds of results, and taking one out for good.
 #include <spdlog/fmt/fmt.h>
 
 #include <cstdio>
@@ -78,9 +78,9 @@ Result<std::string> text_of_result(const Kv& kv, const ResultName& name, bool js
   return json ? to_json(name, **row, *detail) : to_text(name, **row, *detail);
 }
 
-using Walk = std::function<Result<void>(const Kv&, const EachResult&)>;
+}  // namespace
 
-int list_results(const Where& where, bool json, const Walk& walk) {
+int list_results(const Where& where, bool json, const WalkResults& walk) {
   int code = kOk;
   std::optional<OpenedStore> store = look(where, code);
   if (!store) return code;
@@ -100,6 +100,8 @@ int list_results(const Where& where, bool json, const Walk& walk) {
   if (!walked) return complain(walked.error());
   return failed ? complain(*failed) : kOk;
 }
+
+namespace {
 
 int show_views(const Where& where, bool json, bool digest) {
   int code = kOk;
@@ -142,22 +144,6 @@ void add_worklist(CLI::App& app, Chosen& chosen) {
   sub->callback([&chosen, where, json, fac] {
     chosen = [where, json, fac] {
       return list_results(*where, *json, [fac](const Kv& kv, const EachResult& each) { return each_odd(kv, *fac, each); });
-    };
-  });
-}
-
-void add_alerts(CLI::App& app, Chosen& chosen) {
-  auto* sub = app.add_subcommand("alerts", "Critical results, each once: those that are open, or withdrawn.\nExample: egret-cloud alerts --withdrawn --json");
-  auto where = add_where(sub);
-  auto json = std::make_shared<bool>(false), withdrawn = std::make_shared<bool>(false);
-  auto fac = std::make_shared<std::string>();
-  sub->add_option("--facility", *fac, "of one site");
-  sub->add_flag("--withdrawn", *withdrawn, "those that were taken back");
-  sub->add_flag("--json", *json, "as a JSON array");
-  sub->callback([&chosen, where, json, withdrawn, fac] {
-    chosen = [where, json, withdrawn, fac] {
-      const AlertState state = *withdrawn ? AlertState::withdrawn : AlertState::open;
-      return list_results(*where, *json, [fac, state](const Kv& kv, const EachResult& each) { return each_alert(kv, *fac, state, each); });
     };
   });
 }

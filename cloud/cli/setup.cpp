@@ -37,6 +37,12 @@ int init(const InitOptions& o) {
   if (!read_region_keys(*state)) {
     if (Result<RegionPublicKey> made = make_region_key_file(*state, entropy); !made) return complain(made.error());
   }
+  Result<SitePrivateKey> statements = read_statement_key(*state);
+  if (!statements && statements.error().code == Errc::not_found) {
+    if (Result<SitePublicKey> made = make_statement_key_file(*state, entropy); !made) return complain(made.error());
+    statements = read_statement_key(*state);
+  }
+  if (!statements) return complain(statements.error());
   Result<std::vector<RegionPrivateKey>> keys = read_region_keys(*state);
   if (!keys) return complain(keys.error());
   int code = kOk;
@@ -47,11 +53,12 @@ int init(const InitOptions& o) {
     if (!store && store.error().code != Errc::locked) return complain(store.error());
   }
   std::string key = hex(view(keys->back().public_key().point));
+  const std::string statement_key = hex(view(statements->public_key().point));
   if (o.json) {
-    std::printf("{\"config\":\"%s\",\"state_dir\":\"%s\",\"region_key\":\"%s\"}\n", o.config.c_str(), state->c_str(), key.c_str());
+    std::printf("{\"config\":\"%s\",\"state_dir\":\"%s\",\"region_key\":\"%s\",\"statement_key\":\"%s\"}\n", o.config.c_str(), state->c_str(), key.c_str(), statement_key.c_str());
   } else {
-    std::printf("configuration: %s\nstate: %s\nKeep a copy of the region-*.key files apart: without them nothing that sites send can be read.\nregion public key: %s\n",
-                o.config.c_str(), state->c_str(), key.c_str());
+    std::printf("configuration: %s\nstate: %s\nKeep a copy of the region-*.key files apart: without them nothing that sites send can be read.\nregion public key: %s\nstatement public key (of what the region signs): %s\n",
+                o.config.c_str(), state->c_str(), key.c_str(), statement_key.c_str());
   }
   return kOk;
 }

@@ -22,6 +22,9 @@ class Bench {
     region_.rates = [this] { return &rates_; };
     region_.now = [now] { return now; };
     region_.metrics = region_.health = [] { return HttpResponse{}; };
+    region_.mono = [] { return MonoTime{1}; };
+    region_.waiting = std::make_shared<Waiting>();
+    region_.statement_key = [] { return Result<SitePrivateKey>(SitePrivateKey{{7}}); };
     for (Role role : kAllRoles) tokens_.push_back(add_token(folder_ / "tokens", name_of(role), role, 0, now, entropy_).value());
     door_ = std::make_unique<Door>(api_endpoints(region_), folder_ / "tokens", true, [now] { return now; });
   }
@@ -36,6 +39,7 @@ class Bench {
       require(may == (response.status != 401 && response.status != 403) || found.endpoint == nullptr, "who may is let in, and nobody else");
       require(found.endpoint != nullptr || response.status == 404 || response.status == 405, "what is not there is said to be so");
     });
+    region_.waiting->look(&store_, MonoTime{1'000'000});
     require(answers == 1, "one answer");
   }
 

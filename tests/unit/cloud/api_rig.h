@@ -23,6 +23,9 @@ struct ApiRig {
     region.now = [this] { return now; };
     region.metrics = [] { return HttpResponse{200, "text/plain", "egret_cloud_up 1\n", {}}; };
     region.health = [] { return json_answer(200, "{}"); };
+    region.mono = [this] { return mono; };
+    region.waiting = std::make_shared<Waiting>();
+    region.statement_key = [] { return Result<SitePrivateKey>(SitePrivateKey{{7}}); };
     for (Role role : kAllRoles) tokens.push_back(add_token(file(), name_of(role), role, 0, now, entropy).value());
     door = std::make_unique<Door>(api_endpoints(region), file(), local_viewer, [this] { return now; });
   }
@@ -51,6 +54,7 @@ struct ApiRig {
   SeededEntropy entropy{1};
   OpenedStore opened;
   bool down = false;
+  MonoTime mono{1'000};
   WallTime now{1'800'000'000'000'000};
   std::map<Facility, double> rates;
   Region region;

@@ -1,0 +1,51 @@
+// /api/completeness: how far the region is complete, of all sites, of one, and signed.
+#include "cloud/completeness.h"
+
+#include "cloud/api/region.h"
+
+namespace egret::cloud {
+namespace {
+
+constexpr Roles kReaders{Role::viewer, Role::operations, Role::auditor};
+
+FacilitiesQuery query_now(const Region& region) {
+  FacilitiesQuery query = region.facilities;
+  query.now = region.now();
+  query.rates = region.rates();
+  return query;
+}
+
+HttpResponse summary(OpenedStore& store, const Region& region) {
+  const FacilitiesQuery query = query_now(region);
+  const auto views = facilities(*store.store, query);
+  return views ? json_answer(200, summary_json(*views, query.now)) : error_answer(views.error());
+}
+
+HttpResponse one(OpenedStore& store, const Region& region, const Facility& fac, bool statement) {
+  const FacilitiesQuery query = query_now(region);
+  const auto of = completeness(*store.store, *store.kv, fac, query);
+  if (!of) return error_answer(of.error());
+  if (!statement) return json_answer(200, to_json(*of, query.now));
+  const auto key = region.statement_key();
+  const auto meta = store.store->meta();
+  if (!key || !meta) return error_answer(key ? meta.error() : key.error());
+  auto text = signed_statement(*of, *meta, query.now, *key);
+  return text ? HttpResponse{200, "application/x-ndjson", std::move(*text), {}} : error_answer(text.error());
+}
+
+}  // namespace
+
+void add_completeness(Endpoints& endpoints, const Region& region) {
+  endpoints.add({"GET", "/api/completeness", kReaders, "each site: complete or not, what is missing, gaps, last seen, ETA", [region](const ApiCall&, HttpAnswer answer) {
+                   answer_from_store(region, std::move(answer), [region](OpenedStore& store) { return summary(store, region); });
+                 }});
+  const auto of_one = [region](bool statement) {
+    return [region, statement](const ApiCall& call, HttpAnswer answer) {
+      answer_from_store(region, std::move(answer), [region, statement, fac = call.names[0]](OpenedStore& store) { return one(store, region, fac, statement); });
+    };
+  };
+  endpoints.add({"GET", "/api/completeness/{facility}", kReaders, "one site: each stream of each epoch with its gaps and reasons; records by day, received and expected", of_one(false)});
+  endpoints.add({"GET", "/api/completeness/{facility}/statement", kReaders, "the same, signed; egret-agent verify-statement checks it at the site", of_one(true)});
+}
+
+}  // namespace egret::cloud
