@@ -2,6 +2,8 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
+
 #include "cloud/block_reader.h"
 #include "cloud/cursor.h"
 #include "cloud/decoded.h"
@@ -107,11 +109,12 @@ class Change {
     row.due = waits ? WallTime{now.us + int64_t{row.deadline_s} * 1'000'000} : WallTime{};
     if (waits) batch.put(kMetaSpace, due_key(row.due, name), {});
     AlertEvent event{number_, kind, now, row.deadline_s, name, by, note};
-    batch.put(kMetaSpace, row_key(name), encode(row));
     batch.put(kMetaSpace, event_key(number_), encode(event));
     ++events;
     return event;
   }
+  // Once a batch: of a row that was not there a second put would be a rival's.
+  void keep(const ResultName& name, const AlertRow& row) { batch.put(kMetaSpace, row_key(name), encode(row)); }
   Result<void> commit(Kv& kv) {
     if (batch.empty()) return {};
     Bytes number;
@@ -138,6 +141,7 @@ Result<void> look_at(const Kv& kv, const ResultName& name, WallTime now, Change&
   AlertRow row = known->value_or(AlertRow{});
   const bool open = state == AlertState::open;
   if (!*known && state == AlertState::none) return {};
+  const uint64_t before = row.last_event;
   // One that is taken back before anybody was told of it is told of too: both words, in this order.
   if (!*known || (open && row.state == AlertState::withdrawn)) {
     row.state = AlertState::open;
@@ -152,6 +156,7 @@ Result<void> look_at(const Kv& kv, const ResultName& name, WallTime now, Change&
     row.state = AlertState::withdrawn;
     change.tell(name, row, AlertEventKind::withdrawn, now);
   }
+  if (row.last_event != before) change.keep(name, row);
   return {};
 }
 
@@ -230,6 +235,7 @@ Result<size_t> keep_alerts(Kv& kv, WallTime now) {
     AlertRow late = **row;
     ++late.escalations;
     change.tell(name, late, AlertEventKind::escalated, now);
+    change.keep(name, late);
   }
   const size_t events = change.events;
   if (auto written = change.commit(kv); !written) return std::move(written).error();
@@ -251,6 +257,7 @@ Result<AlertEvent> acknowledge_alert(Kv& kv, const ResultName& name, const std::
   now_row.acknowledged = now;
   now_row.by = by;
   AlertEvent event = change.tell(name, now_row, AlertEventKind::acknowledged, now, by, note);
+  change.keep(name, now_row);
   if (auto written = change.commit(kv); !written) return std::move(written).error();
   return event;
 }
@@ -288,7 +295,7 @@ Result<std::vector<std::pair<ResultName, AlertRow>>> waiting_alerts(const Kv& kv
   });
   if (!scanned) return scanned.error();
   if (failed) return std::move(*failed);
-  std::ranges::stable_sort(out, {}, [](const auto& one) { return one.second.opened; });
+  std::ranges::sort(out, {}, [](const auto& one) { return std::tie(one.second.opened, one.first); });
   return out;
 }
 

@@ -39,6 +39,12 @@ const char* name_of(GapReason reason) {
   return "unknown";
 }
 
+// For a terminal.
+std::string plain_time(WallTime at) {
+  const std::string text = json_time(at);
+  return at.us == 0 ? "never" : text.substr(1, text.size() - 2);
+}
+
 std::string date_of(uint32_t day) { return json_time({int64_t{day} * kDayUs}).substr(1, 10); }
 
 std::string gap_json(const GapRow& gap) {
@@ -127,8 +133,8 @@ std::string summary_json(const std::vector<FacilityView>& views, WallTime now) {
 std::string to_text(const Completeness& of, WallTime now) {
   const FacilityView& site = of.site;
   std::string out = fmt::format("{}: {}; {} records claimed and not here, {} in gaps, {} open incidents\nlast seen {}, last progress {}{}\n", site.fac,
-                                of.complete() ? "complete" : "not complete", site.behind, site.row.gap_records, site.incidents.size(), json_time(site.row.last_seen),
-                                json_time(site.row.last_progress), site.eta_ms ? fmt::format(", done in {} s", *site.eta_ms / 1000) : "");
+                                of.complete() ? "complete" : "not complete", site.behind, site.row.gap_records, site.incidents.size(), plain_time(site.row.last_seen),
+                                plain_time(site.row.last_progress), site.eta_ms ? fmt::format(", done in {} s", *site.eta_ms / 1000) : "");
   out += fmt::format("{:16} {:9} {:>12} {:>12} {:>10}\n", "epoch", "stream", "complete to", "claimed to", "missing");
   for (const StreamCompleteness& s : of.streams) {
     out += fmt::format("{:016x} {:9} {:>12} {:>12} {:>10}{}{}{}\n", s.key.epoch.value, egret::name_of(s.key.stream), s.complete_to.value, s.claimed_to.value, s.missing, s.finished ? " finished" : "",

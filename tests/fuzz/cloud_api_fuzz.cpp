@@ -71,7 +71,8 @@ void run(ByteView input) {
 
 std::vector<Bytes> seeds() {
   return {fuzz::tagged(0, "GET /api/facilities"), fuzz::tagged(0, "GET /api/results/clinic/01000000-0000-0000-0000-000000000000"),
-          fuzz::tagged(1, "GET /api/recalls/preview?model=m%20n&from=2026-03-01&to=2026-03-02"), fuzz::tagged(2, "POST /api/recalls\n{}"),
+          fuzz::tagged(1, "GET /api/recalls/preview?model=m%20n&from=2026-03-01&to=2026-03-02"), fuzz::tagged(1, "POST /api/alerts/clinic/01000000-0000-0000-0000-000000000000/acknowledge\n{\"note\":\"x\"}"),
+          fuzz::tagged(4, "GET /api/changes?after=0000000000000001-1-0&lines=3&records=1&wait=1s"), fuzz::tagged(0, "GET /api/quality?model=m&before_from=2026-02-01"),
           fuzz::tagged(7, "HEAD /"), fuzz::tagged(3, "DELETE /api/%zz/%41")};
 }
 
