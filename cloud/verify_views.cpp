@@ -224,8 +224,8 @@ Result<Hash> views_digest(const Kv& kv) {
   EVP_DigestInit_ex(digest, EVP_sha256(), nullptr);
   std::optional<Error> failed;
   auto scanned = kv.scan(kViewSpace, Bytes(1, char(0)), end_of_space(), [&](ByteView key, ByteView value) {
-    // 'i' and 's' are named by the store's own key, 'c' is how far they are, 'A' what is to be told; 'u' and 'v' are about the copies that came first.
-    if (ByteView("Acisuv").find(key[0]) != ByteView::npos) return true;
+    // 'i' and 's' are named by the store's own key, 'c' is how far they are, 'A' what is to be told; 'V' and 'v' are about the copies that came first.
+    if (ByteView("AVcisv").find(key[0]) != ByteView::npos) return true;
     const auto row = canonical(key, value);
     if (!row) failed = row.error();
     if (!row) return false;

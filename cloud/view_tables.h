@@ -15,7 +15,7 @@
 //   'k' 'u' 'D'                  results by code and by run, definitions of models: see result_index.h
 //   'f' 't'                      resources that FHIR clients wrote: see fhir/shelf.h
 //   'g'                          live values of telemetry: see gauges.h
-//   'u' 'v'                      records by day: see volumes.h
+//   'V' 'v'                      records by day: see volumes.h
 //   'A'                          alerts to be looked at: see alerts.h
 #pragma once
 
@@ -25,7 +25,7 @@
 
 namespace egret::cloud {
 
-inline constexpr uint32_t kViewsFormat = 3;
+inline constexpr uint32_t kViewsFormat = 4;
 
 struct ViewsState {
   uint32_t format = kViewsFormat;

@@ -13,7 +13,7 @@ constexpr int64_t kDayUs = 24LL * 3600 * 1'000'000;
 constexpr uint32_t kWeeks = 8, kDaysBefore = 14;
 constexpr size_t kEnough = 3;
 
-Bytes block_days_key(ByteView block) { return Bytes("u").append(block); }
+Bytes block_days_key(ByteView block) { return Bytes("V").append(block); }
 
 Bytes day_key(const Facility& fac, uint32_t day, StreamId stream) {
   Bytes out = Bytes("v").append(fac).append(1, '\0');

@@ -3,7 +3,7 @@
 // Promises: each record that took effect counts once, on one day, whatever repeats, re-homings and erasures do.
 // Leaves to others: when they are made (Follower).
 //
-//   'u' stream first u64         what a block adds: for each day (UTC, u32, since 1970) its records u32
+//   'V' stream first u64         what a block adds: for each day (UTC, u32, since 1970) its records u32
 //   'v' fac day u32 stream u8    records of that day u64
 #pragma once
 
@@ -25,7 +25,7 @@ class Volumes {
   Result<void> take(ByteView block, const std::vector<StoredEntry>& entries);
   // Errors: corrupt, store_failed.
   Result<void> write(KvBatch& batch);
-  // Table 'u' alone, which is then forgotten here: for who goes through all blocks.
+  // Table 'V' alone, which is then forgotten here: for who goes through all blocks.
   void write_blocks(KvBatch& batch);
   void begin_anew();
 
@@ -34,7 +34,7 @@ class Volumes {
   Result<Days> stored(const Bytes& key) const;
 
   const Kv& kv_;
-  std::map<Bytes, Days> blocks_;     // by key of 'u', as they are now
+  std::map<Bytes, Days> blocks_;     // by key of 'V', as they are now
   std::map<Bytes, int64_t> change_;  // by key of 'v'
 };
 

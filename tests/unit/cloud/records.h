@@ -135,7 +135,7 @@ struct ViewRig : CloudRig {
         std::sort(row.statements.begin(), row.statements.end(),
                   [](const auto& a, const auto& b) { return a.place < b.place; });
         out[Bytes(key)] = encode(row);
-      } else if (key[0] != 'c' && key[0] != 'u' && key[0] != 'v' && key[0] != 'A') {
+      } else if (key[0] != 'c' && key[0] != 'V' && key[0] != 'v' && key[0] != 'A') {
         out[Bytes(key)] = key[0] == 'a' ? Bytes() : Bytes(value);
       }
       return true;
