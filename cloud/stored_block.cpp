@@ -5,6 +5,8 @@
 #include "cloud/row_bytes.h"
 #include "schemas/codec.h"
 #include "schemas/limits.h"
+#include "schemas/record.h"
+#include "schemas/record.pb.h"
 
 namespace egret::cloud {
 namespace {
@@ -39,6 +41,7 @@ bool read_entry(RowReader& in, StoredEntry& entry) {
       return in.ok();
     case EntryKind::expired:
       entry.statement = in.u8();
+      entry.day = in.u32();
       entry.hash = in.fixed<32>();
       return in.ok();
   }
@@ -87,6 +90,7 @@ void BlockWriter::add(const StoredEntry& entry) {
       break;
     case EntryKind::expired:
       raw_.push_back(char(entry.statement));
+      put_u32(raw_, entry.day);
       raw_.append(view(entry.hash));
       break;
   }
@@ -101,6 +105,14 @@ Bytes BlockWriter::finish() const {
 
 Kind kind_in(ByteView body) {
   return body.size() < 2 || body[0] != 0x08 ? Kind(0) : Kind(body[1]);
+}
+
+uint32_t day_of(ByteView record) {
+  const auto parts = split_record(record);
+  v1::Arrival arrival;
+  if (!parts || !arrival.ParseFromArray(parts->arrival.data(), static_cast<int>(parts->arrival.size()))) return 0;
+  const int64_t us = arrival.wall_us() - int64_t{arrival.clock_off_ms()} * 1000;
+  return us < 0 ? 0 : static_cast<uint32_t>(us / (24LL * 3600 * 1'000'000));
 }
 
 Result<std::vector<StoredEntry>> decode_block(ByteView value, Bytes& raw) {

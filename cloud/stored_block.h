@@ -10,8 +10,8 @@
 //   2 duplicate    place of the record whose body this one has (epoch u64, stream u8, seq u64), u32
 //   length, arrival 3 deleted      HMAC 32: the tombstone that it met when it came 4 quarantined
 //   SHA-256(record) 32: its row of the quarantine 5 erased       HMAC 32: the tombstone; it had
-//   been applied before 6 expired      kind of its statement u8, SHA-256(body) 32: applied before, kept for as long as it
-//   had to be; its natural key stays and leads here
+//   been applied before 6 expired      kind of its statement u8, day u32 on which it came in, SHA-256(body) 32: applied
+//   before, kept for as long as it had to be; its natural key stays and leads here
 // Numbers are never reused.
 #pragma once
 
@@ -40,6 +40,7 @@ struct StoredEntry {
   ByteView arrival;  // duplicate
   Hash hash{};       // deleted, quarantined, erased, expired
   uint8_t statement = 0;  // expired: its Kind
+  uint32_t day = 0;       // expired: day_of() the record
 };
 
 class BlockWriter {
@@ -56,6 +57,9 @@ class BlockWriter {
 
 // The kind that a checked body begins with (field 1, a number below 128); 0: it begins otherwise.
 Kind kind_in(ByteView body);
+
+// The day (UTC, since 1970) on which a record came in, by its site's clock as corrected; 0: nobody knows.
+uint32_t day_of(ByteView record);
 
 // `raw` receives what the entries point into. Errors: corrupt, unsupported (a codec of a later
 // program).

@@ -429,7 +429,7 @@ Result<void> KvTxn::expire(const Facility& fac, StreamKey key, Seq first,
       const auto parts = split_record(entries[i].record);
       if (!parts) return false;
       const Kind kind = kind_in(parts->body);
-      entries[i] = {EntryKind::expired, {}, {}, {}, sha256(parts->body), static_cast<uint8_t>(kind)};
+      entries[i] = {EntryKind::expired, {}, {}, {}, sha256(parts->body), static_cast<uint8_t>(kind), day_of(entries[i].record)};
     }
     return true;
   });

@@ -3,8 +3,6 @@
 #include <algorithm>
 
 #include "cloud/view_tables.h"
-#include "schemas/record.h"
-#include "schemas/record.pb.h"
 
 namespace egret::cloud {
 namespace {
@@ -19,14 +17,6 @@ Bytes day_key(const Facility& fac, uint32_t day, StreamId stream) {
   Bytes out = Bytes("v").append(fac).append(1, '\0');
   put_u32(out, day);
   return out.append(1, static_cast<char>(stream));
-}
-
-uint32_t day_of(ByteView record) {
-  const auto parts = split_record(record);
-  v1::Arrival arrival;
-  if (!parts || !arrival.ParseFromArray(parts->arrival.data(), static_cast<int>(parts->arrival.size()))) return 0;
-  const int64_t us = arrival.wall_us() - int64_t{arrival.clock_off_ms()} * 1000;
-  return us < 0 ? 0 : static_cast<uint32_t>(us / kDayUs);
 }
 
 uint64_t median_of(std::vector<uint64_t> of) {
@@ -65,6 +55,7 @@ Result<void> Volumes::take(ByteView block, const std::vector<StoredEntry>& entri
   Days now;
   for (const StoredEntry& entry : entries) {
     if (entry.kind == EntryKind::applied) ++now[day_of(entry.record)];
+    if (entry.kind == EntryKind::expired) ++now[entry.day];
   }
   const auto seen = blocks_.find(key);
   auto before = seen != blocks_.end() ? Result<Days>(seen->second) : stored(key);

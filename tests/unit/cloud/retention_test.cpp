@@ -357,6 +357,21 @@ TEST_CASE("of histograms, states and points that say nothing the buckets say wha
   CHECK(rig.buckets("silent", Grain::hour).at(3600).max == 1);
 }
 
+TEST_CASE("what is not applied cannot expire, and nothing is kept of it", "[retention]") {
+  RetentionRig rig;
+  const Bytes batch = telemetry("a", {{kHourNs, 1}});
+  rig.commit({batch, batch});
+  const KeptRow row{table_prefix('u', kFac) + "row", "value"};
+  for (size_t record : {1, 2}) {  // a duplicate, and none
+    auto txn = rig.store->begin();
+    const auto refused = txn->expire(kFac, rig.writer.key, {1}, {&record, 1}, {&row, 1});
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == Errc::corrupt);
+    REQUIRE(rig.store->commit(std::move(txn)) == CommitResult::committed);
+    CHECK_FALSE(rig.kv.get(kMetaSpace, row.key).value());
+  }
+}
+
 TEST_CASE("a damaged row of what is kept stops retention before anything of that block goes", "[retention]") {
   RetentionRig rig;
   rig.commit({telemetry("a", {{kHourNs, 1}})});
