@@ -29,10 +29,15 @@ Result<std::vector<KvStore::BackedUp>> rows_of(const Kv& kv) {
   return rows;
 }
 
+constexpr int kConfirmTries = 64;
+
 Result<ConfirmedBackup> confirm_rows(OpenedStore& store, const Kv& copy, WallTime now) {
   Result<std::vector<KvStore::BackedUp>> rows = rows_of(copy);
   if (!rows) return rows.error();
   Result<KvStore::Confirmed> confirmed = store.store->confirm_backup(*rows, now);
+  // Reconcilers go on meanwhile, and whoever commits makes progress: a person need not ask again.
+  for (int tries = 1; !confirmed && confirmed.error().code == Errc::conflict && tries < kConfirmTries; ++tries)
+    confirmed = store.store->confirm_backup(*rows, now);
   if (!confirmed) return confirmed.error();
   return ConfirmedBackup{confirmed->rows, confirmed->strangers};
 }

@@ -90,7 +90,11 @@ TEST_CASE("a backup is confirmed while reconcilers commit, and none of them is r
       refused += mine.store->commit(std::move(txn)) != CommitResult::committed;
     }
   });
-  for (int i = 0; i < 10; ++i) CHECK(confirm_backup(region.opened, copy, kAt).has_value());
+  for (int i = 0; i < 10; ++i) {
+    const auto done = confirm_backup(region.opened, copy, kAt);
+    INFO((done ? std::string() : done.error().text));
+    CHECK(done.has_value());
+  }
   over = true;
   busy.join();
   CHECK(refused == 0);

@@ -85,6 +85,29 @@ inline Bytes retraction(uint8_t id, uint32_t version, const Facility& by = kFac)
   return record_from(body, by);
 }
 
+struct Point {
+  uint64_t t_ns;
+  double value;
+};
+
+inline Bytes telemetry(const std::string& series, std::vector<Point> points, const Facility& fac = kFac) {
+  v1::Body body;
+  v1::TelemetryBatch* batch = body.mutable_telemetry_batch();
+  batch->mutable_resource()->set_host("gpu-1");
+  v1::Series* s = batch->add_series();
+  s->set_name(series);
+  s->set_unit("Cel");
+  s->set_kind(v1::Series::SERIES_KIND_GAUGE);
+  std::ranges::sort(points, {}, &Point::t_ns);
+  uint64_t before = 0;
+  for (const Point& p : points) {
+    s->add_t_ns(p.t_ns - before);
+    s->add_f64(p.value);
+    before = p.t_ns;
+  }
+  return record_from(body, fac);
+}
+
 // Commits each list as a block, through the real store.
 struct ViewRig : CloudRig {
   std::map<Facility, Seq> heads;

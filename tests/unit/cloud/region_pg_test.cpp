@@ -6,6 +6,9 @@
 #include <thread>
 
 #include "cloud/feed.h"
+#include "cloud/holds.h"
+#include "cloud/retention.h"
+#include "cloud/rollup.h"
 #include "cloud/verify.h"
 #include "cloud/verify_views.h"
 #include "records.h"
@@ -330,4 +333,40 @@ TEST_CASE("a server that dies between two steps of the views costs nothing but t
   bed.reopen();
   follow(bed.store().kv());
   CHECK(verify_views(bed.store().kv())->wrong.empty());
+}
+
+TEST_CASE("what was kept for its days goes, a hold keeps, and minutes and hours stay, in PostgreSQL", "[pg][retention]") {
+  constexpr uint64_t kHourNs = 3600ULL * 1'000'000'000;
+  PostgresBed bed;
+  PgRig rig(bed);
+  Writer w{key_of(7, StreamId::telemetry)};
+  w.data({telemetry("a", {{kHourNs, 1}, {kHourNs + 1, 3}})});
+  rig.hello({CloudRig::listing(w)});
+  rig.push_all(w, 0, 1);
+  Rival other;  // has a process of its own
+  Follower follower(*other.opened.kv);
+  while (follower.step(64).value() > 0) {
+  }
+  WallTime at = kAt;
+  const RetentionPolicy policy{{90, 180, 365, 1'000}};
+  const auto look = [&](size_t blocks) {
+    const auto done = retain(other.opened, policy, at, blocks);
+    INFO((done ? std::string() : done.error().text));
+    REQUIRE(done.has_value());
+    return *done;
+  };
+  const uint64_t hold = add_hold(*other.opened.kv, {0, kFac, {}, {}, at, "it", "case 1", {}, {}, {}}).value();
+  for (int day = 0; day < 92; day++) {
+    look(0);
+    at.us += 24LL * 3600 * 1'000'000;
+  }
+  CHECK(look(10).held == 1);
+  REQUIRE(release_hold(*other.opened.kv, hold, at, "it", "closed").has_value());
+  CHECK(look(10).expired[0] == 1);
+  const auto series = rolled_series(*other.opened.kv, kFac).value();
+  REQUIRE(series.size() == 1);
+  std::vector<Bucket> hours;
+  REQUIRE(each_bucket(*other.opened.kv, series[0], Grain::hour, 0, INT64_MAX, [&](int64_t, const Bucket& b) { return hours.push_back(b), true; }).has_value());
+  CHECK(hours == std::vector{Bucket{2, kHourNs + 1, 3, 1, 3, 4, 0, ""}});
+  CHECK(verify(*other.opened.kv, {}).value().wrong == 0);
 }

@@ -18,29 +18,6 @@ namespace {
 constexpr int64_t kDayUs = 24LL * 3600 * 1'000'000;
 constexpr uint64_t kHourNs = 3600ULL * 1'000'000'000, kMinuteNs = kHourNs / 60;
 
-struct Point {
-  uint64_t t_ns;
-  double value;
-};
-
-Bytes telemetry(const std::string& series, std::vector<Point> points, const Facility& fac = kFac) {
-  v1::Body body;
-  v1::TelemetryBatch* batch = body.mutable_telemetry_batch();
-  batch->mutable_resource()->set_host("gpu-1");
-  v1::Series* s = batch->add_series();
-  s->set_name(series);
-  s->set_unit("Cel");
-  s->set_kind(v1::Series::SERIES_KIND_GAUGE);
-  std::ranges::sort(points, {}, &Point::t_ns);
-  uint64_t before = 0;
-  for (const Point& p : points) {
-    s->add_t_ns(p.t_ns - before);
-    s->add_f64(p.value);
-    before = p.t_ns;
-  }
-  return record_from(body, fac);
-}
-
 Bytes event(uint64_t counter) {
   v1::Body body;
   v1::AgentEvent* e = body.mutable_agent_event();
