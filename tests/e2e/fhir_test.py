@@ -181,6 +181,13 @@ def check_race(f):
     expect("and there", len(f.found("Patient?identifier=urn:race|1")), 1)
 
 
+def serves(f):
+    try:
+        return f.ask("GET", "metadata")[0] == 200
+    except (OSError, http.client.HTTPException, ValueError):
+        return False
+
+
 def check_kill(r, f):
     """What got its 201 is there after a kill -9 at any moment."""
     made, ending = [], threading.Event()
@@ -207,7 +214,7 @@ def check_kill(r, f):
     ending.set()
     for w in writers:
         w.join()
-    road.wait_for("the region to serve", lambda: settled(r))
+    road.wait_for("the region to serve", lambda: serves(f) and settled(r))
     for one in made:
         f.get(f"Patient/{one}")
     verdict = json.loads(r.cloud_cli("verify", "--json").stdout)
