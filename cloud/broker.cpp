@@ -23,7 +23,15 @@ constexpr int64_t kStableMs = 60'000;
 constexpr uint16_t kReceiveMaximum = 32;
 constexpr size_t kRepliesWaitingMax = 4'096;
 
-MqttOptions options_of(const BrokerConfig& config) {
+std::string random_client_id(Entropy& entropy) {
+  SessionId id{};
+  entropy.fill(id.data(), id.size());
+  return "egret-cloud-" + hex(view(id));
+}
+
+}  // namespace
+
+MqttOptions mqtt_options_of(const BrokerConfig& config) {
   MqttOptions out;
   out.url = config.url;
   out.user = config.user;
@@ -32,20 +40,8 @@ MqttOptions options_of(const BrokerConfig& config) {
   out.certificate_file = config.certificate_file;
   out.key_file = config.key_file;
   out.version = config.mqtt_version;
-  out.keep_alive_s = config.keep_alive_s;
-  out.payload_bytes_max = config.frame_bytes_max;
-  out.receive_max = kReceiveMaximum;
-  out.waiting_max = kRepliesWaitingMax;
   return out;
 }
-
-std::string random_client_id(Entropy& entropy) {
-  SessionId id{};
-  entropy.fill(id.data(), id.size());
-  return "egret-cloud-" + hex(view(id));
-}
-
-}  // namespace
 
 Result<void> check(const BrokerConfig& config) {
   if (config.queue_messages == 0 || config.queue_bytes < config.frame_bytes_max)
@@ -133,7 +129,11 @@ BrokerImpl::~BrokerImpl() {
 }
 
 void BrokerImpl::connect(Line& line, std::unique_lock<std::mutex>& held) {
-  MqttOptions options = options_of(config);
+  MqttOptions options = mqtt_options_of(config);
+  options.keep_alive_s = config.keep_alive_s;
+  options.payload_bytes_max = config.frame_bytes_max;
+  options.receive_max = kReceiveMaximum;
+  options.waiting_max = kRepliesWaitingMax;
   options.client_id = random_client_id(entropy);
   options.filters = {up_filter(line.topic, config.shared_subscription)};
   const bool accepting = counters.accepting;

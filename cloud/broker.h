@@ -12,6 +12,10 @@
 
 #include "cloud/reconciler.h"
 
+namespace egret {
+struct MqttOptions;
+}  // namespace egret
+
 namespace egret::cloud {
 
 struct BrokerConfig {
@@ -31,6 +35,8 @@ struct BrokerConfig {
 };
 // Errors: config.
 Result<void> check(const BrokerConfig& config);
+// Where and as whom to connect; the caller adds its own name, and what it wants to hear.
+MqttOptions mqtt_options_of(const BrokerConfig& config);
 
 struct LineStatus {
   bool connected = false;

@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "cloud/block_reader.h"
+#include "cloud/feed.h"
 #include "cloud/json_text.h"
 #include "schemas/chain.h"
 #include "schemas/record_json.h"
@@ -47,7 +48,7 @@ class Page {
     const bool applied = entry.kind == EntryKind::applied;
     const auto parts = applied ? split_record(entry.record) : Result<RecordView>(RecordView{});
     if (!parts) return parts.error();
-    const std::string_view kind = applied ? kind_of_body(parts->body) : std::string_view();
+    const std::string_view kind = applied ? egret::name_of(kind_in(parts->body)) : std::string_view();
     const std::string content = applied ? hex(view(sha256(parts->body))) : std::string();
     const std::string_view change = applied ? "applied" : "deleted";
     ++out_.count;
@@ -66,11 +67,6 @@ class Page {
     out_.lines += "}\n";
     return {};
   }
-  static std::string_view kind_of_body(ByteView body) {
-    // Body begins with its kind: field 1, a number below 128.
-    return body.size() >= 2 && body[0] == 0x08 ? std::string_view(egret::name_of(Kind(body[1]))) : std::string_view("unknown");
-  }
-
   const ChangesAsked& asked_;
   BlockReader reader_;
   ChangesPage out_;
@@ -80,14 +76,8 @@ class Page {
 
 const char* changes_csv_head() { return "cursor,change,facility,kind,epoch,stream,seq,content_sha256"; }
 
-Result<uint64_t> newest_change(const Kv& kv) {
-  const auto stored = kv.get(kMetaSpace, feed_number_key());
-  if (!stored) return stored.error();
-  return *stored ? get_u64(**stored, 0) : 0;
-}
-
 Result<ChangesPage> changes(const Kv& kv, const ChangesAsked& asked) {
-  const auto newest = newest_change(kv);
+  const auto newest = newest_number(kv);
   if (!newest) return newest.error();
   if (asked.after.number > *newest) return Error{Errc::bad_input, "after: a number that this store has not given yet"};
   Page page(kv, asked);

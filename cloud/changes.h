@@ -29,7 +29,5 @@ struct ChangesPage {
 // Errors: bad_input (a number that was never given), corrupt, store_failed.
 Result<ChangesPage> changes(const Kv& kv, const ChangesAsked& asked);
 const char* changes_csv_head();
-// The number of the newest commit.
-Result<uint64_t> newest_change(const Kv& kv);
 
 }  // namespace egret::cloud

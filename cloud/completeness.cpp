@@ -3,12 +3,12 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "cloud/json_text.h"
+#include "cloud/merge/moment.h"
 
 namespace egret::cloud {
 namespace {
 
 constexpr uint32_t kDaysShown = 14;
-constexpr int64_t kDayUs = 24LL * 3600 * 1'000'000;
 
 Result<StreamCompleteness> stream_of(Txn& txn, const Facility& fac, StreamKey key, const LedgerRow& row) {
   StreamCompleteness out{key, row.w, row.c, row.claimed, row.moved ? 0 : span(row.w, row.claimed), row.final, row.moved, row.finished, row.unverified, {}, 0};

@@ -10,5 +10,7 @@ namespace egret::cloud {
 // Gives numbers to at most `limit` blocks that have none. How many got one. Any process may do so; of two at once one is
 // refused. Errors: conflict, store_failed.
 Result<size_t> number_arrived(SharedKv& kv, size_t limit);
+// The last number given; 0: none yet.
+Result<uint64_t> newest_number(const Kv& kv);
 
 }  // namespace egret::cloud

@@ -32,12 +32,6 @@ Result<std::vector<ResultName>> to_look_at(const Kv& kv, size_t most) {
   return out;
 }
 
-Result<uint64_t> newest(const Kv& kv) {
-  const auto stored = kv.get(kMetaSpace, feed_number_key());
-  if (!stored) return stored.error();
-  return *stored ? get_u64(**stored, 0) : 0;
-}
-
 // Blocks that have no number in the feed yet: only where several write. Few: a step numbers more than it takes.
 Result<uint64_t> arrived(const Kv& kv) {
   uint64_t out = 0;
@@ -69,7 +63,7 @@ Result<void> Follower::ask_rebuild(Kv& kv) {
 
 Result<void> Follower::rebuild() {
   // What is committed from here on is in the feed; what was before is found by going through the blocks.
-  const auto number = newest(kv_);
+  const auto number = newest_number(kv_);
   if (!number) return number.error();
   KvBatch batch;
   batch.erase_range(kViewSpace, {}, end_of_space());
@@ -85,7 +79,7 @@ Result<std::optional<uint64_t>> Follower::behind(const Kv& kv) {
   if (!unnumbered) return unnumbered.error();
   const auto asked = kv.get(kViewSpace, rebuild_asked_key());
   const auto stored = kv.get(kViewSpace, views_state_key());
-  const auto number = newest(kv);
+  const auto number = newest_number(kv);
   if (!asked || !stored || !number) return !asked ? asked.error() : !stored ? stored.error() : number.error();
   if (*asked || !*stored) return std::optional<uint64_t>();
   const auto state = decode_views_state(**stored);

@@ -14,12 +14,6 @@ namespace {
 
 constexpr uint8_t kEveryClass = 255;
 
-Bytes hold_key(uint64_t id) {
-  Bytes out = table_prefix('h');
-  put_u64(out, id);
-  return out;
-}
-
 Bytes encode(const Hold& hold) {
   RowWriter out(128);
   out.text(hold.fac).u8(hold.what ? uint8_t(*hold.what) : kEveryClass);
@@ -74,7 +68,7 @@ Result<uint64_t> add_hold(Kv& kv, Hold hold) {
   if (known->size() >= kHoldsMax) return Error{Errc::bad_input, fmt::format("{} holds are kept at most", kHoldsMax)};
   hold.id = known->empty() ? 1 : known->back().id + 1;
   KvBatch batch;
-  batch.put(kMetaSpace, hold_key(hold.id), encode(hold));
+  batch.put(kMetaSpace, table_row('h', hold.id), encode(hold));
   if (auto written = kv.write(batch, true); !written) return std::move(written).error();
   return hold.id;
 }
@@ -91,7 +85,7 @@ Result<void> release_hold(Kv& kv, uint64_t id, WallTime at, const std::string& b
     hold.released_by = by;
     hold.released_reason = reason;
     KvBatch batch;
-    batch.put(kMetaSpace, hold_key(id), encode(hold));
+    batch.put(kMetaSpace, table_row('h', id), encode(hold));
     look_at_all_again(batch);
     return kv.write(batch, true);
   }

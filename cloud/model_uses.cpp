@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <set>
 
+#include "cloud/merge/moment.h"
 #include "cloud/row_bytes.h"
 #include "schemas/record_text.h"
 
 namespace egret::cloud {
 namespace {
 
-constexpr int64_t kDayUs = 86'400'000'000;
 constexpr size_t kUseHead = 1 + sizeof(Hash) + 8;  // in front of a name
 constexpr uint8_t kCritical = 1, kRetracted = 2;
 

@@ -12,12 +12,6 @@
 namespace egret::cloud {
 namespace {
 
-Bytes order_key(uint64_t id) {
-  Bytes out = table_prefix('v');
-  put_u64(out, id);
-  return out;
-}
-
 Bytes encode(const Order& order) {
   RowWriter out(128);
   out.u8(uint8_t(order.kind)).i64(order.at.us).text(order.by).text(order.reason);
@@ -105,7 +99,7 @@ Result<uint64_t> add_order(Kv& kv, Order order) {
   if (auto fine = check(order, *known); !fine) return std::move(fine).error();
   const uint64_t id = known->empty() ? 1 : known->back().id + 1;
   KvBatch batch;
-  batch.put(kMetaSpace, order_key(id), encode(order));
+  batch.put(kMetaSpace, table_row('v', id), encode(order));
   if (auto written = kv.write(batch, true); !written) return std::move(written).error();
   return id;
 }

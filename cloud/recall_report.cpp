@@ -6,13 +6,13 @@
 
 #include "cloud/follower.h"
 #include "cloud/json_text.h"
+#include "cloud/merge/moment.h"
 #include "cloud/results.h"
 #include "schemas/record_text.h"
 
 namespace egret::cloud {
 namespace {
 
-constexpr int64_t kDayUs = 86'400'000'000;
 
 // A moment, or a day: its begin, or as an end the begin of the next one.
 Result<int64_t> time_of(const char* option, const std::string& text, bool end, int64_t open) {

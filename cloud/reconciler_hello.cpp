@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cloud/reconciler_impl.h"
+#include "cloud/merge/moment.h"
 #include "schemas/buggify.h"
 #include "schemas/chain.h"
 #include "schemas/limits.h"
@@ -11,7 +12,6 @@
 namespace egret::cloud {
 namespace {
 
-constexpr int64_t kDayUs = 24LL * 3600 * 1000 * 1000;
 
 // Numbers and sizes of a HELLO, before anything is done with it.
 bool in_bounds(const es1::Hello& hello) {

@@ -8,8 +8,10 @@
 #include "cloud/block_reader.h"
 #include "cloud/decoded.h"
 #include "cloud/erase.h"
+#include "cloud/feed.h"
 #include "cloud/holds.h"
 #include "cloud/json_text.h"
+#include "cloud/merge/moment.h"
 #include "cloud/own_facility.h"
 #include "cloud/rollup.h"
 #include "schemas/chain.h"
@@ -18,18 +20,10 @@
 namespace egret::cloud {
 namespace {
 
-constexpr int64_t kDayUs = 24LL * 3600 * 1'000'000;
-
 struct Mark {
   uint64_t number = 0;
   WallTime at;
 };
-
-Bytes mark_key(uint64_t number) {
-  Bytes out = table_prefix('k');
-  put_u64(out, number);
-  return out;
-}
 
 Bytes done_key(RetentionClass c) {
   return table_prefix('j') + char(c);
@@ -79,7 +73,7 @@ Result<std::optional<WallTime>> last_look(const Kv& kv) {
 
 // Takes down once a day how far the feed is.
 Result<void> take_down(Kv& kv, std::vector<Mark>& all, WallTime now, bool clock_is_right) {
-  const auto newest = number_at(kv, feed_number_key());
+  const auto newest = newest_number(kv);
   if (!newest) return newest.error();
   const auto looked = last_look(kv);
   if (!looked) return looked.error();
@@ -93,7 +87,7 @@ Result<void> take_down(Kv& kv, std::vector<Mark>& all, WallTime now, bool clock_
   const bool grown = all.empty() || *newest > all.back().number;
   KvBatch batch;
   batch.put(kMetaSpace, looked_key(), number_bytes(static_cast<uint64_t>(now.us)));
-  if (grown) batch.put(kMetaSpace, mark_key(*newest), number_bytes(static_cast<uint64_t>(now.us)));
+  if (grown) batch.put(kMetaSpace, table_row('k', *newest), number_bytes(static_cast<uint64_t>(now.us)));
   if (auto written = kv.write(batch, true); !written) return written;
   if (grown) all.push_back({*newest, now});
   return {};
@@ -230,7 +224,7 @@ Result<Retained> retain(OpenedStore& store, const RetentionPolicy& policy, WallT
 
 Result<RetentionState> retention_state(const Kv& kv, const RetentionPolicy& policy, WallTime now) {
   const auto all = marks(kv);
-  const auto newest = number_at(kv, feed_number_key());
+  const auto newest = newest_number(kv);
   const auto looked = last_look(kv);
   if (!all || !newest || !looked) return !all ? all.error() : !newest ? newest.error() : looked.error();
   RetentionState out{looked->value_or(WallTime{}), *newest, {}, {}};

@@ -10,6 +10,7 @@
 #include "cloud/alerts.h"
 #include "cloud/crew.h"
 #include "cloud/follower.h"
+#include "cloud/merge/moment.h"
 
 namespace egret::cloud {
 namespace {
@@ -25,7 +26,6 @@ constexpr int64_t kQuietMs = 50;                   // nothing has come for this 
 constexpr int64_t kViewsWaitMs = 250;              // at most, for commits that come before them
 constexpr int64_t kViewsAfterFailureMs = 5'000;
 constexpr int64_t kAlertsEveryMs = 1'000;
-constexpr int64_t kDayUs = 24LL * 3600 * 1'000'000;
 
 MonoTime mono_now() {
   auto since = std::chrono::steady_clock::now().time_since_epoch();

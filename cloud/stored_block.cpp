@@ -2,6 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include "cloud/merge/moment.h"
 #include "cloud/row_bytes.h"
 #include "schemas/codec.h"
 #include "schemas/limits.h"
@@ -112,7 +113,7 @@ uint32_t day_of(ByteView record) {
   v1::Arrival arrival;
   if (!parts || !arrival.ParseFromArray(parts->arrival.data(), static_cast<int>(parts->arrival.size()))) return 0;
   const int64_t us = arrival.wall_us() - int64_t{arrival.clock_off_ms()} * 1000;
-  return us < 0 ? 0 : static_cast<uint32_t>(us / (24LL * 3600 * 1'000'000));
+  return us < 0 ? 0 : static_cast<uint32_t>(us / kDayUs);
 }
 
 Result<std::vector<StoredEntry>> decode_block(ByteView value, Bytes& raw) {

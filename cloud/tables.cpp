@@ -158,6 +158,12 @@ Bytes natural_key(const Facility& fac, const NaturalKey& key) {
   return out;
 }
 
+Bytes table_row(char table, uint64_t number) {
+  Bytes out = table_prefix(table);
+  put_u64(out, number);
+  return out;
+}
+
 Bytes table_prefix(char table) {
   return Bytes(1, table);
 }

@@ -104,6 +104,8 @@ ByteView arrived_block(ByteView key);   // the way back
 // after_prefix.
 Bytes table_prefix(char table);
 Bytes table_prefix(char table, const Facility& fac);
+// A row of a table whose rows are numbered.
+Bytes table_row(char table, uint64_t number);
 // One past every key that begins with `prefix`, which must hold a byte below 0xff.
 Bytes after_prefix(Bytes prefix);
 // One past every key of a space: none begins with its byte.

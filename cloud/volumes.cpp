@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
+#include "cloud/merge/moment.h"
 #include "cloud/view_tables.h"
 
 namespace egret::cloud {
 namespace {
 
-constexpr int64_t kDayUs = 24LL * 3600 * 1'000'000;
 constexpr uint32_t kWeeks = 8, kDaysBefore = 14;
 constexpr size_t kEnough = 3;
 

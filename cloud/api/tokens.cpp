@@ -13,6 +13,7 @@
 #include <sstream>
 
 #include "cloud/api/limits.h"
+#include "cloud/merge/moment.h"
 #include "schemas/chain.h"
 #include "schemas/durable_file.h"
 #include "schemas/record_text.h"
@@ -21,7 +22,6 @@ namespace egret::cloud {
 namespace {
 
 constexpr std::string_view kPrefix = "egret_";
-constexpr int64_t kDayUs = 24LL * 3600 * 1'000'000;
 
 bool valid_name(std::string_view name) {
   if (name.empty() || name.size() > kTokenNameCharsMax) return false;

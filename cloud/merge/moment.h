@@ -8,6 +8,8 @@
 
 namespace egret::cloud {
 
+inline constexpr int64_t kDayUs = 86'400'000'000;
+
 enum class ClockState : uint8_t { unstated = 0, synced = 1, holdover = 2, unsynced = 3 };
 
 struct Clocks {

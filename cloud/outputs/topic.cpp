@@ -53,15 +53,8 @@ class Listener final : public MqttListener {
 
 class Topic final : public AlertOutput {
  public:
-  Topic(const BrokerConfig& broker, Entropy& entropy) {
-    options_.url = broker.url;
+  Topic(const BrokerConfig& broker, Entropy& entropy) : options_(mqtt_options_of(broker)) {
     options_.client_id = "egret-alerts-" + std::to_string(entropy.next());
-    options_.user = broker.user;
-    options_.password = broker.password;
-    options_.ca_file = broker.ca_file;
-    options_.certificate_file = broker.certificate_file;
-    options_.key_file = broker.key_file;
-    options_.version = broker.mqtt_version;
     options_.subscribed = false;
   }
   std::string name() const override { return "mqtt"; }

@@ -103,12 +103,15 @@ class Story:
         time.sleep(0.5 if on else 3)
 
 
-def say_what_is_twice(s):
-    """A number that a gap names may have come back under another one: too loud, and no loss (es1 5.5, possession)."""
-    accepted = check_road.read_log(sorted(s.folder.glob("*.accepted")))
-    applied, _, gaps = check_road.read_export(s.folder / "export.ndjson")
-    both = [k for k, place in accepted.items() if k in applied and check_road.in_a_gap(place, gaps)]
-    print(f"{len(both)} of {len(accepted)} records are there although a gap names their first number")
+def check_named_exactly(folder):
+    """No number is both there and in a gap. Producers post the same documents again and again, so that a record whose first
+    number is gone may come back under a later one."""
+    _, _, gaps = check_road.read_export(folder / "export.ndjson")
+    with open(folder / "export.ndjson") as lines:
+        places = [(r["facility"], r["epoch"], r["stream"], r["seq"]) for r in map(json.loads, lines) if "gap" not in r]
+    both = [place for place in places if check_road.in_a_gap(place, gaps)]
+    if both or not places:
+        raise SystemExit(f"{len(both)} of {len(places)} numbers are there and in a gap: {both[:5]}")
 
 
 def run(s):
@@ -141,7 +144,7 @@ def run(s):
     books = s.settle("restored to an older one", "--restores", 2, "--gaps-tell")
     if books["told_by_gaps"] == 0:
         raise SystemExit("the older backup lacked nothing: this test has shown nothing")
-    say_what_is_twice(s)
+    check_named_exactly(s.folder)
 
 
 def main():

@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "cloud/merge/moment.h"
 #include "cloud/verify_views.h"
 #include "records.h"
 
@@ -11,7 +12,6 @@ using namespace egret::cloud;
 
 namespace {
 
-constexpr int64_t kDayUs = 24LL * 3600 * 1'000'000;
 constexpr uint32_t kDay = 19'675;  // a Tuesday
 
 // A record that came in as `day` began, by a clock that was `ahead_ms` ahead.

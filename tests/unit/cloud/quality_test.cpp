@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 
+#include "cloud/merge/moment.h"
 #include "records.h"
 
 using namespace egret;
@@ -11,7 +12,7 @@ using namespace egret::cloud;
 
 namespace {
 
-constexpr int64_t kDayUs = 86'400'000'000, kMarch = 1'772'323'200'000'000;  // 2026-03-01
+constexpr int64_t kMarch = 1'772'323'200'000'000;  // 2026-03-01
 
 Bytes scored(uint16_t id, uint32_t version, const std::string& prob, bool gradable, int64_t t_us, char model = 'm', const Facility& fac = kFac) {
   v1::Body body;

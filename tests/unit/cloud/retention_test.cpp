@@ -4,18 +4,19 @@
 #include <random>
 
 #include "cloud/holds.h"
+#include "cloud/merge/moment.h"
 #include "cloud/rollup.h"
 #include "cloud/verify.h"
 #include "cloud/verify_views.h"
 #include "records.h"
 #include "schemas/chain.h"
+#include "tests/unit/support/failing_kv.h"
 
 using namespace egret;
 using namespace egret::cloud;
 
 namespace {
 
-constexpr int64_t kDayUs = 24LL * 3600 * 1'000'000;
 constexpr uint64_t kHourNs = 3600ULL * 1'000'000'000, kMinuteNs = kHourNs / 60;
 
 Bytes event(uint64_t counter) {
@@ -31,20 +32,7 @@ Bytes event(uint64_t counter) {
 
 // The rig's store, as the service has it.
 struct RetentionRig : ViewRig {
-  class Lent final : public Kv {  // OpenedStore owns its Kv; the rig keeps it
-   public:
-    explicit Lent(KvMemory& kv) : kv_(kv) {}
-    Result<void> write(const KvBatch& batch, bool sync) override { return kv_.write(batch, sync); }
-    Result<std::optional<Bytes>> get(Space space, ByteView key) const override { return kv_.get(space, key); }
-    Result<void> scan(Space space, ByteView from, ByteView to, const Visit& visit) const override { return kv_.scan(space, from, to, visit); }
-    Result<void> scan_back(Space space, ByteView from, ByteView to, const Visit& visit) const override { return kv_.scan_back(space, from, to, visit); }
-    uint64_t disk_bytes() const override { return kv_.disk_bytes(); }
-    void reclaim(Space space, ByteView from, ByteView to) override { kv_.reclaim(space, from, to); }
-
-   private:
-    KvMemory& kv_;
-  };
-  OpenedStore opened{std::make_unique<Lent>(kv), nullptr};
+  OpenedStore opened{std::make_unique<FailingKv>(kv), nullptr};  // it owns its Kv, and the rig keeps this one
   RetentionPolicy policy{{90, 180, 365, 1'000}};
 
   Writer writer{key_of(7, StreamId::telemetry)};
