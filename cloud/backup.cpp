@@ -104,6 +104,8 @@ Result<uint64_t> check_copy(const PgOptions& store, const PgOptions& copy, const
   if (!here || !there) return here ? there.error() : here.error();
   if (*here == *there) return Error{Errc::config, "the server that was named is the store's own and protects from nothing: start another one on the copy"};
   Result<OpenedStore> opened = open_to_look(StorePlace{{}, copy});
+  std::optional<AtOnce> at_once;
+  if (opened) at_once.emplace(*opened->kv);
   Result<Verdict> verdict = opened ? verify(*opened->kv, progress) : Result<Verdict>(opened.error());
   if (!verdict) return verdict.error();
   if (verdict->wrong > 0) return Error{Errc::corrupt, "the copy does not verify: " + text_of(verdict->findings.front())};

@@ -23,6 +23,15 @@ constexpr int64_t kStableMs = 60'000;
 constexpr uint16_t kReceiveMaximum = 32;
 constexpr size_t kRepliesWaitingMax = 4'096;
 
+MqttOptions line_options_of(const BrokerConfig& config) {
+  MqttOptions out = mqtt_options_of(config);
+  out.keep_alive_s = config.keep_alive_s;
+  out.payload_bytes_max = config.frame_bytes_max;
+  out.receive_max = kReceiveMaximum;
+  out.waiting_max = kRepliesWaitingMax;
+  return out;
+}
+
 std::string random_client_id(Entropy& entropy) {
   SessionId id{};
   entropy.fill(id.data(), id.size());
@@ -46,7 +55,7 @@ MqttOptions mqtt_options_of(const BrokerConfig& config) {
 Result<void> check(const BrokerConfig& config) {
   if (config.queue_messages == 0 || config.queue_bytes < config.frame_bytes_max)
     return Error{Errc::config, "queue_messages, queue_bytes: the queue must hold one frame"};
-  return egret::check(options_of(config));
+  return egret::check(line_options_of(config));
 }
 
 // One connection and its queue. All members but the connection's own are guarded by
@@ -129,11 +138,7 @@ BrokerImpl::~BrokerImpl() {
 }
 
 void BrokerImpl::connect(Line& line, std::unique_lock<std::mutex>& held) {
-  MqttOptions options = mqtt_options_of(config);
-  options.keep_alive_s = config.keep_alive_s;
-  options.payload_bytes_max = config.frame_bytes_max;
-  options.receive_max = kReceiveMaximum;
-  options.waiting_max = kRepliesWaitingMax;
+  MqttOptions options = line_options_of(config);
   options.client_id = random_client_id(entropy);
   options.filters = {up_filter(line.topic, config.shared_subscription)};
   const bool accepting = counters.accepting;

@@ -16,6 +16,7 @@ namespace {
 // all that serializable would give, without its predicate locks, which know pages and not facilities.
 constexpr const char* kBegin = "BEGIN ISOLATION LEVEL REPEATABLE READ";
 constexpr size_t kFirstPage = 32, kPage = 512, kBlocksPage = 64;
+constexpr size_t kSeenMax = 65'536;  // keys; whoever reads a whole store in one transaction reads some again
 constexpr int kTurnTries = 50;  // each waits until another has ended
 
 Bytes seen_key(Space space, ByteView key) {
@@ -45,6 +46,19 @@ std::string where_in(const PgTable& table, const PgRange& range, PgParams& param
   if (end) params.bytes(end->k);
   if (table.by_facility) return end ? "(fac, k) >= ($1, $2) AND (fac, k) < ($3, $4)" : "(fac, k) >= ($1, $2)";
   return end ? "k >= $1 AND k < $2" : "k >= $1";
+}
+
+// The row that each of several facilities has.
+std::string rows_of_facilities(const PgTable& table) {
+  return fmt::format("SELECT fac, k, v FROM {} WHERE fac = ANY($1::bytea[]) AND k = ''::bytea", table.name);
+}
+
+// The rows under many keys, looked up one by one in the primary key. A server that is left to choose reads all that a
+// facility has and sieves it, as long as its statistics believe that this is little.
+std::string rows_by_key(const PgTable& table) {
+  const char* at = table.by_facility ? "fac = $1 AND t.k = wanted.k" : "k = wanted.k";
+  return fmt::format("SELECT {}, k, v FROM (SELECT k, (SELECT v FROM {} AS t WHERE t.{}) AS v FROM unnest({}::bytea[]) AS wanted(k)) AS found WHERE v IS NOT NULL",
+                     table.by_facility ? "$1" : "''::bytea", table.name, at, table.by_facility ? "$2" : "$1");
 }
 
 // What became of a transaction that ended in COMMIT.
@@ -150,7 +164,10 @@ Result<std::optional<Bytes>> PgKv::get(Space space, ByteView key) const {
   if (!rows) return rows.error();
   std::optional<Bytes> value;
   if (rows->size() > 0) value = Bytes(rows->at(0, 0));
-  if (open_ != Open::no) seen_[seen_key(space, key)] = value;
+  if (open_ != Open::no) {
+    if (seen_.size() >= kSeenMax) seen_.clear();
+    seen_[seen_key(space, key)] = value;
+  }
   return value;
 }
 
@@ -158,6 +175,7 @@ Result<std::optional<Bytes>> PgKv::get(Space space, ByteView key) const {
 void PgKv::expect(Space space, std::span<const Bytes> keys) const {
   std::lock_guard held(mutex_);
   if (open_ == Open::no || broken_ || keys.empty()) return;
+  if (seen_.size() >= kSeenMax) seen_.clear();
   (void)fetch(space, keys);
 }
 
@@ -182,8 +200,7 @@ Result<void> PgKv::fetch(Space space, std::span<const Bytes> keys) const {
       const bool one_each = table->by_facility && fac.empty();
       if (table->by_facility && !one_each) params.bytes(fac);
       params.each(values);
-      link_->add(fmt::format("SELECT {}, k, v FROM {} WHERE {}", fac_column(*table), table->name,
-                             one_each ? "fac = ANY($1::bytea[]) AND k = ''::bytea" : table->by_facility ? "fac = $1 AND k = ANY($2::bytea[])" : "k = ANY($1::bytea[])").c_str(),
+      link_->add((one_each ? rows_of_facilities(*table) : rows_by_key(*table)).c_str(),
                  std::move(params));
     }
   });

@@ -7,7 +7,7 @@
 namespace egret::cloud {
 namespace {
 
-constexpr std::string_view kMark = " /*by facility*/";
+constexpr std::string_view kMark = " /*by facility*/", kOnlyPostgres = "/*PostgreSQL*/";
 constexpr int kPartitions = 8;  // of a table; a facility is in one
 
 Result<ByteView> cell(const Result<PgRows>& rows) {
@@ -21,6 +21,18 @@ std::string table_before(const std::string& sql, size_t end) {
   constexpr std::string_view kCreate = "CREATE TABLE ";
   const size_t from = sql.rfind(kCreate, end) + kCreate.size();
   return sql.substr(from, sql.find(' ', from) - from);
+}
+
+// Lines that begin with the mark say how PostgreSQL is to keep something; other engines keep it their own way.
+std::string without_hints(const std::string& sql) {
+  std::string out;
+  for (size_t at = 0; at < sql.size();) {
+    const size_t end = std::min(sql.find('\n', at), sql.size() - 1) + 1;
+    const std::string_view line = std::string_view(sql).substr(at, end - at);
+    if (!line.starts_with(kOnlyPostgres)) out += line;
+    at = end;
+  }
+  return out;
 }
 
 // PostgreSQL itself is told how to split; the others do it by primary key.
@@ -91,7 +103,7 @@ Result<std::vector<SchemaStep>> missing_steps(PgLink& link) {
 }
 
 Result<void> apply(PgLink& link, const SchemaStep& step, PgEngine engine) {
-  const std::string text = engine == PgEngine::postgresql ? split_by_facility(step.sql) : step.sql;
+  const std::string text = engine == PgEngine::postgresql ? split_by_facility(step.sql) : without_hints(step.sql);
   auto done = link.script(fmt::format("BEGIN;\n{}\nINSERT INTO egret.schema_step (number, name) VALUES ({}, '{}');\nCOMMIT;", text, step.number, step.name));
   if (done || link.lost()) return done;
   // One that failed in its middle is still open.

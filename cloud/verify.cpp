@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "cloud/block_reader.h"
+#include "cloud/shared_kv.h"
 #include "schemas/chain.h"
 #include "schemas/record.h"
 
@@ -18,7 +19,7 @@ constexpr size_t kFindingsKept = 200;
 
 class Verifier {
  public:
-  explicit Verifier(const Kv& kv) : kv_(kv), reader_(kv) {}
+  explicit Verifier(const Kv& kv) : kv_(kv), shared_(dynamic_cast<const SharedKv*>(&kv)), reader_(kv) {}
   Result<Verdict> run(const VerifyProgress& progress);
 
  private:
@@ -35,6 +36,7 @@ class Verifier {
   std::optional<Step> follow(Seq at, const Hash& c);
   std::optional<Step> follow_block(const LeafRow& leaves, Seq last, const Hash& c);
   void check_records(const LeafRow& leaves, Seq last);
+  void expect_naturals(const std::vector<StoredEntry>& block);
   void check_entry(const StoredEntry& entry, Seq seq, const Hash& leaf);
   void check_applied(const ReadRecord& record, Seq seq);
   void leads_here(const NaturalKey& key, Seq seq, const char* what);
@@ -49,6 +51,7 @@ class Verifier {
   std::optional<std::pair<Seq, LeafRow>> leaves_after(Seq at);
 
   const Kv& kv_;
+  const SharedKv* const shared_;  // null: nobody else writes
   BlockReader reader_;
   Verdict verdict_;
   Facility fac_;
@@ -119,7 +122,19 @@ void Verifier::check_records(const LeafRow& leaves, Seq last) {
     return wrong(leaves.first, last, "the block cannot be read: " + entries.error().text);
   }
   if (entries->size() != leaves.leaves.size()) return wrong(leaves.first, last, "the block holds another number of records than its leaves");
+  if (shared_ != nullptr) expect_naturals(*entries);
   for (size_t i = 0; i < entries->size(); i++) check_entry((*entries)[i], leaves.first + i, leaves.leaves[i]);
+}
+
+// The natural keys that leads_here() will ask for, in one journey.
+void Verifier::expect_naturals(const std::vector<StoredEntry>& block) {
+  std::vector<Bytes> keys;
+  for (const StoredEntry& entry : block) {
+    const auto parts = entry.kind == EntryKind::applied ? split_record(entry.record) : Result<RecordView>(Error{});
+    if (parts) keys.push_back(natural_key(fac_, {kind_in(parts->body), sha256(parts->body)}));
+    if (entry.kind == EntryKind::expired) keys.push_back(natural_key(fac_, {Kind(entry.statement), entry.hash}));
+  }
+  shared_->expect(kNaturalSpace, keys);
 }
 
 void Verifier::check_entry(const StoredEntry& entry, Seq seq, const Hash& leaf) {

@@ -26,6 +26,7 @@ struct Verdict {
 };
 // `progress` hears done and all, in rows of the ledger, now and then.
 using VerifyProgress = std::function<void(uint64_t done, uint64_t all)>;
+// Of a store that others write (SharedKv) all reads should see one state: AtOnce around it.
 // Errors: only when not even the tables can be walked; damage in a file is a finding where it can be placed.
 Result<Verdict> verify(const Kv& kv, const VerifyProgress& progress);
 std::string text_of(const Finding& finding);

@@ -9,6 +9,7 @@
 #include "cloud/cli/cli.h"
 #include "cloud/export.h"
 #include "cloud/json_text.h"
+#include "cloud/shared_kv.h"
 #include "cloud/verify.h"
 #include "cloud/verify_views.h"
 #include "schemas/durable_file.h"
@@ -21,6 +22,7 @@ int run_verify(const Where& where, bool json) {
   int code = kOk;
   std::optional<OpenedStore> store = look(where, code);
   if (!store) return code;
+  const AtOnce at_once(*store->kv);  // reconcilers go on
   Result<Verdict> v = verify(*store->kv, progress_bar());
   if (!v) return complain(v.error());
   Result<ViewsVerdict> views = verify_views(*store->kv);

@@ -240,6 +240,44 @@ TEST_CASE("a database that was not migrated is no store, and one that was is mig
   CHECK(migrate_postgres(options, entropy, false).error().code == Errc::newer_format);
 }
 
+TEST_CASE("a block's look-ups read what they ask for, however much its facility has and whatever the server's statistics say", "[store][pg]") {
+  test::Postgres& pg = test::Postgres::shared();
+  const PgOptions options = pg.options(migrated());
+  OpenedStore store = another(options);
+  auto link = PgLink::connect(options).value();
+  // Rows that the planner had to read to answer, in tables and indexes.
+  const auto rows_read = [&] {
+    const auto rows = link->ask("SELECT (sum(seq_tup_read) + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname LIKE 'natural_key%'))::text "
+                                "FROM pg_stat_user_tables WHERE relname LIKE 'natural_key%'");
+    REQUIRE(rows.has_value());
+    return std::stoull(std::string(rows->at(0, 0)));
+  };
+  std::vector<Bytes> first, second;
+  for (uint64_t i = 0; i < 2'000; ++i) first.push_back(record_of(1 + i));
+  for (uint64_t i = 0; i < 100; ++i) second.push_back(record_of(1 + 1'990 + i));  // ten of them are there
+  REQUIRE(add_block(*store.store, kFac, first) == CommitResult::committed);
+  store = another(options);  // a session tells the statistics what it did when it ends
+  const uint64_t before = rows_read();
+  REQUIRE(add_block(*store.store, kFac, second) == CommitResult::committed);
+  CHECK(store.store->begin()->facility(kFac).value()->duplicates == 10);
+  store = another(options);
+  uint64_t after = before;
+  for (int tries = 0; tries < 100 && after == before; ++tries) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    after = rows_read();
+  }
+  CHECK(after > before);
+  CHECK(after - before < 500);
+}
+
+TEST_CASE("what only PostgreSQL understands is not said to other engines", "[store][pg]") {
+  const PgOptions options = test::Postgres::shared().options(test::Postgres::shared().database());
+  auto link = PgLink::connect(options).value();
+  const SchemaStep step{1, "a step", "CREATE SCHEMA egret;\nCREATE TABLE egret.schema_step (number integer, name text);\n/*PostgreSQL*/ SELECT 1 / 0;\n"};
+  CHECK(apply(*link, step, PgEngine::postgresql).has_error());
+  CHECK(apply(*link, step, PgEngine::cockroach).has_value());
+}
+
 TEST_CASE("the same blocks give the same digest in PostgreSQL as on RocksDB", "[store][pg]") {
   RocksBed rocks;
   PostgresBed postgres;
