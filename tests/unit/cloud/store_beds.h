@@ -21,19 +21,23 @@ inline const WallTime kAt{1'700'000'000'000'000};
 
 class MemoryBed {
  public:
-  MemoryBed() { reopen(); }
-  KvStore& store() { return *store_; }
-  void reopen() { store_ = open_store(kv_, entropy_).value(); }
+  MemoryBed() {
+    opened_.kv = std::make_unique<KvMemory>(kCloudSpaces);
+    reopen();
+  }
+  OpenedStore& opened() { return opened_; }
+  KvStore& store() { return *opened_.store; }
+  void reopen() { opened_.store = open_store(*opened_.kv, entropy_).value(); }
 
  private:
   SeededEntropy entropy_{1};
-  KvMemory kv_{kCloudSpaces};
-  std::unique_ptr<KvStore> store_;
+  OpenedStore opened_;
 };
 
 class RocksBed {
  public:
   RocksBed() { reopen(); }
+  OpenedStore& opened() { return opened_; }
   KvStore& store() { return *opened_.store; }
   void reopen() {
     opened_ = OpenedStore{};
@@ -52,6 +56,7 @@ class RocksBed {
 class PostgresBed {
  public:
   PostgresBed() : PostgresBed(options()) {}
+  OpenedStore& opened() { return opened_; }
   KvStore& store() { return *opened_.store; }
   void reopen() {
     opened_ = OpenedStore{};

@@ -5,18 +5,16 @@
 #include <algorithm>
 #include <random>
 
-#include "cloud/access.h"
 #include "cloud/erase.h"
 #include "cloud/follower.h"
 #include "cloud/merge/conditional.h"
 #include "cloud/orders.h"
 #include "cloud/results.h"
 #include "cloud/verify_views.h"
-#include "tests/unit/cloud/records.h"
-#include "schemas/entropy.h"
 #include "schemas/hl7_status.h"
 #include "schemas/merge_rules.h"
-#include "tests/unit/support/mosquitto.h"
+#include "tests/unit/cloud/records.h"
+#include "tests/unit/cloud/store_beds.h"
 
 using namespace egret;
 using namespace egret::cloud;
@@ -40,17 +38,12 @@ struct Story {
   std::function<std::string(World&)> wrong;  // "" when it ended as the rule says
 };
 
-// A store of either kind with its views.
+// A store of some kind (store_beds.h) with its views.
 class World {
  public:
-  explicit World(bool on_disk) {
-    opened_.kv = on_disk ? nullptr : std::make_unique<KvMemory>(kCloudSpaces);
-    if (on_disk) {
-      dir_ = std::make_unique<test::TempDir>();
-      opened_ = found_store(dir_->path() / "store", os_).value();
-    } else {
-      opened_.store = open_store(*opened_.kv, seeded_).value();
-    }
+  template <class Bed = MemoryBed>
+  static World in() {
+    return World(std::make_shared<Bed>());
   }
 
   void commit(const std::vector<const Said*>& all, size_t block_records, size_t blocks_a_step) {
@@ -123,10 +116,11 @@ class World {
     for (size_t i = 0; i < judged.size(); i++) applied_[judged[i].key.content] += (*done)[i] == Disposition::applied;
   }
 
-  std::unique_ptr<test::TempDir> dir_;
-  SeededEntropy seeded_{1};
-  OsEntropy os_;
-  OpenedStore opened_;
+  template <class Bed>
+  explicit World(std::shared_ptr<Bed> bed) : bed_(bed), opened_(bed->opened()) {}
+
+  std::shared_ptr<void> bed_;
+  OpenedStore& opened_;
   std::map<Facility, Seq> heads_;
   std::map<Hash, int> applied_;
   std::map<std::string, std::string> live_;
@@ -532,55 +526,57 @@ void play(World& world, const std::vector<Story>& all, bool mixed, uint64_t seed
   if (mixed) world.commit({said.begin(), said.begin() + static_cast<ptrdiff_t>(once / 4)}, 16, 3);  // once more, after everything
 }
 
+void check(World& world, const std::vector<Story>& all, uint64_t first) {
+  for (size_t i = 0; i < all.size(); i++) {
+    const std::string wrong = all[i].wrong(world);
+    INFO("set " << first + i << ", rule " << int(all[i].rule) << " " << name_of(all[i].rule) << ": " << wrong);
+    REQUIRE(wrong.empty());
+  }
+  const auto verdict = verify_views(world.kv());
+  REQUIRE(verdict.has_value());
+  INFO((verdict->wrong.empty() ? std::string() : verdict->wrong.front()));
+  REQUIRE(verdict->compared());
+  REQUIRE(verdict->wrong.empty());
+}
+
 }  // namespace
 
 TEST_CASE("whatever the order, the repeats and the store, each rule ends as it says and all stores agree", "[rules]") {
   for (uint64_t first = 0; first < kSets; first += kSetsAWorld) {
     const std::vector<Story> all = stories(first, kSetsAWorld);
-    World straight(false), mixed(false);
+    World straight = World::in();
     play(straight, all, false, 0);
-    play(mixed, all, true, first + 1);
-    std::vector<World*> worlds{&straight, &mixed};
-    std::optional<World> on_disk;
-    if (first % 2000 == 0) {
-      on_disk.emplace(true);
-      play(*on_disk, all, true, first + 2);
-      worlds.push_back(&*on_disk);
-    }
-    for (World* world : worlds) {
-      for (size_t i = 0; i < all.size(); i++) {
-        const std::string wrong = all[i].wrong(*world);
-        INFO("set " << first + i << ", rule " << int(all[i].rule) << " " << name_of(all[i].rule) << ": " << wrong);
-        REQUIRE(wrong.empty());
-      }
-      REQUIRE(world->natural_digest() == straight.natural_digest());
-      REQUIRE(views_digest(world->kv()).value() == views_digest(straight.kv()).value());
-      const auto verdict = verify_views(world->kv());
-      REQUIRE(verdict.has_value());
-      INFO((verdict->wrong.empty() ? std::string() : verdict->wrong.front()));
-      REQUIRE(verdict->compared());
-      REQUIRE(verdict->wrong.empty());
-    }
+    check(straight, all, first);
+    const Hash records = straight.natural_digest(), views = views_digest(straight.kv()).value();
+    const auto agrees = [&](World world, uint64_t seed) {
+      play(world, all, true, first + seed);
+      check(world, all, first);
+      REQUIRE(world.natural_digest() == records);
+      REQUIRE(views_digest(world.kv()).value() == views);
+    };
+    agrees(World::in(), 1);
+    agrees(World::in<RocksBed>(), 2);
+    agrees(World::in<PostgresBed>(), 3);
   }
 }
 
 TEST_CASE("rule 3: a copy that comes through another door is noted as a copy, and there is one version", "[merge][rule 3]") {
   const Story story = Teller(7, Rule::same_version_elsewhere).tell();
-  World world(false);
+  World world = World::in();
   play(world, {story}, false, 0);
   CHECK(story.wrong(world).empty());
 }
 
 TEST_CASE("rule 14: a patient nobody knows is accepted, and found under the identifier that came", "[merge][rule 14]") {
   const Story story = Teller(7, Rule::unknown_patient).tell();
-  World world(false);
+  World world = World::in();
   play(world, {story}, false, 0);
   CHECK(story.wrong(world).empty());
 }
 
 TEST_CASE("rule 18: a result that names an older one in `supersedes` is told by the older one, and both are kept", "[merge][rule 18]") {
   const Story story = Teller(7, Rule::newer_model).tell();
-  World world(false);
+  World world = World::in();
   play(world, {story}, false, 0);
   CHECK(story.wrong(world).empty());
 }
@@ -600,7 +596,7 @@ TEST_CASE("rule 21: a recall marks what its models made in its time, at its site
 
 TEST_CASE("rule 28: an erased result is in no view, its copies stay deleted, and the leaves still prove what was there", "[merge][rule 28]") {
   const Story story = Teller(7, Rule::erasure).tell();
-  World world(false);
+  World world = World::in();
   play(world, {story}, true, 1);
   CHECK(story.wrong(world).empty());
   size_t left = 0;
