@@ -16,6 +16,10 @@ bool digests_off() {
          mutant(Mutant::old_epoch_resumed);
 }
 
+bool poison_ends_group() {
+  return off(Rule::quarantine) || mutant(Mutant::poison_aborts_group);
+}
+
 bool agrees(const Hash& ours, ByteView digest) {
   return digests_off() || view(ours).substr(0, kDigestWireBytes) == digest;
 }
@@ -226,8 +230,7 @@ Result<void> Reconciler::Impl::write_parts(Handling& h, Push& p) {
     if (part.first <= p.w_before) continue;
     if (part.gap == GapKind::none) {
       auto poison = [](const JudgedRecord& j) { return j.quarantine != QuarantineReason::none; };
-      if ((off(Rule::quarantine) || mutant(Mutant::poison_aborts_group)) && std::ranges::any_of(p.judged[i], poison))
-        return Error{Errc::bad_input, "poison"};
+      if (poison_ends_group() && std::ranges::any_of(p.judged[i], poison)) return Error{Errc::bad_input, "poison"};
       blocks.push_back({part.first, p.judged[i], part.leaves, part.c_end});
       continue;
     }

@@ -1,8 +1,8 @@
 """What of the core's text is no decision of the product: coverage.py counts no branch there, mutate.py changes nothing.
 
   - what EGRET_INVARIANT asks, for its other outcome ends the program;
-  - mutant(...) and turn(...), which no installed program knows, what is asked only behind them (`mutant(m) && ...`), what they
-    alone lead to, and functions that a comment gives to a mutant ("// The mutant ...");
+  - mutant(...), off(...) and turn(...), which no installed program knows, what is asked only behind them (`mutant(m) && ...`),
+    what they alone lead to, and functions that a comment gives to a mutant ("// The mutant ...");
   - the default that a switch over all names of an enum does not have.
 """
 import re
@@ -21,12 +21,12 @@ def end_of_group(text, at, ends=")};"):
 
 def no_decisions(text):
     """The parts of a file that are no decisions of the product, as (begin, end); see the top of this file."""
-    switches = "|".join(["mutant", "turn", *re.findall(r"^bool (\w+)\(\) \{\n  return mutant\(", text, re.M)])
+    switches = "|".join(["mutant", "off", "turn", *re.findall(r"^bool (\w+)\(\) \{\n  return (?:mutant|off)\(", text, re.M)])
     parts = [(m.start(), end_of_group(text, m.end())) for m in re.finditer(r"EGRET_INVARIANT\(", text)]
     for m in re.finditer(rf"!?\b(?:{switches})\(", text):
         end = end_of_group(text, m.end()) + 1
         parts.append((m.start(), end_of_group(text, end) if text[end:].lstrip().startswith("&&") else end))
-    for m in re.finditer(r"if \(mutant\(", text):
+    for m in re.finditer(r"if \((?:mutant|off)\(", text):
         body = end_of_group(text, m.start() + len("if (")) + 1
         parts.append((m.start(), end_of_group(text, body + len(" {"), "}") if text.startswith(" {", body) else end_of_group(text, body)))
     for m in re.finditer(r"^// The mutant .*\n(?:\w.*\n)", text, re.M):
