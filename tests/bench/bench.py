@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The benchmarks: what is measured, the limit it is held against in the same run, and whether it holds.
 
-    bench.py BIN_DIR [ingest] [drain] [recall] [postgres] [--records N] [--rounds N] [--results N] [--dir DIR] [--json FILE]
+    bench.py BIN_DIR [ingest] [drain] [recall] [postgres] [fhir] [merge] [--records N] [--rounds N] [--results N] [--dir DIR] [--json FILE]
 
 Ratios are against the least that the same work can cost on this machine at this moment; absolute figures are printed
 beside them and judged only where a person waits for them. Exit 1 when a limit is missed. DIR must lie on a disk: where
@@ -28,6 +28,7 @@ import road  # noqa: E402
 
 FAC = "clinic-1"
 RECORD_BYTES = 600
+KINDS = ("ingest", "drain", "recall", "postgres", "fhir", "merge")
 
 # What is promised: (limit, unit, which side of it is good).
 LIMITS = {
@@ -40,6 +41,12 @@ LIMITS = {
     "recall_preview": (2.0, "s", "at most"),
     "postgres_over_copy": (0.60, "of COPY, 1 reconciler", "at least"),
     "postgres_over_copy_3": (0.60, "of COPY, 3 reconcilers", "at least"),
+    "fhir_patient_p99": (20.0, "ms", "at most"),
+    "fhir_device_p99": (20.0, "ms", "at most"),
+    "fhir_reads": (10_000.0, "a second", "at least"),
+    "fhir_report_reads": (10_000.0, "a second", "at least"),
+    "merge_beside_results": (1.5, "x beside one", "at most"),
+    "merge_beside_versions": (1.5, "x beside one", "at most"),
 }
 
 
@@ -210,19 +217,69 @@ def commits(bin_dir, folder, rounds, results):
                     f"{m['group']} records a commit" + ("" if run is one else f"; {three['records_s'] / one['records_s']:.2f} x one"))
 
 
+FHIR_CLIENTS = 8
+FHIR_KINDS = (  # what is asked, which figure counts, its limit
+    ("patients", "p99_ms", "fhir_patient_p99"),
+    ("devices", "p99_ms", "fhir_device_p99"),
+    ("observations", "answers_s", "fhir_reads"),
+    ("reports", "answers_s", "fhir_report_reads"),
+)
+
+
+def fhir(bin_dir, folder, results_in_region, seconds, results):
+    """The real service and eight clients with connections that stay open share the machine."""
+    r = road.Road(folder, bin_dir, [], tls=False)
+    bench = bin_dir / "fhir_bench"
+    try:
+        r.make_broker()
+        r.make_cloud()
+        asked = folder / "asked"
+        asked.mkdir()
+        filled = measured(bench, "fill", folder / "cloud" / "store", results_in_region, asked)
+        token = r.cloud_cli("token", "add", "bench", "--role", "fhir").stdout.strip()
+        r.broker.start()
+        road.wait_for("broker", r.broker_listens)
+        r.cloud.start()
+        road.wait_for("cloud", lambda: r.page("/healthz") is not None)
+        watch = Watch(r.cloud.child.pid)
+        watch.start()
+        runs = []
+        for kind, figure, name in FHIR_KINDS:
+            measured(bench, "ask", r.page_port, token, asked / kind, 2, FHIR_CLIENTS)  # what is asked often is in memory from here on
+            before = cpu_seconds(r.cloud)
+            m = measured(bench, "ask", r.page_port, token, asked / kind, seconds, FHIR_CLIENTS)
+            runs.append((name, m[figure], m, cpu_seconds(r.cloud) - before))
+        watch.end()
+    finally:
+        r.stop()
+    for name, value, m, cpu in runs:
+        results.add(name, value, f"{m['answers_s']:,} answers/s, p50 {m['p50_ms']:.2f}, p99 {m['p99_ms']:.2f}, max {m['max_ms']:.1f} ms; {m['resources']:.0f} resources, "
+                    f"{m['bytes']:,.0f} bytes an answer; the service's CPU {cpu / m['answers'] * 1e6:.0f} us each; {filled['results']:,} results, "
+                    f"{filled['disk_bytes'] / 1e9:.1f} GB; its memory {watch.peak / 1e6:.0f} MB, {watch.anonymous / 1e6:.0f} anonymous")
+
+
+def merge(bin_dir, folder, results):
+    beds = folder / "merge"
+    beds.mkdir()
+    m = measured(bin_dir / "merge_bench", beds)
+    for name, kind in (("merge_beside_results", "results"), ("merge_beside_versions", "versions")):
+        results.add(name, m[kind]["ratio"], f"{m[kind]['one_us']:.1f} us of the processor an event beside one, {m[kind]['many_us']:.1f} us beside {m['many']:,}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bin", type=pathlib.Path)
-    parser.add_argument("which", nargs="*", help="ingest, drain, recall, postgres; all when none is named")
+    parser.add_argument("which", nargs="*", help=f"{', '.join(KINDS)}; all when none is named")
     parser.add_argument("--records", type=int, default=1_000_000, help="of the backlog that is drained")
     parser.add_argument("--group", type=int, default=64, help="records that were synced together when the backlog was made")
     parser.add_argument("--rounds", type=int, default=7, help="of ingest and postgres")
-    parser.add_argument("--results", type=int, default=1_000_000, help="in the views that recalls are counted over")
+    parser.add_argument("--results", type=int, default=1_000_000, help="in the views that recalls are counted over, and in the region that FHIR clients ask")
+    parser.add_argument("--seconds", type=int, default=10, help="that FHIR clients ask, for each of four kinds")
     parser.add_argument("--dir", type=pathlib.Path, help="where to work; default: beside BIN_DIR")
     parser.add_argument("--json", type=pathlib.Path, help="the figures, as a file")
     args = parser.parse_args()
-    if unknown := set(args.which) - {"ingest", "drain", "recall", "postgres"}:
-        parser.error(f"{', '.join(unknown)}: ingest, drain, recall and postgres are known")
+    if unknown := set(args.which) - set(KINDS):
+        parser.error(f"{', '.join(unknown)}: known are {', '.join(KINDS)}")
     base = args.dir or args.bin.resolve().parent
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     results = Results()
@@ -236,6 +293,10 @@ def main():
             recall(args.bin, folder, args.results, results)
         if not args.which or "postgres" in args.which:
             commits(args.bin, folder, args.rounds, results)
+        if not args.which or "fhir" in args.which:
+            fhir(args.bin, folder / "fhir", args.results, args.seconds, results)
+        if not args.which or "merge" in args.which:
+            merge(args.bin, folder, results)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     results.table()

@@ -11,10 +11,9 @@
 #include "cloud/kv_pg.h"
 #include "cloud/store_kv.h"
 #include "cloud/store_pg.h"
-#include "schemas/chain.h"
 #include "schemas/entropy.h"
-#include "schemas/record.h"
 #include "tests/bench/corpus.h"
+#include "tests/bench/site_blocks.h"
 
 using namespace egret;
 using namespace egret::cloud;
@@ -58,12 +57,8 @@ class NotingKv final : public SharedKv {
   const std::unique_ptr<SharedKv> below_;
 };
 
-struct Block {
-  std::vector<Bytes> records;
-  std::vector<JudgedRecord> judged;
-  std::vector<Hash> leaves;
-};
-using Group = std::vector<Block>;
+using bench::SiteBlock;
+using Group = std::vector<SiteBlock>;
 
 // One reconciler: its own connection, a site of its own.
 class Committing {
@@ -94,36 +89,14 @@ class Committing {
   const std::vector<KvBatch>& written() const { return kv_->written; }
 
  private:
-  Block block() {
-    Block b;
-    for (size_t i = 0; i < kBlockRecords; ++i) b.records.push_back(corpus_.record(next_++));
-    for (const Bytes& record : b.records) {
-      const auto body = check_body(split_record(record)->body, site_);
-      if (!body) fail(body.error().text);
-      b.judged.push_back({record, body->key, QuarantineReason::none, ""});
-      b.leaves.push_back(leaf_of(record));
-    }
-    return b;
+  SiteBlock block() {
+    std::vector<Bytes> records;
+    for (size_t i = 0; i < kBlockRecords; ++i) records.push_back(corpus_.record(next_++));
+    return bench::judged(std::move(records), site_);
   }
   void commit(const Group& group) {
-    constexpr StreamKey kStream{{1}, StreamId::result};
     auto txn = store_->begin({&site_, 1});
-    const auto row = txn->row(site_, kStream);
-    if (!row) fail(row.error().text);
-    LedgerRow at = row->value_or(LedgerRow{{}, chain_start(site_, kStream)});
-    const Seq w = at.w;
-    const Hash c = at.c;
-    std::vector<JudgedBlock> blocks;
-    for (const Block& b : group) {
-      const Seq first = at.w.next();
-      at.c = chain_extend(at.c, first, uint32_t(b.records.size()), b.leaves);
-      at.w = at.w + b.records.size();
-      blocks.push_back({first, b.judged, b.leaves, at.c});
-    }
-    const auto added = txn->add_blocks(site_, kStream, blocks, kAt);
-    if (!added) fail(added.error().text);
-    const auto moved = txn->advance(site_, kStream, w, c, at);
-    if (!moved || !*moved) fail("a ledger row did not move");
+    bench::append(*txn, site_, group, kAt);
     if (store_->commit(std::move(txn)) != CommitResult::committed) fail(store_->last_error().text);
   }
 
