@@ -93,6 +93,7 @@ struct BrokerImpl {
   std::condition_variable changed;  // a line ended, or stopping
   Line control, bulk;
   BrokerStatus counters;  // all but the lines
+  Shards shards = Shards().set();
   bool stopping = false;
   bool woken = false;
   std::thread keeper;
@@ -211,6 +212,10 @@ void BrokerImpl::frame(Line& line, std::string_view topic, Bytes payload) {
     ++counters.stray_topics;
     return;
   }
+  if (!shards[parsed->shard]) {
+    ++counters.of_other_shards;
+    return;
+  }
   bool full = line.queue.size() >= config.queue_messages ||
               line.status.queued_bytes + payload.size() > config.queue_bytes;
   if (full || !counters.accepting) {
@@ -271,6 +276,11 @@ void Broker::reply(Reply reply) {
   line.connection->publish(0, topic_of(TopicKind::down, reply.fac), std::move(reply.frame));
 }
 
+void Broker::hear(const Shards& shards) {
+  std::lock_guard held(impl_->lock);
+  if (!impl_->config.shared_subscription) impl_->shards = shards;
+}
+
 void Broker::accept(bool on) {
   std::lock_guard held(impl_->lock);
   if (impl_->counters.accepting == on) return;
@@ -287,6 +297,7 @@ void Broker::accept(bool on) {
 BrokerStatus Broker::status() const {
   std::lock_guard held(impl_->lock);
   BrokerStatus out = impl_->counters;
+  out.shards = impl_->shards.count();
   out.control = impl_->control.status;
   out.bulk = impl_->bulk.status;
   out.control.queued_messages = impl_->control.queue.size();

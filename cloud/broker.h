@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cloud/reconciler.h"
+#include "cloud/shards.h"
 
 namespace egret {
 struct MqttOptions;
@@ -26,8 +27,8 @@ struct BrokerConfig {
   // Half a line that a firewall forgot is noticed by the broker after 1.5, by Paho after 2.5 of these;
   // until then the whole region hears nothing.
   int keep_alive_s = 20;
-  bool shared_subscription =
-      true;  // false: this reconciler is the only one, or the broker has no $share
+  // False: the broker has no $share; this reconciler is the only one, or keeps what its shards say (hear).
+  bool shared_subscription = true;
   size_t queue_messages = 4'096;   // of each line; room for a region of hundreds of sites
   size_t queue_bytes = 64 * kMiB;  // of each line
   size_t frame_bytes_max = kFrameBytesAgreedMax;
@@ -49,6 +50,8 @@ struct LineStatus {
 struct BrokerStatus {
   LineStatus control, bulk;
   bool accepting = true;
+  size_t shards = 0;          // that are heard
+  uint64_t of_other_shards = 0;
   uint64_t stray_topics = 0;  // topics that are not ours, or whose shard is not the facility's
   uint64_t replies_published = 0, replies_failed = 0, replies_unsent = 0;
 };
@@ -71,6 +74,9 @@ class Broker {
   void wake();
   // To the facility's down topic, QoS 1. Without a connection it is counted and forgotten.
   void reply(Reply reply);
+  // Without $share everything comes to everybody: frames of other shards are put down where they come in, from now on. A
+  // filter a shard would spare the line, but is a replicated consumer of its own in a broker such as NATS.
+  void hear(const Shards& shards);
   // False while the store is down: unsubscribes and forgets what has queued.
   void accept(bool on);
   BrokerStatus status() const;

@@ -34,6 +34,8 @@ std::string broker_text(const BrokerStatus& b) {
                     int(b.control.connected), int(b.bulk.connected));
   out += both_lines("broker_connects_total", "counter", "Connections made to the broker.",
                     b.control.connects, b.bulk.connects);
+  out += single("shards", "gauge", "Of the 256 shards of all facilities, those whose frames this reconciler takes.", b.shards);
+  out += single("frames_of_other_shards_total", "counter", "Frames that other reconcilers take.", b.of_other_shards);
   out += both_lines("frames_received_total", "counter", "Frames that came from the broker.",
                     b.control.received, b.bulk.received);
   out += both_lines("queue_messages", "gauge", "Frames that wait for the store.",

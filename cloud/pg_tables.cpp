@@ -21,6 +21,7 @@ constexpr PgTable kTables[] = {
     {"egret.tombstone", kMetaSpace, 't', 't', true, false},
     {"egret.kept", kMetaSpace, 'u', 'u', true, true},
     {"egret.decision", kMetaSpace, 'v', 'v', true, false},
+    {"egret.member", kMetaSpace, 'w', 'w', true, false},
     {"egret.block", kBlockSpace, 0, 0, false, true},
     {"egret.leaf", kLeafSpace, 0, 0, false, true},
     {"egret.natural_key", kNaturalSpace, 0, 0, false, true},

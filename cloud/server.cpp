@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <fstream>
+#include <future>
 
 #include "cloud/access.h"
 #include "cloud/api/door.h"
@@ -19,6 +20,7 @@
 #include "cloud/outputs/topic.h"
 #include "cloud/outputs/webhook.h"
 #include "cloud/retention.h"
+#include "cloud/shard_keeper.h"
 #include "cloud/store_thread.h"
 #include "schemas/entropy.h"
 #include "schemas/heap.h"
@@ -29,6 +31,7 @@ namespace {
 
 constexpr int64_t kRetentionEveryMs = 3600 * 1000;
 constexpr size_t kRetentionStepBlocks = 16;  // between two groups of frames
+constexpr std::chrono::milliseconds kLeaveMs{1'000};  // of the two seconds that a stop may take
 constexpr int64_t kStallMs = 20'000;  // the store thread has not come round for this long
 
 int exit_code_of(const Error& error) {
@@ -55,17 +58,21 @@ class Server {
   Result<void> begin_to_tell();
   void answer_control(const HttpRequest& request, HttpAnswer answer);
   void retain_a_little();
+  void share_the_shards(OpenedStore& store);
+  void leave_the_shards();
   HttpResponse metrics_text();
   HttpResponse health();
 
   const CloudConfig config_;
   const StorePlace place_;
   RegionKeyRing keys_;
-  OsEntropy broker_entropy_, store_entropy_, topic_entropy_;
+  OsEntropy broker_entropy_, store_entropy_, topic_entropy_, member_entropy_;
   Metrics metrics_;
   const std::shared_ptr<Waiting> waiting_ = std::make_shared<Waiting>();
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   Broker broker_;
+  ShardKeeper shards_{member_entropy_};  // on the store thread
+  std::string shards_trouble_;           // told once
   StoreThread thread_;
   Door door_;
   HttpServer http_;
@@ -86,7 +93,10 @@ StoreThread::Parts Server::parts() {
   parts.entropy = &store_entropy_;
   parts.broker = &broker_;
   parts.metrics = &metrics_;
-  parts.each_round = [waiting = waiting_](OpenedStore* store) { waiting->look(store, clock_now().mono); };
+  parts.each_round = [this](OpenedStore* store) {
+    waiting_->look(store, clock_now().mono);
+    if (store != nullptr) share_the_shards(*store);
+  };
   parts.alerts_told = [this] {
     std::lock_guard held(tellers_lock_);
     for (const auto& teller : tellers_) teller->wake();
@@ -119,6 +129,30 @@ void Server::retain_a_little() {
     }
     if (done->more) retain_a_little();
   });
+}
+
+// Several reconcilers over one store, and a broker that gives each of them everything: they divide what they hear.
+void Server::share_the_shards(OpenedStore& store) {
+  auto* shared = dynamic_cast<SharedKv*>(store.kv.get());
+  if (shared == nullptr || config_.broker.shared_subscription) return;
+  const Result<std::optional<Shards>> mine = shards_.round(*shared, clock_now().mono);
+  // A store that is lost is told of by its thread.
+  const std::string trouble = mine ? std::string() : mine.error().text;
+  if (trouble != shards_trouble_ && !trouble.empty()) spdlog::warn("shards: {}; what was taken is taken on", trouble);
+  shards_trouble_ = trouble;
+  if (!mine || !*mine) return;
+  if ((*mine)->count() != broker_.status().shards) spdlog::info("shards: {} of {}, {} reconcilers", (*mine)->count(), (*mine)->size(), shards_.members());
+  broker_.hear(**mine);
+}
+
+void Server::leave_the_shards() {
+  auto left = std::make_shared<std::promise<void>>();
+  thread_.post([this, left](OpenedStore* store) {
+    auto* shared = store == nullptr ? nullptr : dynamic_cast<SharedKv*>(store->kv.get());
+    if (shared != nullptr && !config_.broker.shared_subscription) (void)shards_.leave(*shared);
+    left->set_value();
+  });
+  left->get_future().wait_for(kLeaveMs);
 }
 
 HttpResponse Server::metrics_text() {
@@ -203,6 +237,7 @@ int Server::run() {
   }
   spdlog::info("stopping");
   sd_notify(0, "STOPPING=1");
+  leave_the_shards();
   std::unique_lock held(tellers_lock_);
   auto tellers = std::move(tellers_);
   held.unlock();

@@ -45,6 +45,7 @@ struct StoreThread::Impl {
   void run();
   void adopt();
   void lost(std::string why);
+  bool still_there();
   void close();
   void try_open();
   void run_jobs();
@@ -104,6 +105,14 @@ void StoreThread::Impl::lost(std::string why) {
   std::lock_guard held(lock);
   health.healthy = false;
   health.why = std::move(why);
+}
+
+// After something failed. An empty synced write tells; without frames nothing else would, and a reconciler that nobody sends
+// to would sit on a dead connection for good.
+bool StoreThread::Impl::still_there() {
+  const Result<void> probe = opened.kv->write({}, true);
+  if (!probe) lost(probe.error().text);
+  return probe.has_value();
 }
 
 void StoreThread::Impl::close() {
@@ -173,10 +182,9 @@ void StoreThread::Impl::commit(std::vector<Inbound> group) {
     health.credit_granted = reconciler->credit_granted();
   }
   if (report.failed + report.unknown == 0) return;
-  // One frame's fault, or the store's? An empty synced write tells.
+  // One frame's fault, or the store's?
   std::string why = opened.store->last_error().text;
-  Result<void> probe = opened.kv->write({}, true);
-  if (!probe) return lost(probe.error().text);
+  if (!still_there()) return;
   spdlog::error("store: {} frames could not be committed, {} with unknown outcome: {}",
                 report.failed, report.unknown, why);
 }
@@ -207,6 +215,7 @@ void StoreThread::Impl::follow() {
     return;
   }
   next_views = mono_now() + (took ? kViewsWaitMs : kViewsAfterFailureMs);
+  if (!took && !still_there()) return;
   views_failed = !took;
   views_behind = views_failed || *took > 0;
   if (!took) spdlog::warn("views: {}", took.error().text);
@@ -221,7 +230,7 @@ void StoreThread::Impl::follow() {
 void StoreThread::Impl::tend_alerts() {
   next_alerts = mono_now() + kAlertsEveryMs;
   const Result<size_t> events = keep_alerts(*opened.kv, clock_now().wall);
-  if (!events && events.error().code != Errc::conflict) spdlog::warn("alerts: {}", events.error().text);
+  if (!events && events.error().code != Errc::conflict && still_there()) spdlog::warn("alerts: {}", events.error().text);
   if (!events || *events == 0) return;
   next_alerts = {};
   if (parts.alerts_told) parts.alerts_told();

@@ -1,5 +1,7 @@
 #include "schemas/topics.h"
 
+#include <charconv>
+
 namespace egret {
 namespace {
 
@@ -33,9 +35,12 @@ std::optional<ParsedTopic> parse_topic(std::string_view topic) {
   size_t fac_end = topic.find('/', shard_end + 1);
   if (fac_end == std::string_view::npos) return std::nullopt;
   Facility fac(topic.substr(shard_end + 1, fac_end - shard_end - 1));
-  if (!valid_facility(fac)) return std::nullopt;
+  const std::string_view shard = topic.substr(kRoot.size(), shard_end - kRoot.size());
+  if (!valid_facility(fac) || shard != shard_of(fac)) return std::nullopt;
+  uint8_t number = 0;
+  std::from_chars(shard.data(), shard.data() + shard.size(), number, 16);
   for (TopicKind kind : {TopicKind::up_control, TopicKind::up_bulk, TopicKind::down, TopicKind::presence}) {
-    if (topic == topic_of(kind, fac)) return ParsedTopic{kind, fac};
+    if (topic.substr(fac_end) == suffix_of(kind)) return ParsedTopic{kind, std::move(fac), number};
   }
   return std::nullopt;
 }

@@ -18,6 +18,7 @@ std::string topic_of(TopicKind kind, const Facility& fac);
 struct ParsedTopic {
   TopicKind kind;
   Facility fac;
+  uint8_t shard;
 };
 // nullopt: not one of ours, an invalid facility, or a shard that is not the facility's.
 std::optional<ParsedTopic> parse_topic(std::string_view topic);
