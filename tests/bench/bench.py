@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The benchmarks: what is measured, the limit it is held against in the same run, and whether it holds.
 
-    bench.py BIN_DIR [ingest] [drain] [recall] [postgres] [fhir] [merge] [--records N] [--rounds N] [--results N] [--dir DIR] [--json FILE]
+    bench.py BIN_DIR [ingest] [drain] [recall] [rocksdb] [postgres] [fhir] [merge] [--records N] [--rounds N] [--results N] [--dir DIR] [--json FILE]
 
 Ratios are against the least that the same work can cost on this machine at this moment; absolute figures are printed
 beside them and judged only where a person waits for them. Exit 1 when a limit is missed. DIR must lie on a disk: where
@@ -28,7 +28,7 @@ import road  # noqa: E402
 
 FAC = "clinic-1"
 RECORD_BYTES = 600
-KINDS = ("ingest", "drain", "recall", "postgres", "fhir", "merge")
+KINDS = ("ingest", "drain", "recall", "rocksdb", "postgres", "fhir", "merge")
 
 # What is promised: (limit, unit, which side of it is good).
 LIMITS = {
@@ -39,6 +39,8 @@ LIMITS = {
     "ready_after_kill": (1.0, "s", "at most"),
     "disk_after_drain": (20.0, "MB", "at most"),
     "recall_preview": (2.0, "s", "at most"),
+    "rocksdb_over_rows": (0.50, "of synced batches of the rows", "at least"),
+    "rocksdb_over_records": (0.50, "of synced batches as they came", "at least"),
     "postgres_over_copy": (0.60, "of COPY, 1 reconciler", "at least"),
     "postgres_over_copy_3": (0.60, "of COPY, 3 reconcilers", "at least"),
     "fhir_patient_p99": (20.0, "ms", "at most"),
@@ -203,6 +205,15 @@ def recall(bin_dir, folder, results_in_views, results):
                 f"{slowest['results']:,} touched, {slowest['best_s']:.2f} to {slowest['worst_s']:.2f} s")
 
 
+def rocksdb(bin_dir, folder, rounds, results):
+    (folder / "commits").mkdir()
+    m = measured(bin_dir / "commit_bench", "--rocksdb", folder / "commits", rounds, 40)
+    shutil.rmtree(folder / "commits")
+    details = f"{m['records_s']:,} records/s; {m['group']} records a commit"
+    results.add("rocksdb_over_rows", m["of_rows"], details)
+    results.add("rocksdb_over_records", m["of_records"], f"{details}; rounds {m['of_records_min']:.2f} to {m['of_records_max']:.2f}")
+
+
 def commits(bin_dir, folder, rounds, results):
     os.chmod(folder, 0o711)  # the server runs as a user of its own
     cluster = postgres.Postgres(folder)
@@ -272,7 +283,7 @@ def main():
     parser.add_argument("which", nargs="*", help=f"{', '.join(KINDS)}; all when none is named")
     parser.add_argument("--records", type=int, default=1_000_000, help="of the backlog that is drained")
     parser.add_argument("--group", type=int, default=64, help="records that were synced together when the backlog was made")
-    parser.add_argument("--rounds", type=int, default=7, help="of ingest and postgres")
+    parser.add_argument("--rounds", type=int, default=7, help="of ingest, rocksdb and postgres")
     parser.add_argument("--results", type=int, default=1_000_000, help="in the views that recalls are counted over, and in the region that FHIR clients ask")
     parser.add_argument("--seconds", type=int, default=10, help="that FHIR clients ask, for each of four kinds")
     parser.add_argument("--dir", type=pathlib.Path, help="where to work; default: beside BIN_DIR")
@@ -291,6 +302,8 @@ def main():
             drain(args.bin, folder, args.records, args.group, results)
         if not args.which or "recall" in args.which:
             recall(args.bin, folder, args.results, results)
+        if not args.which or "rocksdb" in args.which:
+            rocksdb(args.bin, folder, args.rounds, results)
         if not args.which or "postgres" in args.which:
             commits(args.bin, folder, args.rounds, results)
         if not args.which or "fhir" in args.which:

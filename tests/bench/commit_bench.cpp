@@ -1,13 +1,19 @@
-// What commits into the store in PostgreSQL cost beside the least that the same rows can cost: KvStore over PgKv, one or
-// several reconcilers at once, against COPY in binary form of the rows that they wrote for the first time, in the same groups,
-// a transaction a group, over as many connections, into tables of the same schema. Rounds of both take turns. Prints JSON.
+// What commits into the store cost beside the least that the same rows can cost. Rounds of both take turns. Prints JSON.
+//   PostgreSQL: KvStore over PgKv, one or several reconcilers at once, against COPY in binary form of the rows that they wrote
+//   for the first time, in the same groups, a transaction a group, over as many connections, into tables of the same schema.
+//   RocksDB: KvStore over it, as the service runs it, against synced write batches into another one: of the rows that it wrote,
+//   and of the records as they came, a key each.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <filesystem>
 #include <map>
 #include <thread>
 
+#include "cloud/access.h"
+#include "cloud/crew.h"
 #include "cloud/kv_pg.h"
 #include "cloud/store_kv.h"
 #include "cloud/store_pg.h"
@@ -35,9 +41,10 @@ double quantile(std::vector<double> values, double q) {
 }
 
 // Notes what every write puts, on its way through.
-class NotingKv final : public SharedKv {
+template <class Base>
+class Noting : public Base {
  public:
-  explicit NotingKv(std::unique_ptr<SharedKv> below) : below_(std::move(below)) {}
+  explicit Noting(std::unique_ptr<Base> below) : below_(std::move(below)) {}
   std::vector<KvBatch> written;
 
   Result<void> write(const KvBatch& batch, bool sync) override {
@@ -45,33 +52,53 @@ class NotingKv final : public SharedKv {
     return below_->write(batch, sync);
   }
   Result<std::optional<Bytes>> get(Space space, ByteView key) const override { return below_->get(space, key); }
-  Result<void> scan(Space space, ByteView first, ByteView end, const Visit& visit) const override { return below_->scan(space, first, end, visit); }
-  Result<void> scan_back(Space space, ByteView first, ByteView end, const Visit& visit) const override { return below_->scan_back(space, first, end, visit); }
+  Result<void> scan(Space space, ByteView first, ByteView end, const Kv::Visit& visit) const override { return below_->scan(space, first, end, visit); }
+  Result<void> scan_back(Space space, ByteView first, ByteView end, const Kv::Visit& visit) const override { return below_->scan_back(space, first, end, visit); }
   uint64_t disk_bytes() const override { return below_->disk_bytes(); }
-  void reclaim(Space, ByteView, ByteView) override {}
+  void reclaim(Space space, ByteView first, ByteView end) override { below_->reclaim(space, first, end); }
+
+ protected:
+  const std::unique_ptr<Base> below_;
+};
+class NotingShared final : public Noting<SharedKv> {
+ public:
+  using Noting::Noting;
   void begin(std::span<const Facility> about) override { below_->begin(about); }
   void end() override { below_->end(); }
   void expect(Space space, std::span<const Bytes> keys) const override { below_->expect(space, keys); }
-
- private:
-  const std::unique_ptr<SharedKv> below_;
 };
+
+std::unique_ptr<NotingShared> postgres(const std::string& url) {
+  PgOptions options;
+  options.url = url;
+  auto link = PgLink::connect(options);
+  if (!link) fail(link.error().text);
+  return std::make_unique<NotingShared>(std::make_unique<PgKv>(std::move(*link)));
+}
+
+std::unique_ptr<Kv> rocksdb(const std::filesystem::path& dir) {
+  OsEntropy entropy;
+  auto opened = found_store(dir, entropy);
+  if (!opened) fail(opened.error().text);
+  opened->store.reset();
+  return std::move(opened->kv);
+}
 
 using bench::SiteBlock;
 using Group = std::vector<SiteBlock>;
 
-// One reconciler: its own connection, a site of its own.
+// One reconciler: a store, or a connection to it, and a site of its own.
+template <class Stored>
 class Committing {
  public:
-  Committing(const std::string& url, size_t number, size_t bytes) : site_("clinic-" + std::to_string(number)), corpus_(site_, bytes) {
-    PgOptions options;
-    options.url = url;
-    auto link = PgLink::connect(options);
-    if (!link) fail(link.error().text);
-    kv_ = std::make_unique<NotingKv>(std::make_unique<PgKv>(std::move(*link)));
+  Committing(std::unique_ptr<Stored> kv, size_t number, size_t bytes) : site_("clinic-" + std::to_string(number)), corpus_(site_, bytes), kv_(std::move(kv)) {
     auto store = open_store(*kv_, entropy_);
     if (!store) fail(store.error().text);
     store_ = std::move(*store);
+  }
+  // As the service does it: packed and looked up by two threads.
+  void with_helpers() {
+    store_->work_with([this](size_t n, const std::function<void(size_t)>& piece) { crew_.each(n, piece); });
   }
 
   // What the reconciler has judged before the store hears of it: not part of what is measured.
@@ -103,10 +130,13 @@ class Committing {
   const Facility site_;
   bench::Corpus corpus_;
   OsEntropy entropy_;
-  std::unique_ptr<NotingKv> kv_;
+  Crew crew_{1};
+  std::unique_ptr<Stored> kv_;
   std::unique_ptr<KvStore> store_;
   uint64_t next_ = 0;
 };
+
+using CommittingPg = Committing<NotingShared>;
 
 // The same rows by COPY. Rows that are written again and again (ledger, facility, turn) are left out: COPY cannot.
 class Copying {
@@ -171,10 +201,10 @@ double seconds_of(size_t threads, const Work& work) {
 }
 
 void measure(const std::string& url, const std::string& copy_url, size_t reconcilers, size_t groups, size_t rounds, size_t bytes, const char* end) {
-  std::vector<std::unique_ptr<Committing>> ours;
+  std::vector<std::unique_ptr<CommittingPg>> ours;
   std::vector<std::unique_ptr<Copying>> theirs;
   for (size_t r = 0; r < reconcilers; ++r) {
-    ours.push_back(std::make_unique<Committing>(url, 10 * reconcilers + r, bytes));
+    ours.push_back(std::make_unique<CommittingPg>(postgres(url), 10 * reconcilers + r, bytes));
     theirs.push_back(std::make_unique<Copying>(copy_url));
   }
   std::vector<double> rates, copies, ratios;
@@ -197,16 +227,55 @@ void measure(const std::string& url, const std::string& copy_url, size_t reconci
               quantile(copies, 0.5), quantile(ratios, 0.5), quantile(ratios, 0), quantile(ratios, 1), end);
 }
 
+// Records as they came, a key each, a batch a group.
+std::vector<KvBatch> plain(const std::vector<Group>& groups, uint64_t& next) {
+  std::vector<KvBatch> out(groups.size());
+  for (size_t g = 0; g < groups.size(); ++g) {
+    for (const SiteBlock& block : groups[g]) {
+      for (const Bytes& record : block.records) out[g].put(kBlockSpace, feed_key(++next), record);
+    }
+  }
+  return out;
+}
+
+void measure_rocksdb(const std::filesystem::path& dir, size_t groups, size_t rounds, size_t bytes) {
+  Committing<Noting<Kv>> ours(std::make_unique<Noting<Kv>>(rocksdb(dir / "ours")), 1, bytes);
+  ours.with_helpers();
+  const auto rows = rocksdb(dir / "rows"), records = rocksdb(dir / "records");
+  const auto write_all = [](Kv& kv, const std::vector<KvBatch>& batches) {
+    for (const KvBatch& batch : batches) {
+      if (auto written = kv.write(batch, true); !written) fail(written.error().text);
+    }
+  };
+  std::vector<double> rates, of_rows, of_records;
+  uint64_t next = 0;
+  for (size_t round = 0; round <= rounds; ++round) {
+    const std::vector<Group> work = ours.prepare(groups);
+    const std::vector<KvBatch> came = plain(work, next);
+    const double mine = seconds_of(1, [&](size_t) { ours.run(work); });
+    const double as_rows = seconds_of(1, [&](size_t) { write_all(*rows, ours.written()); });
+    const double as_records = seconds_of(1, [&](size_t) { write_all(*records, came); });
+    if (round == 0) continue;
+    rates.push_back(static_cast<double>(groups * kGroupBlocks * kBlockRecords) / mine);
+    of_rows.push_back(as_rows / mine);
+    of_records.push_back(as_records / mine);
+  }
+  std::printf("{\"rounds\":%zu,\"bytes\":%zu,\"group\":%zu,\"records_s\":%.0f,\"of_rows\":%.3f,\"of_records\":%.3f,\"of_records_min\":%.3f,\"of_records_max\":%.3f}\n", rounds, bytes,
+              kGroupBlocks * kBlockRecords, quantile(rates, 0.5), quantile(of_rows, 0.5), quantile(of_records, 0.5), quantile(of_records, 0), quantile(of_records, 1));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc < 3) {
     std::fprintf(stderr, "usage: commit_bench STORE_URL COPY_URL [ROUNDS=5] [GROUPS=20] [BYTES=600]\n"
+                         "       commit_bench --rocksdb DIR [ROUNDS=5] [GROUPS=20] [BYTES=600]\n"
                          "Both databases are migrated here; STORE_URL gets a store and is filled, COPY_URL has its tables filled by COPY.\n");
     return 2;
   }
   const auto number = [&](int i, size_t or_else) { return argc > i ? std::strtoull(argv[i], nullptr, 10) : or_else; };
   const size_t rounds = number(3, 5), groups = number(4, 20), bytes = number(5, 600);
+  if (std::strcmp(argv[1], "--rocksdb") == 0) return measure_rocksdb(argv[2], groups, rounds, bytes), 0;
   OsEntropy entropy;
   for (const char* url : {argv[1], argv[2]}) {
     PgOptions options;
