@@ -174,6 +174,8 @@ asio::awaitable<std::optional<HttpRequest>> read_request(Stream<Protocol>& strea
   HttpRequest in;
   if (!error) {
     in = head_of(parser.get(), is_local(stream.socket()));
+  }
+  if (!error && !parser.is_done()) {  // a body follows
     const size_t most = listener.body_limit ? listener.body_limit(in) : listener.limits.body_bytes;
     const auto length = parser.content_length();
     if (length && *length > most) error = http::error::body_limit;

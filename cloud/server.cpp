@@ -107,6 +107,7 @@ StoreThread::Parts Server::parts() {
 Region Server::region() {
   Region out;
   out.on_store = [this](StoreThread::Job job) { thread_.post(std::move(job)); };
+  out.beside_store = [this](ReadJob job) { thread_.read(std::move(job)); };
   out.facilities.safe = config_.safe;
   out.facilities.safe_age_ms = config_.safe_age_h * 3600 * 1000;
   out.rates = [this] { return &thread_.rates(); };

@@ -11,11 +11,13 @@
 #include "cloud/crew.h"
 #include "cloud/follower.h"
 #include "cloud/merge/moment.h"
+#include "cloud/readers.h"
 
 namespace egret::cloud {
 namespace {
 
 constexpr size_t kHelpers = 1;  // more wait for the thread that reads and writes the store
+constexpr size_t kReaders = 2;
 constexpr int64_t kIdleWaitMs = 500;
 constexpr int64_t kReopenFirstMs = 500;
 constexpr int64_t kReopenMaxMs = 30'000;
@@ -59,6 +61,7 @@ struct StoreThread::Impl {
 
   const Parts parts;
   Crew crew{kHelpers};
+  Readers readers{kReaders};
   // The store thread's own.
   OpenedStore opened;  // empty while the store is down
   std::unique_ptr<Reconciler> reconciler;
@@ -90,6 +93,7 @@ void StoreThread::Impl::adopt() {
   reconciler = std::make_unique<Reconciler>(std::move(config), *parts.keys, *parts.entropy);
   committer = std::make_unique<Committer>(*opened.store, *reconciler);
   follower = std::make_unique<Follower>(*opened.kv);
+  readers.open(*opened.kv);
   views_behind = true;
   reopen_wait_ms = kReopenFirstMs;
   std::lock_guard held(lock);
@@ -116,6 +120,7 @@ bool StoreThread::Impl::still_there() {
 }
 
 void StoreThread::Impl::close() {
+  readers.close();
   follower.reset();
   committer.reset();
   reconciler.reset();
@@ -286,6 +291,10 @@ void StoreThread::post(Job job) {
     impl_->jobs.push_back(std::move(job));
   }
   impl_->parts.broker->wake();
+}
+
+void StoreThread::read(ReadJob job) {
+  if (!impl_->readers.take(job)) post([job = std::move(job)](OpenedStore* store) { job(store, nullptr); });
 }
 
 StoreHealth StoreThread::health() const {

@@ -3,7 +3,7 @@
 // groups. Promises: an answer leaves only after its commit; while the store is down nothing is
 // taken (the broker unsubscribes) and it is opened anew until it works; a job always runs, with
 // null while it is down. Leaves to others: rules (Reconciler), grouping and replay (Committer),
-// time limits of a waiting client.
+// reading beside it (Readers), time limits of a waiting client.
 #pragma once
 
 #include <atomic>
@@ -21,6 +21,9 @@ struct OpenedStore {
   std::unique_ptr<Kv> kv;
   std::unique_ptr<KvStore> store;  // refers to kv, and so goes first
 };
+// A job that only reads. store null: the store is down. kept null: what it reads may change under others' hands later; else
+// it never will, and what the job puts there the next one finds that sees the same.
+using ReadJob = std::function<void(OpenedStore* store, std::shared_ptr<void>* kept)>;
 // Errors: locked, newer_format, corrupt, store_failed.
 using StoreOpener = std::function<Result<OpenedStore>()>;
 
@@ -60,6 +63,9 @@ class StoreThread {
   // Runs on the store thread between two groups; null: the store is down.
   using Job = std::function<void(OpenedStore* store)>;
   void post(Job job);
+  // Runs what only reads: on a thread beside, and on a state of the store that lasts, where the store can be read so
+  // (Readers), else as post() would.
+  void read(ReadJob job);
   StoreHealth health() const;
   // Only for jobs: the rates as they stand.
   const std::map<Facility, double>& rates() const;

@@ -221,14 +221,21 @@ class RocksKv final : public Kv {
   ~RocksKv() override;
 
   Result<void> write(const KvBatch& batch, bool sync) override;
-  Result<std::optional<Bytes>> get(Space space, ByteView key) const override;
+  Result<std::optional<Bytes>> get(Space space, ByteView key) const override {
+    return get(space, key, rocksdb::ReadOptions());
+  }
   Result<void> scan(Space space, ByteView first, ByteView end, const Visit& visit) const override {
-    return iterate(space, first, end, visit, true);
+    return iterate(space, first, end, visit, true, rocksdb::ReadOptions());
   }
   Result<void> scan_back(Space space, ByteView first, ByteView end,
                          const Visit& visit) const override {
-    return iterate(space, first, end, visit, false);
+    return iterate(space, first, end, visit, false, rocksdb::ReadOptions());
   }
+  Result<std::optional<Bytes>> get(Space space, ByteView key,
+                                   const rocksdb::ReadOptions& options) const;
+  Result<void> iterate(Space space, ByteView first, ByteView end, const Visit& visit, bool forward,
+                       rocksdb::ReadOptions options) const;
+  rocksdb::DB& db() const { return *db_; }
   uint64_t disk_bytes() const override;
   void reclaim(Space space, ByteView first, ByteView end) override;
   Result<void> copy_to(const fs::path& dir);
@@ -246,8 +253,6 @@ class RocksKv final : public Kv {
     EGRET_INVARIANT(space < families_.size(), "a space that the store was opened with");
     return families_[space];
   }
-  Result<void> iterate(Space space, ByteView first, ByteView end, const Visit& visit,
-                       bool forward) const;
   Error failed(const Status& s, std::string_view doing) const { return error_of(s, dir_, doing); }
   void reclaim_rests();
   void reclaim_rest(Space space, const Range& range);
@@ -322,19 +327,19 @@ Result<void> RocksKv::write(const KvBatch& batch, bool sync) {
   return {};
 }
 
-Result<std::optional<Bytes>> RocksKv::get(Space space, ByteView key) const {
+Result<std::optional<Bytes>> RocksKv::get(Space space, ByteView key,
+                                          const rocksdb::ReadOptions& options) const {
   Bytes value;
-  const Status s = db_->Get(rocksdb::ReadOptions(), family(space), slice(key), &value);
+  const Status s = db_->Get(options, family(space), slice(key), &value);
   if (s.IsNotFound()) return std::optional<Bytes>();
   if (!s.ok()) return failed(s, "reading");
   return std::optional<Bytes>(std::move(value));
 }
 
 Result<void> RocksKv::iterate(Space space, ByteView first, ByteView end, const Visit& visit,
-                              bool forward) const {
+                              bool forward, rocksdb::ReadOptions options) const {
   if (end <= first) return {};
   const Slice lower = slice(first), upper = slice(end);
-  rocksdb::ReadOptions options;
   options.iterate_lower_bound = &lower;
   options.iterate_upper_bound = &upper;
   options.total_order_seek = true;  // in look-up spaces too
@@ -427,6 +432,40 @@ void RocksKv::scan_unnamed(const std::function<void(Space, ByteView, ByteView)>&
     }
   });
 }
+
+class RocksSnapshot final : public KvSnapshot {
+ public:
+  explicit RocksSnapshot(const RocksKv& of) : of_(of), seen_(of.db().GetSnapshot()) {
+    options_.snapshot = seen_;
+  }
+  ~RocksSnapshot() override { of_.db().ReleaseSnapshot(seen_); }
+  RocksSnapshot(const RocksSnapshot&) = delete;
+  RocksSnapshot& operator=(const RocksSnapshot&) = delete;
+
+  bool current() const override {
+    return of_.db().GetLatestSequenceNumber() == seen_->GetSequenceNumber();
+  }
+  Result<void> write(const KvBatch&, bool) override {
+    return Error{Errc::store_failed, "a state of the store that is only read cannot be written"};
+  }
+  Result<std::optional<Bytes>> get(Space space, ByteView key) const override {
+    return of_.get(space, key, options_);
+  }
+  Result<void> scan(Space space, ByteView first, ByteView end, const Visit& visit) const override {
+    return of_.iterate(space, first, end, visit, true, options_);
+  }
+  Result<void> scan_back(Space space, ByteView first, ByteView end,
+                         const Visit& visit) const override {
+    return of_.iterate(space, first, end, visit, false, options_);
+  }
+  uint64_t disk_bytes() const override { return of_.disk_bytes(); }
+  void reclaim(Space, ByteView, ByteView) override {}
+
+ private:
+  const RocksKv& of_;
+  const rocksdb::Snapshot* const seen_;
+  rocksdb::ReadOptions options_;
+};
 
 // A store with more spaces than we know is a newer program's: opening it would drop what we cannot
 // name.
@@ -616,6 +655,11 @@ Result<void> checkpoint(Kv& kv, const fs::path& dir) {
   auto* rocks = dynamic_cast<RocksKv*>(&kv);
   EGRET_INVARIANT(rocks != nullptr, "only a store on disk can be copied");
   return rocks->copy_to(dir);
+}
+
+std::unique_ptr<KvSnapshot> snapshot_of(const Kv& kv) {
+  const auto* rocks = dynamic_cast<const RocksKv*>(&kv);
+  return rocks == nullptr ? nullptr : std::make_unique<RocksSnapshot>(*rocks);
 }
 
 void scan_unnamed(const Kv& kv, const std::function<void(Space, ByteView, ByteView)>& visit) {

@@ -55,4 +55,15 @@ void believe(Kv& kv);
 // synced.
 Result<void> checkpoint(Kv& kv, const std::filesystem::path& dir);
 
+
+// One state of a Kv, which stays as it is while the Kv is written on. Reads may come from any thread; a write is refused
+// with store_failed. Keeps on disk what it sees: let it go soon. Goes before its Kv does.
+class KvSnapshot : public Kv {
+ public:
+  // Nothing has been written to the Kv since.
+  virtual bool current() const = 0;
+};
+// nullptr: `kv` is not RocksDB's.
+std::unique_ptr<KvSnapshot> snapshot_of(const Kv& kv);
+
 }  // namespace egret

@@ -57,16 +57,37 @@ fhir::Request request_of(const ApiCall& call) {
   return out;
 }
 
+HttpResponse answer_from(OpenedStore& store, const fhir::Request& request, WallTime now, std::shared_ptr<fhir::Known> known) {
+  OsEntropy entropy;
+  fhir::World world(*store.kv, *store.store, entropy, now, std::move(known));
+  world.base = request.base;
+  world.client = request.client;
+  return as_http(fhir::answer(request, world));
+}
+
+// Of a state of the store that lasts. nullopt: its views are not whole.
+std::optional<HttpResponse> answer_beside(OpenedStore& store, std::shared_ptr<void>& kept, const fhir::Request& request, WallTime now) {
+  if (!kept) kept = std::make_shared<fhir::Known>();
+  auto known = std::static_pointer_cast<fhir::Known>(kept);
+  OsEntropy entropy;
+  const auto whole = fhir::World(*store.kv, *store.store, entropy, now, known).views_whole();
+  if (!whole || !*whole) return std::nullopt;
+  return answer_from(store, request, now, std::move(known));
+}
+
 }  // namespace
 
 void add_fhir(Endpoints& endpoints, const Region& region) {
   const ApiHandler handler = [region](const ApiCall& call, HttpAnswer answer) {
-    answer_from_store(region, std::move(answer), [now = region.now(), request = request_of(call)](OpenedStore& store) {
-      OsEntropy entropy;
-      fhir::World world(*store.kv, *store.store, entropy, now);
-      world.base = request.base;
-      world.client = request.client;
-      return as_http(fhir::answer(request, world));
+    auto request = std::make_shared<const fhir::Request>(request_of(call));
+    const WallTime now = region.now();
+    const FromStore owner = [now, request](OpenedStore& store) { return answer_from(store, *request, now, std::make_shared<fhir::Known>()); };
+    if (!fhir::only_reads(*request)) return answer_from_store(region, std::move(answer), owner);
+    region.beside_store([region, now, request, owner, answer = std::move(answer)](OpenedStore* store, std::shared_ptr<void>* kept) {
+      auto beside = store != nullptr && kept != nullptr ? answer_beside(*store, *kept, *request, now) : std::nullopt;
+      if (beside) return answer(std::move(*beside));
+      // Views that are not whole are made by who owns the store.
+      answer_from_store(region, answer, owner);
     });
   };
   const std::string below = std::string(kPath) + "/*";

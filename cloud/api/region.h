@@ -1,5 +1,5 @@
 // Region: what the API's handlers work with, and the endpoints of the room: each adds its own to the table.
-// Promises: a handler touches the store only in a job on its thread.
+// Promises: a handler touches the store only in a job, and writes only on the store's thread.
 // Leaves to others: threads and sockets (server), who may (door.h).
 #pragma once
 
@@ -12,6 +12,7 @@ namespace egret::cloud {
 
 struct Region {
   std::function<void(StoreThread::Job)> on_store;  // null to the job: the store is being opened again
+  std::function<void(ReadJob)> beside_store;       // for what only reads; on any thread, several at once
   FacilitiesQuery facilities;                      // `now` and `rates` are filled in at each request
   std::function<const std::map<Facility, double>*()> rates;  // only in a job
   std::function<WallTime()> now;

@@ -55,7 +55,9 @@ class Answering {
     if (!path) return refusal(path.error());
     path_ = *path;
     if (request_.method == "GET" && path_.size() == 1 && path_[0] == "metadata") return metadata();
-    if (auto ready = catch_up(world_.kv, false); !ready) return refusal(ready.error());
+    const auto whole = world_.views_whole();
+    if (!whole) return refusal(whole.error());
+    if (auto ready = *whole ? Result<void>() : catch_up(world_.kv, false); !ready) return refusal(ready.error());
     if (path_.empty() && request_.method == "POST") return bundle();
     if (path_.empty()) return refusal(405, Issue::not_supported, "GET metadata, or POST a Bundle");
     const Type* type = find_type(path_[0]);
@@ -190,6 +192,10 @@ class Answering {
 Response answer(const Request& request, World& world) {
   if (request.path.size() + request.query.size() > kFhirParametersMax * kFhirParameterBytesMax) return refusal(414, Issue::too_long, "the address is too long");
   return Answering(request, world).run();
+}
+
+bool only_reads(const Request& request) {
+  return request.method == "GET" || (request.method == "POST" && request.path.ends_with("/_search"));
 }
 
 }  // namespace egret::cloud::fhir

@@ -241,8 +241,11 @@ class Search {
   }
 
   Json entry(Json resource, const char* mode) const {
-    const std::string url = fmt::format("{}/{}/{}", world_.base, resource.text_at("resourceType"), resource.text_at("id"));
-    return Json::object({{"fullUrl", url}, {"resource", std::move(resource)}, {"search", Json::object({{"mode", mode}})}});
+    Json out = Json::object();  // not from a list, which is copied
+    out.set("fullUrl", fmt::format("{}/{}/{}", world_.base, resource.text_at("resourceType"), resource.text_at("id")));
+    out.set("resource", std::move(resource));
+    out.set("search", Json::object({{"mode", mode}}));
+    return out;
   }
 
   Result<Json> bundle() {

@@ -1,27 +1,37 @@
 #include "cloud/fhir/world.h"
 
+#include "cloud/follower.h"
+
 namespace egret::cloud::fhir {
+namespace {
+
+
+constexpr size_t kRowsKept = 4096;
+
+}  // namespace
 
 Result<Key32> World::key() {
-  if (!key_) {
+  if (!known_->key) {
     const auto stored = patient_key(kv);
     if (!stored) return stored.error();
-    key_ = *stored;
+    known_->key = *stored;
   }
-  return *key_;
+  return *known_->key;
 }
 
 Result<const std::vector<Recall>*> World::recalls() {
-  if (!recalls_) {
+  if (!known_->recalls) {
     auto stored = cloud::recalls(kv);
     if (!stored) return std::move(stored).error();
-    recalls_ = std::move(*stored);
+    known_->recalls = std::move(*stored);
   }
-  return &*recalls_;
+  return &*known_->recalls;
 }
 
 WallTime World::had(const Facility& fac, const Place& place) {
-  const auto [at, fresh] = rows_.try_emplace({fac, place.key});
+  auto& rows = known_->rows;
+  if (rows.size() >= kRowsKept) rows.clear();
+  const auto [at, fresh] = rows.try_emplace({fac, place.key});
   if (fresh) {
     const auto stored = kv.get(kMetaSpace, ledger_key(fac, place.key));
     auto row = stored && *stored ? decode_ledger(**stored) : Result<LedgerRow>(LedgerRow{});
@@ -31,6 +41,15 @@ WallTime World::had(const Facility& fac, const Place& place) {
     if (mark.w >= place.seq) return mark.at;
   }
   return now;
+}
+
+Result<bool> World::views_whole() {
+  if (!known_->views_whole) {
+    const auto behind = Follower::behind(kv);
+    if (!behind) return behind.error();
+    known_->views_whole = behind->has_value();
+  }
+  return known_->views_whole;
 }
 
 }  // namespace egret::cloud::fhir

@@ -1,7 +1,9 @@
 // World: what one request sees of the store, and the address under which it is answered.
 // Promises: nothing is read before it is asked for; blocks and orders are read once a request. Leaves to others: which
-// thread this is (the store's), that the views are up to date (answer.h).
+// thread this is (who writes is on the store's), that the views are up to date (answer.h).
 #pragma once
+
+#include <memory>
 
 #include "cloud/block_reader.h"
 #include "cloud/orders.h"
@@ -10,9 +12,18 @@
 
 namespace egret::cloud::fhir {
 
+// What is known of a state of the store once it was read: of one request's, or of one that lasts, for all who see it.
+struct Known {
+  std::optional<Key32> key;
+  std::optional<std::vector<Recall>> recalls;
+  std::map<std::pair<Facility, StreamKey>, LedgerRow> rows;
+  bool views_whole = false;
+};
+
 class World {
  public:
-  World(Kv& of, KvStore& with, Entropy& chance, WallTime at) : kv(of), store(with), entropy(chance), now(at), reader(of) {}
+  World(Kv& of, KvStore& with, Entropy& chance, WallTime at, std::shared_ptr<Known> known = std::make_shared<Known>())
+      : kv(of), store(with), entropy(chance), now(at), reader(of), known_(std::move(known)) {}
 
   Kv& kv;
   KvStore& store;
@@ -28,10 +39,11 @@ class World {
   // When the region had a record at the latest: its facility's W was past it then.
   WallTime had(const Facility& fac, const Place& place);
 
+  // Are the views whole? Once they are they stay so. Errors: corrupt, store_failed.
+  Result<bool> views_whole();
+
  private:
-  std::optional<Key32> key_;
-  std::optional<std::vector<Recall>> recalls_;
-  std::map<std::pair<Facility, StreamKey>, LedgerRow> rows_;
+  const std::shared_ptr<Known> known_;
 };
 
 }  // namespace egret::cloud::fhir

@@ -19,6 +19,7 @@ class Bench {
     store_.kv = std::make_unique<KvMemory>(kCloudSpaces);
     store_.store = open_store(*store_.kv, entropy_).value();
     region_.on_store = [this](StoreThread::Job job) { job(&store_); };
+    region_.beside_store = [this](ReadJob job) { job(&store_, nullptr); };
     region_.rates = [this] { return &rates_; };
     region_.now = [now] { return now; };
     region_.metrics = region_.health = [] { return HttpResponse{}; };

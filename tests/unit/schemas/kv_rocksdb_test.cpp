@@ -391,3 +391,28 @@ TEST_CASE("a reader beside the owner sees what was written, writes nothing and l
   CHECK(refusal(o) == Errc::store_failed);
   CHECK_FALSE(fs::exists(o.dir));
 }
+
+TEST_CASE("a snapshot stays as it is while its store goes on, and knows when it is old") {
+  TempDir dir;
+  const auto kv = open_rocksdb(options_in(dir.path)).value();
+  KvBatch batch;
+  batch.put(0, "a", "1");
+  batch.put(1, "b", "1");
+  REQUIRE(kv->write(batch, true).has_value());
+  const auto seen = snapshot_of(*kv);
+  REQUIRE(seen != nullptr);
+  CHECK(seen->current());
+  batch.clear();
+  batch.put(0, "a", "2");
+  batch.put(0, "c", "2");
+  batch.erase(1, "b");
+  REQUIRE(kv->write(batch, false).has_value());
+  CHECK_FALSE(seen->current());
+  CHECK(seen->get(0, "a").value() == Bytes("1"));
+  CHECK(seen->get(0, "c").value() == std::nullopt);
+  CHECK(keys(*seen, 0, "a", "z") == std::vector<Bytes>{"a"});
+  CHECK(keys(*seen, 1, "a", "z", true) == std::vector<Bytes>{"b"});
+  CHECK(seen->write(batch, false).error().code == Errc::store_failed);
+  CHECK(snapshot_of(*kv)->get(0, "a").value() == Bytes("2"));
+  CHECK(snapshot_of(*kv)->current());
+}

@@ -1,0 +1,44 @@
+// Readers: threads that answer from the store beside the one that owns it, and writes it.
+// Promises: a job sees one state of the store, in which all is that was written before it was handed in; it is run once, with
+// null when the store was closed meanwhile; between two writes jobs share the state that they see, and what they keep of it.
+// Leaves to others: writing (StoreThread; here it fails), stores that cannot be read beside their owner (PostgreSQL: one
+// connection, and a transaction on it): take() says no.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "cloud/store_thread.h"
+
+namespace egret::cloud {
+
+class Readers {
+ public:
+  explicit Readers(size_t threads);
+  // Runs what waits with null.
+  ~Readers();
+  Readers(const Readers&) = delete;
+  Readers& operator=(const Readers&) = delete;
+
+  // The owner's, in turns: the store is open, and stays so until close() has returned, which waits for the jobs at hand.
+  void open(const Kv& kv);
+  void close();
+  // From any thread. False: not here; the job is the owner's, and nothing has been done with it.
+  bool take(ReadJob& job);
+
+ private:
+  void work();
+
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable wake_, idle_;
+  const Kv* kv_ = nullptr;
+  std::deque<ReadJob> jobs_;
+  size_t reading_ = 0;  // threads that hold a state of *kv_, or run a job
+  bool stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace egret::cloud
