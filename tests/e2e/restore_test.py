@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Backups of a region in PostgreSQL, and the way back, while sites send: what is deleted at sites, what comes again, what is named.
+"""Backups of a region, and the way back, while sites send: what is deleted at sites, what comes again, what is named.
 
-    restore_pg_test.py BIN_DIR [--sites 3] [--seed N]
+    restore_test.py BIN_DIR [--store postgres|rocksdb] [--sites 3] [--seed N]
 
-Three backups with packaging/postgres-backup: the first two confirmed. Restored to the last confirmed one: nothing is missing.
-Restored to the one before: sites have deleted what that one lacks, and exactly those ranges are named as gaps.
+Two backups, both confirmed: of PostgreSQL with packaging/postgres-backup, of RocksDB with `egret-cloud backup`. Restored to the
+last confirmed one: nothing is missing. Restored to the one before: sites have deleted what that one lacks, and exactly those ranges
+are named as gaps.
 """
 import argparse
 import json
@@ -23,17 +24,16 @@ import region
 import road
 
 BACKUP = road.ROOT / "packaging" / "postgres-backup"
+SETTINGS = {"safe": "backup", "cloud_settings": {"herd_window_s": "0", "lease_s": "30"}, "agent_settings": {"broker.reconnect_max_s": "1"}}
 
 
-class Story:
-    def __init__(self, folder, args):
-        self.folder, self.args = folder, args
+class InPostgres:
+    """Two reconcilers over one database. Restored as when the database's disk is lost: they run on, and find one of before."""
+
+    def __init__(self, folder, bin_dir, sites):
         self.cluster = postgres.Postgres()
-        self.sites = [f"clinic-{n}" for n in range(args.sites)]
-        self.r = region.Region(folder, args.bin, self.sites, self.cluster.url(), 2, safe="backup",
-                               cloud_settings={"herd_window_s": "0"}, agent_settings={"broker.reconnect_max_s": "1"})
+        self.r = region.Region(folder, bin_dir, sites, self.cluster.url(), 2, **SETTINGS)
         self.copies = self.cluster.dir / "copies"
-        self.producers = []
 
     def begin(self):
         self.copies.mkdir()
@@ -42,17 +42,76 @@ class Story:
         # The backup runs as PostgreSQL's user, who cannot read the region's folder.
         self.config = self.cluster.dir / "cloud.toml"
         self.config.write_text(self.r.cloud_config.read_text())
-        for n, fac in enumerate(self.sites):
-            self.producers.append(road.Producer(self.r, fac, self.folder / f"{fac}.accepted", self.args.seed % 1000 + n, per_post=10, pause=0.1))
-            self.producers[-1].start()
 
-    def back_up(self, name, check=True):
+    def back_up(self, name):
         argv = self.cluster.command("env", f"EGRET_CLOUD={self.r.bin.resolve()}/egret-cloud", f"PGBIN={postgres.BIN}", BACKUP, self.copies / name, "--config", self.config)
         done = subprocess.run(argv, cwd="/", capture_output=True, text=True)
-        if check and done.returncode != 0:
+        if done.returncode != 0:
             raise SystemExit(f"backup {name}: exit {done.returncode}\n{done.stdout}{done.stderr}")
-        print(f"backup {name}: {done.stdout.strip() or done.stderr.strip()}", flush=True)
-        return done
+        return done.stdout.strip() or done.stderr.strip()
+
+    def put_back(self, name):
+        self.cluster.kill()
+        self.cluster.put_back(self.copies / name)
+        self.cluster.start()
+        return self.r.cloud_cli("restore", name, "--json").stdout
+
+    def healthy(self):
+        return self.r.healthy()
+
+    def stop(self):
+        self.r.stop()
+        self.cluster.stop()
+
+
+class InRocksDB:
+    """One region on RocksDB, whose copies lie on other storage. Restored as when its disk is lost."""
+
+    def __init__(self, folder, bin_dir, sites):
+        self.r = road.Road(folder, bin_dir, sites, tls=False, **SETTINGS)
+        elsewhere = pathlib.Path("/dev/shm")
+        self.copies = pathlib.Path(tempfile.mkdtemp(prefix="egret-copies-", dir=elsewhere if elsewhere.is_dir() else None))
+        self.alike = []
+
+    def begin(self):
+        self.r.up()
+        self.alike = ["--same-filesystem"] if os.stat(self.copies).st_dev == os.stat(self.r.dir).st_dev else []
+
+    def back_up(self, name):
+        self.r.cloud_cli("backup", self.r.dir / name)
+        shutil.copytree(self.r.dir / name, self.copies / name)
+        return self.r.cloud_cli("backup", "confirm", self.copies / name, "--json", *self.alike).stdout.strip()
+
+    def put_back(self, name):
+        self.r.cloud.kill()
+        told = self.r.cloud_cli("restore", self.copies / name, "--json").stdout
+        self.r.cloud.start()
+        return told
+
+    def healthy(self):
+        return '"status":"ok"' in (self.r.page("/healthz") or "")
+
+    def stop(self):
+        self.r.stop()
+        shutil.rmtree(self.copies, ignore_errors=True)
+
+
+class Story:
+    def __init__(self, folder, args):
+        self.folder, self.args = folder, args
+        self.sites = [f"clinic-{n}" for n in range(args.sites)]
+        self.kept = (InPostgres if args.store == "postgres" else InRocksDB)(folder, args.bin, self.sites)
+        self.r = self.kept.r
+        self.producers = []
+
+    def begin(self):
+        self.kept.begin()
+        for n, fac in enumerate(self.sites):
+            self.producers.append(road.Producer(self.r, fac, self.folder / f"{fac}.accepted", self.args.seed % 1000 + n, per_post=10, pause=0.03 * len(self.sites)))
+            self.producers[-1].start()
+
+    def back_up(self, name):
+        print(f"backup {name}: {self.kept.back_up(name)}", flush=True)
 
     def rows(self):
         """{(site, epoch, lane): (safe, W)}, as the region says."""
@@ -64,19 +123,16 @@ class Story:
         return {fac: sum(row["purged"] for row in (self.r.status(fac) or {"rows": []})["rows"]) for fac in self.sites}
 
     def restore(self, name):
-        """As when the database's disk is lost. The reconcilers run on, and find a database of before."""
         gen = self.gen()
-        self.cluster.kill()
-        self.cluster.put_back(self.copies / name)
-        self.cluster.start()
-        told = json.loads(self.r.cloud_cli("restore", name, "--json").stdout)
+        told = json.loads(self.kept.put_back(name))
+        print(f"restored {name}: {told['behind']} are behind", flush=True)
+        road.wait_for("the region", self.kept.healthy, 60)
         if self.gen() == gen:
             raise SystemExit("a restored store has the number of the one before")
-        print(f"restored {name}: {told['behind']} are behind", flush=True)
-        road.wait_for("the reconcilers", self.r.healthy, 60)
 
     def gen(self):
-        return self.cluster.sql("SELECT encode(substr(v, 5, 8), 'hex') FROM egret.meta WHERE k = 'm'")
+        """The store's own number: every cursor of its feed begins with it."""
+        return json.loads(self.r.cloud_cli("changes", "--lines", "1").stdout.splitlines()[0])["cursor"].split("-")[0]
 
     def books(self, *more):
         export = self.folder / "export.ndjson"
@@ -116,7 +172,7 @@ def check_named_exactly(folder):
 
 def run(s):
     s.begin()
-    time.sleep(4)
+    road.wait_for("something of every site", lambda: {site for (site, _, _), (_, w) in s.rows().items() if w >= 20} == set(s.sites), 60, 0.3)
     if any(safe for safe, _ in s.rows().values()):
         raise SystemExit("something is safe before any backup")
     s.back_up("monday")
@@ -128,7 +184,7 @@ def run(s):
     wrong = {key: row for key, row in later.items() if row[0] > monday.get(key, (0, 0))[1]}
     if wrong or not any(w > safe for safe, w in later.values()):
         raise SystemExit(f"safe is more than the backup holds: {wrong}")
-    road.wait_for("the purge", lambda: all(s.purged().values()), 60, 0.3)
+    road.wait_for("the purge", lambda: all(s.purged().values()), 90, 0.3)
     s.back_up("tuesday")
     # More than monday's copy can hold: by tuesday's word.
     at_monday = {fac: sum(w for (site, _, _), (_, w) in monday.items() if site == fac) for fac in s.sites}
@@ -150,6 +206,7 @@ def run(s):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bin")
+    parser.add_argument("--store", choices=["postgres", "rocksdb"], default="postgres")
     parser.add_argument("--sites", type=int, default=3)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
     args = parser.parse_args()
@@ -162,8 +219,7 @@ def main():
     finally:
         for p in s.producers:
             p.ending.set()
-        s.r.stop()
-        s.cluster.stop()
+        s.kept.stop()
         road.leave(folder, good)
 
 
