@@ -5,7 +5,9 @@
 #include "cloud/block_reader.h"
 #include "cloud/feed.h"
 #include "cloud/json_text.h"
+#include "cloud/restrictions.h"
 #include "schemas/chain.h"
+#include "schemas/record.pb.h"
 #include "schemas/record_json.h"
 
 namespace egret::cloud {
@@ -13,7 +15,7 @@ namespace {
 
 class Page {
  public:
-  Page(const Kv& kv, const ChangesAsked& asked) : asked_(asked), reader_(kv) { out_.next = asked.after; }
+  Page(const Kv& kv, const ChangesAsked& asked) : kv_(kv), asked_(asked), reader_(kv) { out_.next = asked.after; }
 
   // False: it is full.
   Result<bool> block(uint64_t number, ByteView key) {
@@ -59,15 +61,40 @@ class Page {
     out_.lines += fmt::format(R"({{"cursor":"{}","change":"{}","facility":"{}","epoch":"{:016x}","stream":"{}","seq":{})", text_of(here), change, fac, place.key.epoch.value,
                               egret::name_of(place.key.stream), place.seq.value);
     if (applied) out_.lines += fmt::format(R"(,"kind":"{}","content_sha256":"{}")", kind, content);
-    if (applied && asked_.records) {
+    const auto hidden = applied && asked_.records ? is_restricted(parts->body) : Result<bool>(false);
+    if (!hidden) return hidden.error();
+    if (*hidden) out_.lines += ",\"restricted\":true";
+    if (applied && asked_.records && !*hidden) {
       const auto json = json_from_body(parts->body);
       // A schema of a later program is kept and passed on as it is.
       out_.lines += json ? ",\"record\":" + *json : ",\"body_hex\":\"" + hex(parts->body) + "\"";
+      show(fac, parts->body);
     }
     out_.lines += "}\n";
     return {};
   }
+  Result<bool> is_restricted(ByteView body) {
+    if (!restricted_) {
+      auto read = Restricted::read(kv_);
+      if (!read) return std::move(read).error();
+      restricted_ = std::move(*read);
+    }
+    const auto orders = restricted_->orders_of(kv_, body);
+    if (!orders) return orders.error();
+    return !orders->empty();
+  }
+  // Results that it states something about; else the record itself.
+  void show(const Facility& fac, ByteView body) {
+    const Hash content = sha256(body);
+    v1::Body parsed;
+    const auto stated = parsed.ParseFromArray(body.data(), static_cast<int>(body.size())) ? statements_in(parsed, content) : std::vector<Stated>();
+    for (const Stated& s : stated) out_.shown.push_back(subject_of(s.about));
+    if (stated.empty()) out_.shown.push_back({AuditKind::record, fac, egret::take<sizeof(Uuid)>(view(content))});
+  }
+
+  const Kv& kv_;
   const ChangesAsked& asked_;
+  std::optional<Restricted> restricted_;
   BlockReader reader_;
   ChangesPage out_;
 };

@@ -108,6 +108,8 @@ const std::vector<Setting>& settings() {
        [](CloudConfig& c, int64_t v) { c.retention[RetentionClass::documents] = v; }, 0, kRetentionDaysMax},
       {"retention.results_d", "days that results, their reviews and retractions are kept after the last of them came; 0 is for ever", "10950", "", nullptr,
        [](CloudConfig& c, int64_t v) { c.retention[RetentionClass::results] = v; }, 0, kRetentionDaysMax},
+      {"retention.audit_d", "days that entries of the audit log (egret-cloud audit) are kept, for who read what; not less than half a year", "1095", "", nullptr,
+       [](CloudConfig& c, int64_t v) { c.retention.audit_days = v; }, kRetentionEventsDaysMin, kRetentionDaysMax},
       {"log.level", "what is logged", "\"info\"", "debug, info, warn or error",
        [](CloudConfig& c, const std::string& t) { return (c.log_level = t, t == "debug" || t == "info" || t == "warn" || t == "error"); }, nullptr},
   };

@@ -3,9 +3,11 @@
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <sstream>
 
 #include "cloud/alerts.h"
+#include "cloud/audit.h"
 #include "cloud/backup.h"
 #include "cloud/erase.h"
 #include "cloud/follower.h"
@@ -15,8 +17,11 @@
 #include "cloud/own_facility.h"
 #include "cloud/quarantine.h"
 #include "cloud/recall_report.h"
+#include "cloud/remap.h"
+#include "cloud/restrictions.h"
 #include "cloud/retention.h"
 #include "cloud/results.h"
+#include "schemas/record_text.h"
 
 namespace egret::cloud {
 namespace {
@@ -124,15 +129,20 @@ ControlAnswer erase(const ControlArgs& args, OpenedStore& store, WallTime now) {
   return {0, fmt::format(R"({{"erased":{}}})", erased->statements)};
 }
 
-ControlAnswer retry(const ControlArgs& args, OpenedStore& store) {
-  std::vector<Facility> facs{at(args, "fac")};
-  if (facs.front().empty()) {
-    auto all = store.store->facilities();
-    if (!all) return problem(all.error());
-    facs = std::move(*all);
-  }
+Result<std::vector<Facility>> facilities_in(const ControlArgs& args, OpenedStore& store) {
+  if (Facility fac = at(args, "fac"); !fac.empty()) return std::vector<Facility>{fac};
+  return store.store->facilities();
+}
+
+// `expected`: of what was shown; empty: whatever comes of it.
+ControlAnswer retry(const ControlArgs& args, OpenedStore& store, const std::string& expected) {
+  const auto facs = facilities_in(args, store);
+  if (!facs) return problem(facs.error());
+  const auto seen = expected.empty() ? Result<Remapped>(Remapped{}) : remap(*store.kv, *facs, at(args, "id"));
+  if (!seen) return problem(seen.error());
+  if (!expected.empty() && hex(view(seen->digest)) != expected) return {kFoundProblem, "something has come since it was shown, and nothing was written: look again"};
   Retried sum;
-  for (const Facility& fac : facs) {
+  for (const Facility& fac : *facs) {
     const Result<Retried> done = retry_quarantined(*store.kv, fac, at(args, "id"));
     if (!done) return problem(done.error());
     sum.looked_at += done->looked_at;
@@ -151,8 +161,26 @@ ControlAnswer run_retention(const ControlArgs& args, OpenedStore& store, WallTim
     const RetentionClass what{uint8_t(c)};
     policy[what] = std::atoll(at(args, name_of(what)).c_str());
   }
+  policy.audit_days = std::atoll(at(args, "audit").c_str());
   const Result<Retained> done = retain(store, policy, now, 1'000, at(args, "clock_is_right") == "1");
   return done ? ControlAnswer{0, to_json(*done)} : problem(done.error());
+}
+
+ControlAnswer change_restriction(const std::string& name, const ControlArgs& args, OpenedStore& store, WallTime now) {
+  RestrictionOrder order{0, RestrictionOrder::Kind::restrict, now, at(args, "by"), at(args, "reason"), {}, 0};
+  if (name == "restrict.lift") {
+    order.kind = RestrictionOrder::Kind::lift;
+    order.lifts = std::strtoull(at(args, "id").c_str(), nullptr, 10);
+  } else {
+    const auto patient = bytes_from_hex(at(args, "patient"));
+    if (!patient || patient->size() != sizeof(Hash)) return {kUsage, "patient: the store's pseudonym, 64 hex digits"};
+    order.patient = take<sizeof(Hash)>(*patient);
+  }
+  const Result<uint64_t> id = add_restriction(*store.kv, order);
+  if (!id) return problem(id.error());
+  order.id = *id;
+  spdlog::info("restriction {}: {} by {}", *id, name, order.by);
+  return {0, to_json(order, false)};
 }
 
 ControlAnswer change_hold(const std::string& name, const ControlArgs& args, OpenedStore& store, WallTime now) {
@@ -176,9 +204,7 @@ ControlAnswer change_hold(const std::string& name, const ControlArgs& args, Open
   return {0, to_json(hold)};
 }
 
-}  // namespace
-
-ControlAnswer run_control(const std::string& name, const ControlArgs& args, OpenedStore& store, const std::filesystem::path& store_at, WallTime now) {
+ControlAnswer carry_out(const std::string& name, const ControlArgs& args, OpenedStore& store, const std::filesystem::path& store_at, WallTime now) {
   if (name.rfind("facility.", 0) == 0) return change_registration(name, args, store);
   if (name == "incident.close") return close_incident(args, store, now);
   if (name == "backup") {
@@ -200,12 +226,45 @@ ControlAnswer run_control(const std::string& name, const ControlArgs& args, Open
   if (name == "result.erase") return erase(args, store, now);
   if (name == "retention.run") return run_retention(args, store, now);
   if (name == "hold.add" || name == "hold.release") return change_hold(name, args, store, now);
-  if (name == "quarantine.retry") return retry(args, store);
+  if (name == "restrict.add" || name == "restrict.lift") return change_restriction(name, args, store, now);
+  if (name == "quarantine.retry") return retry(args, store, "");
+  if (name == "remap.commit") return at(args, "digest").empty() ? ControlAnswer{kUsage, "digest: of what was shown"} : retry(args, store, at(args, "digest"));
   if (name == "views.rebuild") {
     Result<void> asked = Follower::ask_rebuild(*store.kv);
     return asked ? ControlAnswer{0, R"({"rebuild":"asked"})"} : problem(asked.error());
   }
   return {kUsage, name + ": no such command"};
+}
+
+constexpr std::string_view kCommands[] = {"facility.add", "facility.revoke", "facility.block", "incident.close", "backup", "backup.confirm", "recall.commit", "recall.undo", "alert.acknowledge",
+                                          "result.erase", "retention.run", "hold.add", "hold.release", "quarantine.retry", "remap.commit", "restrict.add", "restrict.lift", "views.rebuild"};
+
+// What a command is about, as far as it can be named.
+std::vector<AuditSubject> subjects_in(const std::string& name, const ControlArgs& args) {
+  std::vector<AuditSubject> out;
+  if (const auto result = result_name_of(at(args, "result"))) out.push_back(subject_of(*result));
+  if (const Facility fac = at(args, "fac"); valid_facility(fac)) out.push_back({AuditKind::facility, fac, {}});
+  if (const auto patient = bytes_from_hex(at(args, "patient")); patient && patient->size() == sizeof(Hash)) out.push_back(subject_of_patient(take<sizeof(Hash)>(*patient)));
+  if (name == "recall.undo" || name == "hold.release" || name == "restrict.lift") out.push_back(subject_of_order(std::strtoull(at(args, "id").c_str(), nullptr, 10)));
+  return out;
+}
+
+}  // namespace
+
+ControlAnswer run_control(const std::string& name, const ControlArgs& args, OpenedStore& store, const std::filesystem::path& store_at, WallTime now) {
+  if (std::ranges::find(kCommands, name) == std::end(kCommands)) return {kUsage, name + ": no such command"};
+  AuditEntry entry{AuditStep::asked, now, at(args, "by"), "", "control " + name, 0, 1, subjects_in(name, args)};
+  if (const auto written = append_audit(*store.kv, {&entry, 1}); !written) {
+    ControlAnswer refused = problem(written.error());
+    refused.text = "the audit log cannot be written, so nothing was done: " + refused.text;
+    return refused;
+  }
+  ControlAnswer done = carry_out(name, args, store, store_at, now);
+  entry.step = AuditStep::done;
+  entry.status = static_cast<uint32_t>(done.code);
+  // That it was asked for is in the log already.
+  if (const auto written = append_audit(*store.kv, {&entry, 1}); !written) spdlog::error("audit: how {} ended cannot be written: {}", name, written.error().text);
+  return done;
 }
 
 std::string encode_args(const ControlArgs& args) {

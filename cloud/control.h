@@ -1,5 +1,5 @@
 // Control: what changes the store by hand, as functions of one open store.
-// Promises: the same function runs in the command line (store opened by it) and in the running service (asked over its
+// Promises: who asked for it, and how it ended, is in the audit log, or it is not done; the same function runs in the command line (store opened by it) and in the running service (asked over its
 // control socket), so both say the same.
 // Leaves to others: opening (access), the socket (server), words for a person (cli).
 #pragma once
@@ -19,11 +19,12 @@ struct ControlAnswer {
   int code = 0;      // exit code of the command line
   std::string text;  // one JSON object, or a sentence that says what is wrong
 };
+// Each may have {by}: who asks, for the log.
 // facility.add {fac,key} · facility.revoke {fac} · facility.block {fac,on} · backup {dir} ·
 // recall.commit {models,model,version,from,to,fac,reason,by} · recall.undo {id,reason,by} · result.erase {result,reason,by} · alert.acknowledge {result,by,note} ·
-// retention.run {telemetry,events,documents,results (days),clock_is_right} · hold.add {fac,class,result,reason,by} ·
-// hold.release {id,reason,by} ·
-// quarantine.retry {fac,id} · views.rebuild ·
+// retention.run {telemetry,events,documents,results,audit (days),clock_is_right} · hold.add {fac,class,result,reason,by} ·
+// hold.release {id,reason,by} · restrict.add {patient,reason,by} · restrict.lift {id,reason,by} ·
+// quarantine.retry {fac,id} · remap.commit {fac,id,digest} · views.rebuild ·
 // backup.confirm {dir,same_filesystem,records}: check_copy() has found it good, and so many records in it · incident.close {fac,id,note}
 ControlAnswer run_control(const std::string& name, const ControlArgs& args, OpenedStore& store, const std::filesystem::path& store_at, WallTime now);
 

@@ -8,6 +8,7 @@
 
 #include "cloud/block_reader.h"
 #include "cloud/json_text.h"
+#include "cloud/restrictions.h"
 #include "schemas/chain.h"
 #include "schemas/record.h"
 #include "schemas/record.pb.h"
@@ -47,6 +48,7 @@ class Exporter {
   const ExportOptions& options_;
   const std::function<void(const std::string&)>& line_;
   BlockReader reader_, bodies_;
+  Restricted restricted_;
   Exported done_;
   // Documents by their hash: where the SourceDocument and its parts stand.
   struct Document {
@@ -79,6 +81,12 @@ Result<void> Exporter::record(const StreamName& name, Seq seq, const StoredEntry
   head += fmt::format(R"(,"kind":"{}","content_sha256":"{}")", name_of(body->key.kind), hex(view(body->key.content)));
   if (entry.kind == EntryKind::quarantined) {
     put(head + "}");
+    return {};
+  }
+  const auto hidden = options_.restricted ? Result<std::vector<uint64_t>>(std::vector<uint64_t>()) : restricted_.orders_of(kv_, parts->body);
+  if (!hidden) return hidden.error();
+  if (!hidden->empty()) {
+    put(head + ",\"restricted\":true}");
     return {};
   }
   Result<std::string> json = json_from_body(parts->body);
@@ -168,6 +176,9 @@ Result<void> Exporter::stream(const StreamName& name, const LedgerRow& row) {
 }
 
 Result<Exported> Exporter::run() {
+  auto restricted = Restricted::read(kv_);
+  if (!restricted) return std::move(restricted).error();
+  restricted_ = std::move(*restricted);
   std::vector<std::pair<StreamName, LedgerRow>> rows;
   Bytes first = options_.fac.empty() ? table_prefix('l') : table_prefix('l', options_.fac);
   Result<void> scanned = kv_.scan(kMetaSpace, first, after_prefix(first), [&](ByteView key, ByteView value) {

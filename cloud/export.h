@@ -17,6 +17,7 @@ struct ExportOptions {
   std::string kind;  // "ai_result" …; empty: all
   bool raw = false;  // body_b64 too
   std::filesystem::path documents;  // empty: none are written
+  bool restricted = false;  // bodies of patients whose data is restricted, too
 };
 struct Exported {
   uint64_t lines = 0, documents = 0, incomplete_documents = 0;

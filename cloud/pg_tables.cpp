@@ -22,6 +22,8 @@ constexpr PgTable kTables[] = {
     {"egret.kept", kMetaSpace, 'u', 'u', true, true},
     {"egret.decision", kMetaSpace, 'v', 'v', true, false},
     {"egret.member", kMetaSpace, 'w', 'w', true, false},
+    {"egret.audit", kMetaSpace, 'x', 'y', false, false},
+    {"egret.restriction", kMetaSpace, 'z', 'z', true, false},
     {"egret.block", kBlockSpace, 0, 0, false, true},
     {"egret.leaf", kLeafSpace, 0, 0, false, true},
     {"egret.natural_key", kNaturalSpace, 0, 0, false, true},

@@ -5,6 +5,7 @@
 
 #include "cloud/block_reader.h"
 #include "cloud/patients.h"
+#include "cloud/shared_kv.h"
 #include "schemas/chain.h"
 #include "schemas/record.h"
 #include "schemas/seal.h"
@@ -17,20 +18,35 @@ struct Good {
   NaturalKey key;
   Hash quarantined{};  // its id there
   Bytes record;
+  size_t index = 0;    // in what was looked at
 };
+
+Reread::Becomes becomes(EntryKind kind) {
+  switch (kind) {
+    case EntryKind::applied: return Reread::Becomes::applied;
+    case EntryKind::duplicate: return Reread::Becomes::duplicate;
+    case EntryKind::deleted: return Reread::Becomes::deleted;
+    default: return Reread::Becomes::refused;
+  }
+}
 
 class Retry {
  public:
-  Retry(Kv& kv, Facility fac) : kv_(kv), fac_(std::move(fac)) {}
+  Retry(const Kv& kv, Facility fac) : kv_(kv), fac_(std::move(fac)) {}
 
-  Result<Retried> run(const std::string& id) {
+  Result<RereadAll> reread(const std::string& id) {
+    if (auto found = find(id); !found) return std::move(found).error();
+    if (auto placed = place_all(); !placed) return std::move(placed).error();
+    return RereadAll{std::move(records_), out_.more};
+  }
+  Result<Retried> run(Kv& kv, const std::string& id) {
     if (auto found = find(id); !found) return std::move(found).error();
     if (good_.empty()) return out_;
     if (auto placed = place_all(); !placed) return std::move(placed).error();
     if (auto counted = count(); !counted) return std::move(counted).error();
     write_blocks();
     if (auto fed = feed(); !fed) return std::move(fed).error();
-    if (auto written = kv_.write(batch_, true); !written) return std::move(written).error();
+    if (auto written = kv.write(batch_, true); !written) return std::move(written).error();
     return out_;
   }
 
@@ -51,7 +67,7 @@ class Retry {
       out_.more = out_.looked_at == kRetriesAtOnce;
       if (!row || out_.more) return false;
       ++out_.looked_at;
-      look_at(take<sizeof(Hash)>(name), std::move(row->record));
+      look_at(take<sizeof(Hash)>(name), std::move(*row));
       return true;
     });
     if (!scanned) return scanned;
@@ -59,16 +75,24 @@ class Retry {
     return {};
   }
 
-  void look_at(const Hash& id, Bytes record) {
-    const auto parts = split_record(record);
+  void look_at(const Hash& id, QuarantineRow row) {
+    records_.push_back({id, row.reason, std::move(row.detail), {}, row.place, row.at, Reread::Becomes::refused, {}, row.record});
+    Reread& read = records_.back();
+    const auto parts = split_record(row.record);
     const auto body = parts ? check_body(parts->body, fac_) : Result<CheckedBody>(parts.error());
-    if (!body || !check_arrival(parts->arrival)) return;
-    const Hash leaf = leaf_of(record);
-    good_.emplace(leaf, Good{body->key, id, std::move(record)});
+    const auto arrival = parts ? check_arrival(parts->arrival) : Result<void>();
+    if (!body || !arrival) {
+      read.now = body ? arrival.error().text : body.error().text;
+      return;
+    }
+    read.key = body->key;
+    const Hash leaf = leaf_of(row.record);
+    good_.emplace(leaf, Good{body->key, id, std::move(row.record), records_.size() - 1});
   }
 
   // Wherever one of them came: its leaf says so.
   Result<void> place_all() {
+    if (good_.empty()) return {};
     std::optional<Error> failed;
     Bytes first = fac_;
     first.push_back('\0');
@@ -107,9 +131,12 @@ class Retry {
     if (index >= (*in)->entries.size()) return Error{Errc::corrupt, "cloud store: a block is shorter than its leaves; run `egret-cloud verify`"};
     StoredEntry& entry = (*in)->entries[index];
     if (entry.kind != EntryKind::quarantined || entry.hash != good.quarantined) return {};
-    const auto becomes = judge(good, place);
-    if (!becomes) return becomes.error();
-    entry = *becomes;
+    const auto judged = judge(good, place);
+    if (!judged) return judged.error();
+    entry = *judged;
+    // What it is where it came first; further copies are duplicates of that.
+    Reread& read = records_[good.index];
+    if (read.becomes == Reread::Becomes::refused) read.becomes = becomes(entry.kind);
     out_.applied += entry.kind == EntryKind::applied;
     out_.duplicates += entry.kind == EntryKind::duplicate;
     out_.deleted += entry.kind == EntryKind::deleted;
@@ -170,9 +197,10 @@ class Retry {
     return {};
   }
 
-  Kv& kv_;
+  const Kv& kv_;
   const Facility fac_;
   Retried out_;
+  std::vector<Reread> records_;
   std::map<Hash, Good> good_;  // by leaf
   std::map<NaturalKey, Place> applied_;
   std::map<std::pair<StreamKey, Seq>, Block> blocks_;
@@ -181,8 +209,23 @@ class Retry {
 
 }  // namespace
 
+const char* name_of(Reread::Becomes becomes) {
+  switch (becomes) {
+    case Reread::Becomes::refused: return "refused";
+    case Reread::Becomes::applied: return "applied";
+    case Reread::Becomes::duplicate: return "duplicate";
+    case Reread::Becomes::deleted: return "deleted";
+  }
+  return "unknown";
+}
+
+Result<RereadAll> reread_quarantined(const Kv& kv, const Facility& fac, const std::string& id) {
+  return Retry(kv, fac).reread(id);
+}
+
 Result<Retried> retry_quarantined(Kv& kv, const Facility& fac, const std::string& id) {
-  return Retry(kv, fac).run(id);
+  const AtOnce at_once(kv);  // of what others write meanwhile nothing is written over
+  return Retry(kv, fac).run(kv, id);
 }
 
 }  // namespace egret::cloud

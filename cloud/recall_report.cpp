@@ -22,13 +22,27 @@ Result<int64_t> time_of(const char* option, const std::string& text, bool end, i
   return Error{Errc::bad_input, fmt::format("--{}: a day (2026-03-01) or a time (2026-03-01T08:30:00+08:00)", option)};
 }
 
-Result<void> count(const Kv& kv, RecallReport& out, const UsesProgress& progress) {
+Result<AuditReaders> readers_of(const Kv& kv, const RecallScope& scope, size_t entries) {
+  const Recall recall{1, scope, false};
+  return audit_readers(kv, entries, [&](const ResultName& name) -> Result<bool> {
+    if (!scope.fac.empty() && scope.fac != name.fac) return false;
+    const auto row = find_result(kv, name);
+    if (!row) return row.error();
+    return *row && !recalls_of(name.fac, (*row)->all(), {&recall, 1}).empty();
+  });
+}
+
+Result<void> count(const Kv& kv, RecallReport& out, const UsesProgress& progress, size_t entries) {
   const auto behind = Follower::behind(kv);
   if (!behind) return behind.error();
   out.views_behind = *behind;
   auto counted = count_uses(kv, out.scope, progress);
   if (!counted) return std::move(counted).error();
   out.by_site = std::move(*counted);
+  if (entries == 0) return {};
+  auto readers = readers_of(kv, out.scope, entries);
+  if (!readers) return std::move(readers).error();
+  out.readers = std::move(*readers);
   return {};
 }
 
@@ -95,7 +109,7 @@ uint64_t RecallReport::all() const {
   return out;
 }
 
-Result<RecallReport> report(const Kv& kv, const RecallAsked& asked, const UsesProgress& progress) {
+Result<RecallReport> report(const Kv& kv, const RecallAsked& asked, const UsesProgress& progress, size_t entries) {
   RecallReport out;
   const auto from = time_of("from", asked.from, false, kTimeMinUs), to = time_of("to", asked.to, true, kTimeMaxUs);
   if (!from || !to) return !from ? from.error() : to.error();
@@ -111,11 +125,11 @@ Result<RecallReport> report(const Kv& kv, const RecallAsked& asked, const UsesPr
   out.scope.from_us = *from;
   out.scope.to_us = *to;
   out.scope.fac = asked.fac;
-  if (auto counted = count(kv, out, progress); !counted) return std::move(counted).error();
+  if (auto counted = count(kv, out, progress, entries); !counted) return std::move(counted).error();
   return out;
 }
 
-Result<RecallReport> report(const Kv& kv, const Recall& recall, const UsesProgress& progress) {
+Result<RecallReport> report(const Kv& kv, const Recall& recall, const UsesProgress& progress, size_t entries) {
   RecallReport out;
   out.scope = recall.scope;
   for (const Hash& ref : recall.scope.models) {
@@ -123,7 +137,7 @@ Result<RecallReport> report(const Kv& kv, const Recall& recall, const UsesProgre
     if (!named) return std::move(named).error();
     out.models.insert(out.models.end(), named->begin(), named->end());
   }
-  if (auto counted = count(kv, out, progress); !counted) return std::move(counted).error();
+  if (auto counted = count(kv, out, progress, entries); !counted) return std::move(counted).error();
   return out;
 }
 
@@ -139,8 +153,13 @@ std::string to_json(const RecallReport& report) {
     sites += fmt::format(R"({}{{"facility":"{}","results":{},"by_status":{},"by_review":{},"critical":{},"retracted":{}}})", sites.empty() ? "" : ",", fac,
                          touched.all(), counts_json(sums.status), counts_json(sums.review), sums.critical, sums.retracted);
   }
-  return fmt::format(R"({{"results":{},"models":[{}],"from":{},"to":{},"facilities":[{}],"views_behind":{}}})", report.all(), models,
-                     json_time({report.scope.from_us}), json_time({report.scope.to_us}), sites,
+  std::string readers;
+  if (report.readers) {
+    for (const AuditReader& reader : report.readers->readers) readers += (readers.empty() ? "" : ",") + to_json(reader);
+    readers = fmt::format(R"(,"readers":[{}],"readers_from":{})", readers, report.readers->from);
+  }
+  return fmt::format(R"({{"results":{},"models":[{}],"from":{},"to":{},"facilities":[{}]{},"views_behind":{}}})", report.all(), models,
+                     json_time({report.scope.from_us}), json_time({report.scope.to_us}), sites, readers,
                      report.views_behind ? std::to_string(*report.views_behind) : "null");
 }
 
@@ -155,14 +174,16 @@ std::string to_text(const RecallReport& report) {
     out += fmt::format("{:20} {:>10}  {}  |  reviews: {}  |  critical {}, retracted {}\n", fac, touched.all(), counts_text(sums.status), counts_text(sums.review),
                        sums.critical, sums.retracted);
   }
+  for (const AuditReader& r : report.readers ? report.readers->readers : std::vector<AuditReader>())
+    out += fmt::format("read by {} {}: {} of them, {} times, last {}\n", r.who.empty() ? "nobody's token" : r.who, r.role.empty() ? "" : "(" + r.role + ")", r.results, r.reads, json_time(r.last));
   return out + fmt::format("{} results of {} sites\n", report.all(), sites);
 }
 
-Result<std::string> recalls_text(const Kv& kv, const std::string& which, const std::string& query) {
+Result<std::string> recalls_text(const Kv& kv, const std::string& which, const std::string& query, size_t entries) {
   if (which == "preview") {
     const auto asked = asked_in(query);
     if (!asked) return asked.error();
-    const auto counted = report(kv, *asked);
+    const auto counted = report(kv, *asked, {}, entries);
     if (!counted) return counted.error();
     return to_json(*counted);
   }
@@ -174,7 +195,7 @@ Result<std::string> recalls_text(const Kv& kv, const std::string& which, const s
     const bool undone = std::ranges::any_of(known, [&](const Recall& r) { return r.id == order.id && r.undone; });
     if (which.empty()) out += (out.empty() ? "" : ",") + to_json(order, undone);
     if (std::to_string(order.id) != which || order.kind != Order::Kind::recall) continue;
-    const auto counted = report(kv, Recall{order.id, order.scope, undone});
+    const auto counted = report(kv, Recall{order.id, order.scope, undone}, {}, entries);
     if (!counted) return counted.error();
     return fmt::format(R"({{"order":{},"touches":{}}})", to_json(order, undone), to_json(*counted));
   }

@@ -3,6 +3,7 @@
 // Leaves to others: counting (model_uses.h), making the order (orders.h).
 #pragma once
 
+#include "cloud/audit.h"
 #include "cloud/model_uses.h"
 #include "cloud/orders.h"
 
@@ -12,6 +13,7 @@ struct RecallReport {
   std::vector<ModelText> models;
   RecallScope scope;
   std::map<Facility, Touched> by_site;
+  std::optional<AuditReaders> readers;   // who has read one of them over the region's API or as FHIR; nullopt: not asked
   std::optional<uint64_t> views_behind;  // blocks; nullopt: the views are being made anew
   uint64_t all() const;
 };
@@ -21,14 +23,17 @@ struct RecallAsked {
   std::string model, version, from, to;
   Facility fac;
 };
-Result<RecallReport> report(const Kv& kv, const RecallAsked& asked, const UsesProgress& progress = {});
+inline constexpr size_t kReadersLookedMax = 200'000;  // entries of the audit log, for one answer of the API
+// `entries` of the audit log, the newest, are looked at for readers; 0: they are not asked for.
+Result<RecallReport> report(const Kv& kv, const RecallAsked& asked, const UsesProgress& progress = {}, size_t entries = SIZE_MAX);
 // Of a recall that stands. Errors: corrupt, store_failed.
-Result<RecallReport> report(const Kv& kv, const Recall& recall, const UsesProgress& progress = {});
+Result<RecallReport> report(const Kv& kv, const Recall& recall, const UsesProgress& progress = {}, size_t entries = SIZE_MAX);
 std::string to_json(const RecallReport& report);
 std::string to_text(const RecallReport& report);
 // What the page's API answers: `which` is empty (all orders), a number (that recall and what it touches), or `preview`,
 // asked by a query model, version, from, to, facility. Errors: as report(); not_found: no such recall.
-Result<std::string> recalls_text(const Kv& kv, const std::string& which, const std::string& query);
+// `entries` of the audit log are looked at for readers; 0: they are not told.
+Result<std::string> recalls_text(const Kv& kv, const std::string& which, const std::string& query, size_t entries = 0);
 // As the control command `recall.commit` takes it.
 std::map<std::string, std::string> args_of(const RecallReport& report, const RecallAsked& asked);
 Result<Order> order_of(const std::map<std::string, std::string>& args, WallTime now);

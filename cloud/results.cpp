@@ -7,6 +7,7 @@
 #include "cloud/block_reader.h"
 #include "cloud/json_text.h"
 #include "cloud/orders.h"
+#include "cloud/restrictions.h"
 #include "schemas/record.pb.h"
 #include "schemas/record_rules.h"
 #include "schemas/record_text.h"
@@ -181,6 +182,9 @@ Result<ResultDetail> detail_of(const Kv& kv, const ResultName& name, const Resul
   const auto known = recalls(kv);
   if (!known) return known.error();
   out.recalls = recalls_of(name.fac, row.all(), *known);
+  const auto restricted = Restricted::read(kv);
+  if (!restricted) return restricted.error();
+  out.restrictions = restricted->orders_of(row);
   BlockReader reader(kv);
   for (const PlacedStatement& s : row.statements) {
     const auto record = reader.at(s.by, s.place);
@@ -221,6 +225,7 @@ std::string to_json(const ResultName& name, const ResultRow& row, const ResultDe
   out += "\"successors\":" + list_json(view.successors, [](const Uuid& id) { return "\"" + egret::text_of(id) + "\""; });
   out += ",\"issues\":" + list_json(view.issues, issue_json);
   out += ",\"recalls\":" + list_json(detail.recalls, [](uint64_t id) { return std::to_string(id); });
+  out += ",\"restricted\":" + list_json(detail.restrictions, [](uint64_t id) { return std::to_string(id); });
   out += ",\"read_by\":" + list_json(detail.readers, reader_json);
   out += ",\"history\":" + list_json(in_order(row), [&](const PlacedStatement& s) {
            return fmt::format(R"({{{}{},"by":"{}","body":"{}","place":{}}})", std::visit(Says{}, s.statement), moment_json(detail, body_of(s.statement)),
@@ -242,6 +247,7 @@ std::string to_text(const ResultName& name, const ResultRow& row, const ResultDe
   if (view.verdict) out += fmt::format(", review: {}", name_of(*view.verdict));
   out += "\n";
   for (uint64_t id : detail.recalls) out += fmt::format("  RECALLED: its model is under recall {}\n", id);
+  for (uint64_t id : detail.restrictions) out += fmt::format("  RESTRICTED: kept and not used, by order {}\n", id);
   for (const PlacedStatement& s : in_order(row)) out += says_text(s) + moment_text(detail, body_of(s.statement));
   for (const Reader& r : detail.readers) out += fmt::format("  read by {} of {} (version {})\n", r.reviewer, r.fac, r.version_seen);
   for (const Issue& issue : view.issues) {

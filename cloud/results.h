@@ -33,6 +33,7 @@ struct ResultDetail {
   std::map<Hash, Moment> issued;  // of each version, by body: when it was made known [23]
   std::vector<Reader> readers;
   std::vector<uint64_t> recalls;  // that mark it [21]
+  std::vector<uint64_t> restrictions;  // orders by which its patient's data is kept and not used [28]
 };
 // Errors: corrupt, store_failed. A record that was erased meanwhile is left out.
 Result<ResultDetail> detail_of(const Kv& kv, const ResultName& name, const ResultRow& row);

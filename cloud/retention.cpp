@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "cloud/audit.h"
 #include "cloud/block_reader.h"
 #include "cloud/decoded.h"
 #include "cloud/erase.h"
@@ -13,12 +14,15 @@
 #include "cloud/json_text.h"
 #include "cloud/merge/moment.h"
 #include "cloud/own_facility.h"
+#include "cloud/restrictions.h"
 #include "cloud/rollup.h"
 #include "schemas/chain.h"
 #include "schemas/record.pb.h"
 
 namespace egret::cloud {
 namespace {
+
+constexpr size_t kAuditEntriesABlock = 64;  // cost about as much
 
 struct Mark {
   uint64_t number = 0;
@@ -95,7 +99,8 @@ Result<void> take_down(Kv& kv, std::vector<Mark>& all, WallTime now, bool clock_
 
 class Step {
  public:
-  Step(OpenedStore& store, const RetentionPolicy& policy, std::vector<Hold> held) : store_(store), policy_(policy), holds_(std::move(held)), reader_(*store.kv) {}
+  Step(OpenedStore& store, const RetentionPolicy& policy, std::vector<Hold> held, Restricted restricted)
+      : store_(store), policy_(policy), holds_(std::move(held)), restricted_(std::move(restricted)), reader_(*store.kv) {}
 
   // Blocks of the feed above `done`, up to `due`, at most `blocks` of them all in all.
   Result<void> run(RetentionClass what, uint64_t due, size_t blocks) {
@@ -188,7 +193,9 @@ class Step {
       const auto row = find_result(*store_.kv, name);
       if (!row) return row.error();
       if (!*row || (*row)->changed > due) continue;
-      const bool kept = held(name.fac, RetentionClass::results) || held(block.fac, RetentionClass::results) ||
+      // Whose data must not be used may need it all the same: it stays until the order is lifted.
+      const bool restricted = !restricted_.orders_of(**row).empty();
+      const bool kept = restricted || held(name.fac, RetentionClass::results) || held(block.fac, RetentionClass::results) ||
                         std::ranges::any_of(holds_, [&](const Hold& hold) { return hold.counts() && hold.result == name; });
       out.held += kept;
       if (kept) continue;
@@ -202,6 +209,7 @@ class Step {
   OpenedStore& store_;
   const RetentionPolicy& policy_;
   const std::vector<Hold> holds_;
+  const Restricted restricted_;
   BlockReader reader_;
 };
 
@@ -213,12 +221,19 @@ Result<Retained> retain(OpenedStore& store, const RetentionPolicy& policy, WallT
   if (auto taken = take_down(*store.kv, *all, now, clock_is_right); !taken) return std::move(taken).error();
   auto held = holds(*store.kv);
   if (!held) return std::move(held).error();
-  Step step(store, policy, std::move(*held));
+  auto restricted = Restricted::read(*store.kv);
+  if (!restricted) return std::move(restricted).error();
+  Step step(store, policy, std::move(*held), std::move(*restricted));
   for (size_t c = 0; c < kRetentionClasses && step.out.blocks < blocks; c++) {
     const RetentionClass what{uint8_t(c)};
     if (auto done = step.run(what, due_number(*all, policy[what], now), blocks); !done) return std::move(done).error();
   }
   step.out.more = step.out.more || step.out.blocks >= blocks;
+  const size_t entries = blocks * kAuditEntriesABlock;
+  const auto gone = expire_audit(*store.kv, policy.audit_days, now, entries);
+  if (!gone) return gone.error();
+  step.out.audit = *gone;
+  step.out.more = step.out.more || (entries > 0 && *gone == entries);
   return step.out;
 }
 
@@ -245,7 +260,7 @@ void look_at_all_again(KvBatch& batch) {
 std::string to_json(const Retained& done) {
   std::string out;
   for (size_t c = 0; c < kRetentionClasses; c++) out += fmt::format(R"("{}":{},)", name_of(RetentionClass(uint8_t(c))), done.expired[c]);
-  return fmt::format(R"({{"expired":{{{}}},"held":{},"blocks":{},"more":{}}})", out.substr(0, out.size() - 1), done.held, done.blocks, done.more);
+  return fmt::format(R"({{"expired":{{{}"audit":{}}},"held":{},"blocks":{},"more":{}}})", out, done.audit, done.held, done.blocks, done.more);
 }
 
 std::string to_json(const RetentionState& state, const RetentionPolicy& policy) {
@@ -254,7 +269,7 @@ std::string to_json(const RetentionState& state, const RetentionPolicy& policy) 
     const RetentionClass what{uint8_t(c)};
     out += fmt::format(R"("{}":{{"days":{},"blocks_due":{}}},)", name_of(what), policy[what], state.due[c] - std::min(state.due[c], state.done[c]));
   }
-  return fmt::format(R"({{"looked":{},"blocks":{},{}}})", json_time(state.looked), state.newest, out.substr(0, out.size() - 1));
+  return fmt::format(R"({{"looked":{},"blocks":{},{}"audit_days":{}}})", json_time(state.looked), state.newest, out, policy.audit_days);
 }
 
 }  // namespace egret::cloud

@@ -20,6 +20,7 @@ struct Retained {
   std::array<uint64_t, kRetentionClasses> expired{};  // records; of results: results
   uint64_t held = 0;                                  // records that a hold keeps
   uint64_t blocks = 0;                                // looked at
+  uint64_t audit = 0;                                 // entries of the audit log
   bool more = false;                                  // there are more that may be due
 };
 // One step of at most `blocks`. Errors: config (since it last looked the clock has gone more than kRetentionLeapDays;

@@ -24,6 +24,7 @@ inline constexpr int64_t kRetentionEventsDaysMin = 180;  // an audit log is kept
 // Days since the region committed it; 0: for ever.
 struct RetentionPolicy {
   std::array<int64_t, kRetentionClasses> days{};
+  int64_t audit_days = 0;  // of entries of the audit log (audit.h), since they were written
   int64_t& operator[](RetentionClass c) { return days[size_t(c)]; }
   int64_t operator[](RetentionClass c) const { return days[size_t(c)]; }
 };

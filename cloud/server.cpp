@@ -48,7 +48,7 @@ class Server {
  public:
   Server(const CloudConfig& config, StorePlace place, std::vector<RegionPrivateKey> keys, OpenedStore store)
       : config_(config), place_(std::move(place)), keys_(std::move(keys)), broker_(config.broker, broker_entropy_), thread_(parts(), std::move(store)),
-        door_(api_endpoints(region()), token_file(config_.state_dir), config_.local_viewer, [] { return clock_now().wall; }) {}
+        door_(api_endpoints(region()), token_file(config_.state_dir), config_.local_viewer, [] { return clock_now().wall; }, audit_) {}
   int run();
 
  private:
@@ -58,6 +58,8 @@ class Server {
   Result<void> begin_to_tell();
   void answer_control(const HttpRequest& request, HttpAnswer answer);
   void retain_a_little();
+  void keep_root(OpenedStore& store);
+  void write_what_was_read();
   void share_the_shards(OpenedStore& store);
   void leave_the_shards();
   HttpResponse metrics_text();
@@ -69,13 +71,15 @@ class Server {
   OsEntropy broker_entropy_, store_entropy_, topic_entropy_, member_entropy_;
   Metrics metrics_;
   const std::shared_ptr<Waiting> waiting_ = std::make_shared<Waiting>();
+  const std::shared_ptr<AuditDesk> audit_ = std::make_shared<AuditDesk>([this](StoreThread::Job job) { thread_.post(std::move(job)); }, [] { return clock_now().mono; });
+  int64_t root_day_ = -1;  // of the store's thread: whose root is known to be there
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   Broker broker_;
   ShardKeeper shards_{member_entropy_};  // on the store thread
   std::string shards_trouble_;           // told once
   StoreThread thread_;
   Door door_;
-  HttpServer http_;
+  std::optional<HttpServer> http_ = std::optional<HttpServer>(std::in_place);
   std::mutex tellers_lock_;
   std::vector<std::unique_ptr<Teller>> tellers_;
 };
@@ -95,7 +99,10 @@ StoreThread::Parts Server::parts() {
   parts.metrics = &metrics_;
   parts.each_round = [this](OpenedStore* store) {
     waiting_->look(store, clock_now().mono);
-    if (store != nullptr) share_the_shards(*store);
+    audit_->tend(store);
+    if (store == nullptr) return;
+    keep_root(*store);
+    share_the_shards(*store);
   };
   parts.alerts_told = [this] {
     std::lock_guard held(tellers_lock_);
@@ -114,10 +121,31 @@ Region Server::region() {
   out.now = [] { return clock_now().wall; };
   out.mono = [] { return clock_now().mono; };
   out.waiting = waiting_;
+  out.audit = audit_;
   out.metrics = [this] { return metrics_text(); };
   out.health = [this] { return health(); };
   out.statement_key = [this] { return read_statement_key(config_.state_dir); };
   return out;
+}
+
+// In the service's log, too: a copy of the root that whoever changes the store does not hold.
+void Server::keep_root(OpenedStore& store) {
+  const WallTime now = clock_now().wall;
+  const int64_t day = now.us / (24LL * 3600 * 1'000'000);
+  if (day == root_day_) return;
+  root_day_ = day;  // once a day, whatever comes of it
+  const auto key = read_statement_key(config_.state_dir);
+  if (!key) return spdlog::warn("audit: no root of today: {}", key.error().text);
+  const auto root = make_root(*store.kv, *key, now);
+  if (!root && root.error().code == Errc::conflict) return;  // another process has made it
+  if (!root) return spdlog::warn("audit: no root of today: {}", root.error().text);
+  if (*root) spdlog::info("audit: root of today: {}:{}", (*root)->number, hex(view((*root)->c)));
+}
+
+// The end: nobody asks any more, and what was shown until then goes into the log. Whoever waits for a later job waits for this.
+void Server::write_what_was_read() {
+  http_.reset();
+  thread_.post([audit = audit_](OpenedStore* store) { (void)audit->write_all(store); });
 }
 
 void Server::retain_a_little() {
@@ -128,6 +156,7 @@ void Server::retain_a_little() {
     for (size_t c = 0; c < kRetentionClasses; c++) {
       if (done->expired[c] > 0) spdlog::info("retention: {} of {} were kept for {} days and go", done->expired[c], name_of(RetentionClass(uint8_t(c))), config_.retention.days[c]);
     }
+    if (done->audit > 0) spdlog::info("retention: {} entries of the audit log were kept for {} days and go", done->audit, config_.retention.audit_days);
     if (done->more) retain_a_little();
   });
 }
@@ -206,14 +235,14 @@ int Server::run() {
   sigaddset(&ends, SIGINT);
   std::string where;
   if (!config_.listen.empty()) {
-    Result<uint16_t> port = http_.listen_tcp(config_.listen, [this](const HttpRequest& r, HttpAnswer a) { door_.answer(r, std::move(a)); }, [this](const HttpRequest& head) { return door_.body_limit(head); });
+    Result<uint16_t> port = http_->listen_tcp(config_.listen, [this](const HttpRequest& r, HttpAnswer a) { door_.answer(r, std::move(a)); }, [this](const HttpRequest& head) { return door_.body_limit(head); });
     if (!port) {
       spdlog::error("{}", port.error().text);
       return exit_code_of(port.error());
     }
     where = fmt::format(" page=http://{}:{}/", config_.listen.substr(0, config_.listen.rfind(':')), *port);
   }
-  Result<void> control = http_.listen_unix(control_socket(config_.state_dir), [this](const HttpRequest& r, HttpAnswer a) { answer_control(r, std::move(a)); });
+  Result<void> control = http_->listen_unix(control_socket(config_.state_dir), [this](const HttpRequest& r, HttpAnswer a) { answer_control(r, std::move(a)); });
   if (!control) {
     spdlog::error("{}", control.error().text);
     return exit_code_of(control.error());
@@ -222,7 +251,7 @@ int Server::run() {
     spdlog::error("{}", telling.error().text);
     return exit_code_of(telling.error());
   }
-  http_.start();
+  http_->start();
   spdlog::info("ready: state={}{}", config_.state_dir.string(), where);
   sd_notify(0, "READY=1\nSTATUS=serving");
   auto retained = std::chrono::steady_clock::now() - std::chrono::milliseconds(kRetentionEveryMs);
@@ -238,6 +267,7 @@ int Server::run() {
   }
   spdlog::info("stopping");
   sd_notify(0, "STOPPING=1");
+  write_what_was_read();
   leave_the_shards();
   std::unique_lock held(tellers_lock_);
   auto tellers = std::move(tellers_);

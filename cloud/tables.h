@@ -7,7 +7,7 @@
 // zero byte, so that no facility's keys begin with another's. A stream is named `fac, epoch u64,
 // stream u8`.
 //
-//   space 0, by the first byte of the key; 'a' to 'e' are alerts: see alerts.h
+//   space 0, by the first byte of the key; 'a' to 'e' are alerts (alerts.h), 'x' 'y' the audit log (audit.h), 'z' restrictions
 //     'm'                        meta: format u32, gen u64, store key 32, last backup confirmed (UTC, us) i64 or 0
 //     'n'                        number of the last incident u64
 //     'o'                        number of the last row of space 4 u64

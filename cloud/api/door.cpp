@@ -35,10 +35,30 @@ std::optional<std::string> token_in(const HttpRequest& request) {
   return bearer ? shown.substr(kBearer.size()) : std::string();
 }
 
+constexpr const char* kClosed = "the audit log cannot be written, and nothing is shown or changed that would not be in it; the service's log says why";
+
+HttpResponse closed(const Endpoint& endpoint) {
+  HttpResponse out = endpoint.refuse ? endpoint.refuse(503, kClosed) : error_answer(503, kClosed);
+  if (std::ranges::none_of(out.headers, [](const auto& h) { return h.first == "Retry-After"; })) out.headers.emplace_back("Retry-After", "5");
+  return out;
+}
+
+// How an entry ends, as the handler and its answer say.
+AuditEntry ended(AuditEntry entry, AuditStep step, WallTime at, const AuditNote& note, unsigned status) {
+  entry.step = step;
+  entry.at = at;
+  entry.status = status;
+  if (!note.what.empty()) entry.what += ": " + note.what;
+  entry.about = note.about;
+  std::ranges::sort(entry.about);
+  entry.about.erase(std::ranges::unique(entry.about).begin(), entry.about.end());
+  return entry;
+}
+
 }  // namespace
 
-Door::Door(Endpoints endpoints, std::filesystem::path tokens, bool local_viewer, std::function<WallTime()> now)
-    : endpoints_(std::move(endpoints)), tokens_(std::move(tokens)), local_viewer_(local_viewer), now_(std::move(now)) {}
+Door::Door(Endpoints endpoints, std::filesystem::path tokens, bool local_viewer, std::function<WallTime()> now, std::shared_ptr<AuditDesk> audit)
+    : endpoints_(std::move(endpoints)), tokens_(std::move(tokens)), local_viewer_(local_viewer), now_(std::move(now)), audit_(std::move(audit)) {}
 
 Door::Judged Door::judge(const HttpRequest& request) {
   Judged out;
@@ -80,20 +100,56 @@ void Door::answer(const HttpRequest& request, HttpAnswer answer) {
   Judged judged = judge(request);
   const Endpoint* endpoint = judged.found.endpoint;
   if (endpoint == nullptr) return answer(std::move(*judged.refusal));
-  const bool changes = endpoint->method != "GET";
+  const bool changes = endpoint->changes ? endpoint->changes(request) : endpoint->method != "GET";
+  AuditEntry entry;
+  entry.who = judged.caller.name;
+  entry.role = entry.who.empty() ? "" : name_of(judged.caller.role);
+  entry.what = endpoint->method + " " + endpoint->path;
   const auto tell = [line = fmt::format("api: who={} role={} asked={} {}", judged.caller.name.empty() ? "-" : judged.caller.name,
                                         judged.caller.name.empty() ? "-" : name_of(judged.caller.role), endpoint->method, endpoint->path)](unsigned status, bool info) {
     spdlog::log(info ? spdlog::level::info : spdlog::level::debug, "{} status={}", line, status);
   };
   if (judged.refusal) {
     tell(judged.refusal->status, true);
+    if (audit_) audit_->note(ended(std::move(entry), AuditStep::refused, now_(), {}, judged.refusal->status));
     return answer(std::move(*judged.refusal));
   }
   const HttpAnswer told = [tell, changes, inner = std::move(answer)](HttpResponse response) {
     tell(response.status, changes);
     inner(std::move(response));
   };
-  judged.found.endpoint->handler({request, std::move(judged.caller), std::move(judged.found.names)}, told);
+  if (!audit_ || !endpoint->audited) return endpoint->handler({request, std::move(judged.caller), std::move(judged.found.names)}, told);
+  if (changes) return audit_change(request, std::move(judged), std::move(entry), told);
+  audit_read(request, std::move(judged), std::move(entry), told);
+}
+
+// Answered at once, and written within kAuditReadMs.
+void Door::audit_read(const HttpRequest& request, Judged judged, AuditEntry entry, HttpAnswer answer) {
+  if (audit_->closed()) return answer(closed(*judged.found.endpoint));
+  ApiCall call{request, std::move(judged.caller), std::move(judged.found.names)};
+  const HttpAnswer noted = [audit = audit_, now = now_, note = call.note, entry = std::move(entry), inner = std::move(answer)](HttpResponse response) {
+    if (note->keep) audit->note(ended(entry, AuditStep::read, now(), *note, response.status));
+    inner(std::move(response));
+  };
+  judged.found.endpoint->handler(call, noted);
+}
+
+// Written before it is begun, and again before it is answered. Nothing of the door is needed for it: the store's thread
+// may come to it when the door has gone.
+void Door::audit_change(const HttpRequest& request, Judged judged, AuditEntry entry, HttpAnswer answer) {
+  const Endpoint* endpoint = judged.found.endpoint;
+  entry.step = AuditStep::asked;
+  entry.at = now_();
+  const auto asked = std::make_shared<HttpRequest>(request);
+  const auto go_on = [=, handler = endpoint->handler, refusal = closed(*endpoint), audit = audit_, now = now_, caller = judged.caller, names = judged.found.names](const Result<void>& written) {
+    if (!written) return answer(refusal);
+    const ApiCall call{*asked, caller, names};
+    handler(call, [=, note = call.note](HttpResponse response) {
+      // What was done is told, even when it cannot be written how it ended: that it was asked for is in the log.
+      audit->write(ended(entry, AuditStep::done, now(), *note, response.status), [=](const Result<void>&) { answer(response); });
+    });
+  };
+  audit_->write(std::move(entry), go_on);
 }
 
 std::string to_json(const Endpoints& endpoints) {

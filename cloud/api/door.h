@@ -1,7 +1,8 @@
 // Door: who asks the region's API, and whether they may: before any handler, and before a body is read.
 // Promises: an endpoint's handler runs only for a caller that its row of the table names; a token that is wrong is refused
 // even where none would be needed; each refusal says what would be let in and nothing of what is behind; a refusal, and
-// what changes something, is logged with the token's name, endpoint and status, never an address that was asked for.
+// what changes something, is logged with the token's name, endpoint and status, never an address that was asked for; with a
+// desk nothing is shown or changed that is not in the audit log, as audit_desk.h says.
 // Leaves to others: what is answered (the handlers), TLS (a proxy in front).
 //
 // Without a token: on the machine itself, viewer (setting api.anonymous). "On the machine itself" is a loopback peer that
@@ -9,6 +10,7 @@
 // what a proxy on this machine passes on.
 #pragma once
 
+#include "cloud/api/audit_desk.h"
 #include "cloud/api/endpoints.h"
 
 namespace egret::cloud {
@@ -16,7 +18,7 @@ namespace egret::cloud {
 class Door {
  public:
   // `local_viewer`: who is on the machine itself and shows no token is a viewer.
-  Door(Endpoints endpoints, std::filesystem::path tokens, bool local_viewer, std::function<WallTime()> now);
+  Door(Endpoints endpoints, std::filesystem::path tokens, bool local_viewer, std::function<WallTime()> now, std::shared_ptr<AuditDesk> audit = nullptr);
 
   void answer(const HttpRequest& request, HttpAnswer answer);
   // How large the body of a request may be whose header is `head`.
@@ -30,11 +32,14 @@ class Door {
     std::optional<HttpResponse> refusal;
   };
   Judged judge(const HttpRequest& request);
+  void audit_read(const HttpRequest& request, Judged judged, AuditEntry entry, HttpAnswer answer);
+  void audit_change(const HttpRequest& request, Judged judged, AuditEntry entry, HttpAnswer answer);
 
   Endpoints endpoints_;
   Tokens tokens_;
   const bool local_viewer_;
   const std::function<WallTime()> now_;
+  const std::shared_ptr<AuditDesk> audit_;
 };
 
 // The table as `GET /api` shows it.

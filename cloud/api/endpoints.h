@@ -11,15 +11,24 @@
 
 #include "cloud/api/limits.h"
 #include "cloud/api/tokens.h"
+#include "cloud/audit.h"
 #include "cloud/http.h"
 
 namespace egret::cloud {
+
+// What a handler says of its answer, for the audit log, before it gives it.
+struct AuditNote {
+  std::string what;                  // more exact than the endpoint: "search Observation"; no value of an address
+  std::vector<AuditSubject> about;   // what is shown, or was changed
+  bool keep = true;                  // false: nothing of the region was shown
+};
 
 // One request, let in. Lives until the handler has returned: what goes on later keeps its own copy.
 struct ApiCall {
   const HttpRequest& http;
   Caller caller;
   std::vector<std::string> names;  // what the {} of the path are, percent-encoding undone; last what the * is, as it came
+  std::shared_ptr<AuditNote> note = std::make_shared<AuditNote>();
 };
 using ApiHandler = std::function<void(const ApiCall& call, HttpAnswer answer)>;
 
@@ -32,7 +41,13 @@ struct Endpoint {
   size_t body_bytes = kApiBodyBytesMax;
   // How 401 and 403 are said; none: as JSON.
   std::function<HttpResponse(unsigned status, const std::string& text)> refuse = {};
+  bool audited = true;  // false: who asks learns nothing of a record; what is refused is in the log all the same
+  // Does this request change something? None: all but GET do.
+  std::function<bool(const HttpRequest& request)> changes = {};
 };
+
+// The same, whose answers are no reading of records: probes, and counts of sites that pages ask for again and again.
+Endpoint unaudited(Endpoint endpoint);
 
 class Endpoints {
  public:

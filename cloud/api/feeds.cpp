@@ -65,22 +65,26 @@ void answer_feed(const Region& region, const Query& query, HttpAnswer answer, Pa
   });
 }
 
-Result<Paged> alerts_page(OpenedStore& store, const Cursor& after) {
+Result<Paged> alerts_page(OpenedStore& store, const Cursor& after, AuditNote& note) {
   const auto events = alert_events(*store.kv, after.number, kEventsAPage);
   if (!events) return events.error();
   std::string lines;
-  for (const AlertEvent& event : *events) lines += (lines.empty() ? "" : ",") + to_json(event, after.gen);
+  for (const AlertEvent& event : *events) {
+    lines += (lines.empty() ? "" : ",") + to_json(event, after.gen);
+    note.about.push_back(subject_of(event.about));
+  }
   const Cursor next{after.gen, events->empty() ? after.number : events->back().number, 0};
   return Paged{json_answer(200, fmt::format(R"({{"cursor":"{}","alerts":[{}]}})", text_of(next), lines)), !events->empty()};
 }
 
-Result<Paged> changes_page(OpenedStore& store, const Cursor& after, uint64_t lines, bool records) {
+Result<Paged> changes_page(OpenedStore& store, const Cursor& after, uint64_t lines, bool records, AuditNote& note) {
   ChangesAsked asked;
   asked.after = after;
   asked.lines = lines;
   asked.records = records;
   auto page = changes(*store.kv, asked);
   if (!page) return std::move(page).error();
+  note.about = std::move(page->shown);
   HttpResponse response{200, "application/x-ndjson", std::move(page->lines), {{"Egret-Cursor", text_of(page->next)}, {"Egret-More", page->more ? "yes" : "no"}}};
   return Paged{std::move(response), page->count > 0 || page->next != after};
 }
@@ -92,14 +96,17 @@ void changes_feed(const Region& region, const ApiCall& call, HttpAnswer answer) 
   const auto records = number_in(*query, "records", 0, 0, 1);
   if (!lines || !records) return answer(error_answer(lines ? records.error() : lines.error()));
   if (*records == 1 && call.caller.role != Role::fhir) return answer(error_answer(403, "records=1 shows patients: it is for: fhir"));
-  answer_feed(region, *query, std::move(answer), [lines = *lines, with = *records == 1](OpenedStore& store, const Cursor& after) { return changes_page(store, after, lines, with); });
+  answer_feed(region, *query, std::move(answer), [lines = *lines, with = *records == 1, note = call.note](OpenedStore& store, const Cursor& after) { return changes_page(store, after, lines, with, *note); });
 }
 
-Result<std::string> waiting_json(OpenedStore& store) {
+Result<std::string> waiting_json(OpenedStore& store, AuditNote& note) {
   const auto all = waiting_alerts(*store.kv, kEventsAPage);
   if (!all) return all.error();
   std::string out;
-  for (const auto& [name, row] : *all) out += (out.empty() ? "" : ",") + to_json(name, row);
+  for (const auto& [name, row] : *all) {
+    out += (out.empty() ? "" : ",") + to_json(name, row);
+    note.about.push_back(subject_of(name));
+  }
   return "{\"alerts\":[" + out + "]}";
 }
 
@@ -117,6 +124,7 @@ void acknowledge(const Region& region, const ApiCall& call, HttpAnswer answer) {
   const auto name = result_name_of(call.names[0] + "/" + call.names[1]);
   const auto note = note_in(call.http.body);
   if (!name || !note) return answer(error_answer(name ? note.error() : Error{Errc::bad_input, "an alert is named FACILITY/UUID"}));
+  call.note->about.push_back(subject_of(*name));
   answer_from_store(region, std::move(answer), [region, name = *name, note = *note, by = call.caller.name](OpenedStore& store) {
     const auto event = acknowledge_alert(*store.kv, name, by, note, region.now());
     const auto meta = store.store->meta();
@@ -131,14 +139,15 @@ void add_feeds(Endpoints& endpoints, const Region& region) {
   endpoints.add({"GET", "/api/alerts", kReaders, "?after=CURSOR&wait=30s: what became of critical findings, in order", [region](const ApiCall& call, HttpAnswer answer) {
                    const auto query = query_of(call.http.query, {"after", "wait"});
                    if (!query) return answer(error_answer(query.error()));
-                   answer_feed(region, *query, std::move(answer), alerts_page);
+                   answer_feed(region, *query, std::move(answer), [note = call.note](OpenedStore& store, const Cursor& after) { return alerts_page(store, after, *note); });
                  }});
-  endpoints.add({"GET", "/api/alerts/waiting", kReaders, "alerts that are open and that nobody has acknowledged, the oldest first", [region](const ApiCall&, HttpAnswer answer) {
-                   answer_from_store(region, std::move(answer), [](OpenedStore& store) { return answer_of(waiting_json(store)); });
+  endpoints.add({"GET", "/api/alerts/waiting", kReaders, "alerts that are open and that nobody has acknowledged, the oldest first", [region](const ApiCall& call, HttpAnswer answer) {
+                   answer_from_store(region, std::move(answer), [note = call.note](OpenedStore& store) { return answer_of(waiting_json(store, *note)); });
                  }});
   endpoints.add({"GET", "/api/alerts/{facility}/{id}", kReaders, "one alert as it stands", [region](const ApiCall& call, HttpAnswer answer) {
-                   answer_from_store(region, std::move(answer), [text = call.names[0] + "/" + call.names[1]](OpenedStore& store) {
+                   answer_from_store(region, std::move(answer), [note = call.note, text = call.names[0] + "/" + call.names[1]](OpenedStore& store) {
                      const auto name = result_name_of(text);
+                     if (name) note->about.push_back(subject_of(*name));
                      if (!name) return error_answer(400, "an alert is named FACILITY/UUID");
                      const auto row = find_alert(*store.kv, *name);
                      if (!row) return error_answer(row.error());

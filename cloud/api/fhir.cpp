@@ -3,6 +3,7 @@
 
 #include "cloud/api/region.h"
 #include "cloud/fhir/answer.h"
+#include "cloud/fhir/shown.h"
 #include "schemas/entropy.h"
 #include "schemas/limits_fhir.h"
 
@@ -57,22 +58,24 @@ fhir::Request request_of(const ApiCall& call) {
   return out;
 }
 
-HttpResponse answer_from(OpenedStore& store, const fhir::Request& request, WallTime now, std::shared_ptr<fhir::Known> known) {
+HttpResponse answer_from(OpenedStore& store, const fhir::Request& request, WallTime now, std::shared_ptr<fhir::Known> known, AuditNote& note) {
   OsEntropy entropy;
   fhir::World world(*store.kv, *store.store, entropy, now, std::move(known));
   world.base = request.base;
   world.client = request.client;
-  return as_http(fhir::answer(request, world));
+  const fhir::Response response = fhir::answer(request, world);
+  note.about = fhir::shown_in(request, response, world);
+  return as_http(response);
 }
 
 // Of a state of the store that lasts. nullopt: its views are not whole.
-std::optional<HttpResponse> answer_beside(OpenedStore& store, std::shared_ptr<void>& kept, const fhir::Request& request, WallTime now) {
+std::optional<HttpResponse> answer_beside(OpenedStore& store, std::shared_ptr<void>& kept, const fhir::Request& request, WallTime now, AuditNote& note) {
   if (!kept) kept = std::make_shared<fhir::Known>();
   auto known = std::static_pointer_cast<fhir::Known>(kept);
   OsEntropy entropy;
   const auto whole = fhir::World(*store.kv, *store.store, entropy, now, known).views_whole();
   if (!whole || !*whole) return std::nullopt;
-  return answer_from(store, request, now, std::move(known));
+  return answer_from(store, request, now, std::move(known), note);
 }
 
 }  // namespace
@@ -80,11 +83,14 @@ std::optional<HttpResponse> answer_beside(OpenedStore& store, std::shared_ptr<vo
 void add_fhir(Endpoints& endpoints, const Region& region) {
   const ApiHandler handler = [region](const ApiCall& call, HttpAnswer answer) {
     auto request = std::make_shared<const fhir::Request>(request_of(call));
+    const auto note = call.note;
+    note->what = fhir::interaction_of(*request);
+    note->keep = note->what != "capabilities";
     const WallTime now = region.now();
-    const FromStore owner = [now, request](OpenedStore& store) { return answer_from(store, *request, now, std::make_shared<fhir::Known>()); };
+    const FromStore owner = [now, request, note](OpenedStore& store) { return answer_from(store, *request, now, std::make_shared<fhir::Known>(), *note); };
     if (!fhir::only_reads(*request)) return answer_from_store(region, std::move(answer), owner);
-    region.beside_store([region, now, request, owner, answer = std::move(answer)](OpenedStore* store, std::shared_ptr<void>* kept) {
-      auto beside = store != nullptr && kept != nullptr ? answer_beside(*store, *kept, *request, now) : std::nullopt;
+    region.beside_store([region, now, request, owner, note, answer = std::move(answer)](OpenedStore* store, std::shared_ptr<void>* kept) {
+      auto beside = store != nullptr && kept != nullptr ? answer_beside(*store, *kept, *request, now, *note) : std::nullopt;
       if (beside) return answer(std::move(*beside));
       // Views that are not whole are made by who owns the store.
       answer_from_store(region, answer, owner);
@@ -92,7 +98,9 @@ void add_fhir(Endpoints& endpoints, const Region& region) {
   };
   const std::string below = std::string(kPath) + "/*";
   const auto add = [&](const char* method, const std::string& path, const char* does) {
-    endpoints.add({method, path, {Role::fhir}, does, handler, kFhirRequestBytesMax, refuse});
+    // A search by form is a read.
+    const auto changes = [](const HttpRequest& request) { return request.method != "GET" && request.method != "HEAD" && !request.path.ends_with("/_search"); };
+    endpoints.add({method, path, {Role::fhir}, does, handler, kFhirRequestBytesMax, refuse, true, changes});
   };
   add("GET", below, "FHIR R4: read, search, history; metadata says what works (cloud/fhir/README.md)");
   add("POST", below, "FHIR R4: create, search by form");

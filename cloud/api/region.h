@@ -3,6 +3,7 @@
 // Leaves to others: threads and sockets (server), who may (door.h).
 #pragma once
 
+#include "cloud/api/audit_desk.h"
 #include "cloud/api/endpoints.h"
 #include "cloud/api/waiting.h"
 #include "cloud/facilities.h"
@@ -20,6 +21,7 @@ struct Region {
   std::shared_ptr<Waiting> waiting;                // looked at on the store's thread
   std::function<HttpResponse()> metrics, health;
   std::function<Result<SitePrivateKey>()> statement_key;  // Errors: not_found, config
+  std::shared_ptr<AuditDesk> audit;
 };
 
 // Answers from a job on the store's thread; 503 while it is down.
@@ -34,6 +36,8 @@ void add_views(Endpoints& endpoints, const Region& region);
 void add_feeds(Endpoints& endpoints, const Region& region);
 // /api/quality.
 void add_quality(Endpoints& endpoints, const Region& region);
+// /api/audit.
+void add_audit(Endpoints& endpoints, const Region& region);
 // /api/completeness.
 void add_completeness(Endpoints& endpoints, const Region& region);
 

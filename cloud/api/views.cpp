@@ -1,6 +1,9 @@
 // /api/facilities, /api/results, /api/recalls: how things stand, as people and scripts read it. No patient's data.
+#include <algorithm>
+
 #include "cloud/api/region.h"
 #include "cloud/recall_report.h"
+#include "cloud/restrictions.h"
 #include "cloud/results.h"
 
 namespace egret::cloud {
@@ -28,17 +31,35 @@ Result<std::string> result_json(OpenedStore& store, const std::string& text) {
   return to_json(*name, **row, *detail);
 }
 
+Result<std::string> restrictions_json(const Kv& kv) {
+  const auto all = restriction_orders(kv);
+  if (!all) return all.error();
+  std::string out;
+  for (const RestrictionOrder& order : *all) {
+    const bool lifted = std::ranges::any_of(*all, [&](const RestrictionOrder& o) { return o.kind == RestrictionOrder::Kind::lift && o.lifts == order.id; });
+    out += (out.empty() ? "" : ",") + to_json(order, lifted);
+  }
+  return "{\"orders\":[" + out + "]}";
+}
+
 }  // namespace
 
 void add_views(Endpoints& endpoints, const Region& region) {
-  endpoints.add({"GET", "/api/facilities", kReaders, "each site: what wants attention, how far it is complete, gaps, incidents, its vitals", [region](const ApiCall&, HttpAnswer answer) {
-                   answer_from_store(region, std::move(answer), [region](OpenedStore& store) { return answer_of(facilities_json(store, region)); });
-                 }});
+  endpoints.add(unaudited({"GET", "/api/facilities", kReaders, "each site: what wants attention, how far it is complete, gaps, incidents, its vitals", [region](const ApiCall&, HttpAnswer answer) {
+                             answer_from_store(region, std::move(answer), [region](OpenedStore& store) { return answer_of(facilities_json(store, region)); });
+                           }}));
   endpoints.add({"GET", "/api/results/{facility}/{id}", kReaders, "one result: what is current, its history, issues, alert, recalls; no value, no patient", [region](const ApiCall& call, HttpAnswer answer) {
-                   answer_from_store(region, std::move(answer), [name = call.names[0] + "/" + call.names[1]](OpenedStore& store) { return answer_of(result_json(store, name)); });
+                   const std::string text = call.names[0] + "/" + call.names[1];
+                   if (const auto name = result_name_of(text)) call.note->about.push_back(subject_of(*name));
+                   answer_from_store(region, std::move(answer), [text](OpenedStore& store) { return answer_of(result_json(store, text)); });
+                 }});
+  endpoints.add({"GET", "/api/restrictions", {Role::operations, Role::auditor}, "whose data may be kept and not be used: every order and every lifting; patients by pseudonym", [region](const ApiCall&, HttpAnswer answer) {
+                   answer_from_store(region, std::move(answer), [](OpenedStore& store) { return answer_of(restrictions_json(*store.kv)); });
                  }});
   const auto recalls = [region](std::string which, const ApiCall& call, HttpAnswer answer) {
-    answer_from_store(region, std::move(answer), [which = std::move(which), query = call.http.query](OpenedStore& store) { return answer_of(recalls_text(*store.kv, which, query)); });
+    // Who has read what is not for everybody who may read it.
+    const size_t entries = call.caller.role == Role::viewer ? 0 : kReadersLookedMax;
+    answer_from_store(region, std::move(answer), [which = std::move(which), query = call.http.query, entries](OpenedStore& store) { return answer_of(recalls_text(*store.kv, which, query, entries)); });
   };
   endpoints.add({"GET", "/api/recalls", kReaders, "every recall and every undoing, with who, when and why", [recalls](const ApiCall& call, HttpAnswer answer) { recalls("", call, std::move(answer)); }});
   endpoints.add({"GET", "/api/recalls/preview", kReaders, "?model=M&version=V&from=A&to=B&facility=F: what a recall would touch, by site; changes nothing",

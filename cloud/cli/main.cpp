@@ -117,7 +117,9 @@ std::optional<OpenedStore> look(const Where& where, int& code) {
   return std::nullopt;
 }
 
-int control(const Where& where, const std::string& name, const ControlArgs& args, bool json, const std::string& plain) {
+int control(const Where& where, const std::string& name, const ControlArgs& stated, bool json, const std::string& plain) {
+  ControlArgs args = stated;
+  args.try_emplace("by", who(""));
   int code = kBadConfig;
   std::optional<StorePlace> place = store_of(where, code);
   if (!place) return code;
@@ -137,7 +139,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("egret-cloud ") + EGRET_VERSION);
   app.require_subcommand(1);
   Chosen chosen;
-  for (auto add : {add_init, add_serve, add_check_config, add_facility, add_token, add_facilities, add_completeness, add_gaps, add_quarantine, add_incidents, add_result, add_worklist, add_alerts, add_changes, add_quality, add_recall, add_erase, add_patient, add_live, add_retention, add_hold, add_history, add_views, add_verify, add_export, add_backup, add_restore, add_migrate}) {
+  for (auto add : {add_init, add_serve, add_check_config, add_facility, add_token, add_facilities, add_completeness, add_gaps, add_quarantine, add_incidents, add_result, add_worklist, add_alerts, add_changes, add_quality, add_recall, add_erase, add_patient, add_live, add_retention, add_hold, add_history, add_audit, add_remap, add_restrict, add_views, add_verify, add_export, add_backup, add_restore, add_migrate}) {
     add(app, chosen);
   }
   try {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdio>
 
+#include "cloud/audit.h"
 #include "cloud/backup.h"
 #include "cloud/cli/cli.h"
 #include "cloud/export.h"
@@ -33,6 +34,14 @@ int run_verify(const Where& where, bool json) {
     v->wrong += views->wrong.size();
     for (const std::string& wrong : views->wrong) v->findings.push_back({{}, {}, {}, {}, wrong + "; run `egret-cloud views --rebuild`"});
   }
+  const auto audit = verify_audit(*store->kv);
+  if (!audit) {
+    v->wrong++;
+    v->findings.push_back({{}, {}, {}, {}, "the audit log cannot be read: " + audit.error().text});
+  } else {
+    v->wrong += audit->wrong.size();
+    for (const std::string& wrong : audit->wrong) v->findings.push_back({{}, {}, {}, {}, wrong});
+  }
   const std::string said = !views ? "unreadable" : !views->compared() ? (views->behind ? "behind" : "being_made_anew") : views->wrong.empty() ? "as_made_anew" : "wrong";
   for (const Finding& f : v->findings) {
     if (!json) std::printf("WRONG  %s\n", text_of(f).c_str());
@@ -40,18 +49,19 @@ int run_verify(const Where& where, bool json) {
   if (json) {
     std::string findings;
     for (const Finding& f : v->findings) findings += (findings.empty() ? "" : ",") + json_string(text_of(f));
-    std::printf(R"({"facilities":%llu,"rows":%llu,"blocks":%llu,"records":%llu,"gap_records":%llu,"quarantined":%llu,"applied":%llu,"digest":"%s","views":"%s","results":%llu,"wrong":%llu,"findings":[%s]})"
+    std::printf(R"({"facilities":%llu,"rows":%llu,"blocks":%llu,"records":%llu,"gap_records":%llu,"quarantined":%llu,"applied":%llu,"digest":"%s","views":"%s","results":%llu,"audit_entries":%llu,"wrong":%llu,"findings":[%s]})"
                 "\n",
                 static_cast<unsigned long long>(v->facilities), static_cast<unsigned long long>(v->rows), static_cast<unsigned long long>(v->blocks),
                 static_cast<unsigned long long>(v->records), static_cast<unsigned long long>(v->gap_records), static_cast<unsigned long long>(v->quarantined),
                 static_cast<unsigned long long>(v->digest_records), hex(view(v->digest)).c_str(), said.c_str(),
-                static_cast<unsigned long long>(views ? views->results : 0), static_cast<unsigned long long>(v->wrong), findings.c_str());
+                static_cast<unsigned long long>(views ? views->results : 0), static_cast<unsigned long long>(audit ? audit->entries : 0), static_cast<unsigned long long>(v->wrong), findings.c_str());
   } else {
-    std::printf("%llu facilities, %llu rows, %llu blocks, %llu records, %llu numbers in gaps, %llu in quarantine: %s\ndigest %s over %llu records\nviews of %llu results: %s\n",
+    std::printf("%llu facilities, %llu rows, %llu blocks, %llu records, %llu numbers in gaps, %llu in quarantine: %s\ndigest %s over %llu records\nviews of %llu results: %s\naudit log: %llu entries\n",
                 static_cast<unsigned long long>(v->facilities), static_cast<unsigned long long>(v->rows), static_cast<unsigned long long>(v->blocks),
                 static_cast<unsigned long long>(v->records), static_cast<unsigned long long>(v->gap_records), static_cast<unsigned long long>(v->quarantined),
                 v->wrong == 0 ? "all true" : fmt::format("{} things are wrong", v->wrong).c_str(), hex(view(v->digest)).c_str(), static_cast<unsigned long long>(v->digest_records),
-                static_cast<unsigned long long>(views ? views->results : 0), said == "as_made_anew" ? "as if made anew" : said == "behind" ? "behind, not compared" : said == "being_made_anew" ? "being made anew, not compared" : said.c_str());
+                static_cast<unsigned long long>(views ? views->results : 0), said == "as_made_anew" ? "as if made anew" : said == "behind" ? "behind, not compared" : said == "being_made_anew" ? "being made anew, not compared" : said.c_str(),
+                static_cast<unsigned long long>(audit ? audit->entries : 0));
   }
   return v->wrong == 0 ? kOk : kFoundProblem;
 }
@@ -153,7 +163,7 @@ int run_restore(const Where& where, const std::string& dir, bool json) {
 }  // namespace
 
 void add_verify(CLI::App& app, Chosen& chosen) {
-  auto* sub = app.add_subcommand("verify", "Recomputes every chain from leaves and data, every disposition, the digest, and the views of results.\nExample: egret-cloud verify --json");
+  auto* sub = app.add_subcommand("verify", "Recomputes every chain from leaves and data, every disposition, the digest, the views of results, and the audit log's chain.\nExample: egret-cloud verify --json");
   auto where = add_where(sub);
   auto json = std::make_shared<bool>(false);
   sub->add_flag("--json", *json, "as JSON");
@@ -167,6 +177,7 @@ void add_export(CLI::App& app, Chosen& chosen) {
   sub->add_option("--facility", o->fac, "of one site");
   sub->add_option("--kind", o->kind, "of one kind: ai_result, review, …");
   sub->add_flag("--raw", o->raw, "the body's bytes too (base64), so that its hash can be recomputed");
+  sub->add_flag("--restricted", o->restricted, "bodies of patients whose data is restricted too: for a court, not for use");
   sub->add_option("--documents", o->documents, "writes whole documents into this folder, byte for byte");
   sub->callback([&chosen, where, o] { chosen = [where, o] { return run_export(*where, *o); }; });
 }

@@ -37,6 +37,7 @@ int show_retention(const Where& where, bool json) {
     std::printf("%-10s %s, %llu blocks to look through\n", name_of(RetentionClass(uint8_t(c))), days == 0 ? "for ever" : fmt::format("{} days", days).c_str(),
                 static_cast<unsigned long long>(state->due[c] - std::min(state->due[c], state->done[c])));
   }
+  std::printf("%-10s %lld days, egret-cloud audit\n", "audit log", static_cast<long long>(policy->audit_days));
   if (state->looked.us == 0) std::printf("the service has not looked yet: ages count from the first time it does\n");
   return kOk;
 }
@@ -46,6 +47,7 @@ int run_retention(const Where& where, bool clock_is_right, bool json) {
   if (!policy) return kBadConfig;
   ControlArgs args{{"clock_is_right", clock_is_right ? "1" : "0"}};
   for (size_t c = 0; c < kRetentionClasses; c++) args[name_of(RetentionClass(uint8_t(c)))] = std::to_string(policy->days[c]);
+  args["audit"] = std::to_string(policy->audit_days);
   return control(where, "retention.run", args, json, "done; egret-cloud retention shows what is left");
 }
 

@@ -5,6 +5,7 @@
 #include "cloud/fhir/bundle.h"
 #include "cloud/fhir/capability.h"
 #include "cloud/fhir/fetch.h"
+#include "cloud/fhir/gate.h"
 #include "cloud/fhir/history.h"
 #include "cloud/fhir/search.h"
 #include "cloud/fhir/terms.h"
@@ -62,8 +63,8 @@ class Answering {
     if (path_.empty()) return refusal(405, Issue::not_supported, "GET metadata, or POST a Bundle");
     const Type* type = find_type(path_[0]);
     if (type == nullptr) return no_such_type();
-    if (request_.method == "GET") return get(*type);
-    if (request_.method == "POST" && path_.size() == 2 && path_[1] == "_search") return posted_search(*type);
+    if (request_.method == "GET") return let_out(world_, get(*type));
+    if (request_.method == "POST" && path_.size() == 2 && path_[1] == "_search") return let_out(world_, posted_search(*type));
     const bool one = path_.size() == 2, all = path_.size() == 1;
     if ((request_.method == "POST" && all) || (request_.method == "PUT" && (one || all)) || (request_.method == "PATCH" && (one || all))) return write(*type);
     return refusal(405, Issue::not_supported, "the facade does not do that here; see metadata");

@@ -8,6 +8,7 @@
 
 #include "cloud/fhir/elements.h"
 #include "cloud/fhir/fetch.h"
+#include "cloud/fhir/gate.h"
 #include "cloud/fhir/sources.h"
 #include "schemas/limits_fhir.h"
 #include "schemas/record_text.h"
@@ -112,7 +113,14 @@ class Search {
   Result<void> count(const std::vector<Source>& sources) {
     Walk walk(world_, query_);
     size_t found = 0;
-    if (auto walked = walk.run(sources, {}, SIZE_MAX, kFhirCountedMax, [&](Json) { ++found; }); !walked) return walked;
+    std::optional<Error> failed;
+    const auto add = [&](const Json& one) {
+      const auto hidden = is_restricted(world_, one);
+      if (!hidden) failed = hidden.error();
+      found += hidden && !*hidden ? 1 : 0;
+    };
+    if (auto walked = walk.run(sources, {}, SIZE_MAX, kFhirCountedMax, add); !walked) return walked;
+    if (failed) return std::move(*failed);
     if (!walk.more()) total_ = found;
     else if (query_.count_only) return Error{Errc::too_large, fmt::format("search: more than {} candidates to count; ask for less", kFhirCountedMax)};
     else query_.ignored.push_back("_total");

@@ -28,6 +28,15 @@ Result<const std::vector<Recall>*> World::recalls() {
   return &*known_->recalls;
 }
 
+Result<const Restricted*> World::restricted() {
+  if (!known_->restricted) {
+    auto read = Restricted::read(kv);
+    if (!read) return std::move(read).error();
+    known_->restricted = std::move(*read);
+  }
+  return &*known_->restricted;
+}
+
 WallTime World::had(const Facility& fac, const Place& place) {
   auto& rows = known_->rows;
   if (rows.size() >= kRowsKept) rows.clear();

@@ -8,6 +8,7 @@
 #include "cloud/block_reader.h"
 #include "cloud/orders.h"
 #include "cloud/patients.h"
+#include "cloud/restrictions.h"
 #include "cloud/store_kv.h"
 
 namespace egret::cloud::fhir {
@@ -16,6 +17,7 @@ namespace egret::cloud::fhir {
 struct Known {
   std::optional<Key32> key;
   std::optional<std::vector<Recall>> recalls;
+  std::optional<Restricted> restricted;
   std::map<std::pair<Facility, StreamKey>, LedgerRow> rows;
   bool views_whole = false;
 };
@@ -36,6 +38,8 @@ class World {
   // The store's own key. Errors: corrupt, store_failed.
   Result<Key32> key();
   Result<const std::vector<Recall>*> recalls();
+  // Whose data is not shown.
+  Result<const Restricted*> restricted();
   // When the region had a record at the latest: its facility's W was past it then.
   WallTime had(const Facility& fac, const Place& place);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "cloud/fhir/fetch.h"
+#include "cloud/fhir/gate.h"
 #include "cloud/fhir/patch.h"
 #include "cloud/fhir/review.h"
 #include "cloud/fhir/search.h"
@@ -111,7 +112,12 @@ WrittenOr Writes::create(const Type& type, Json resource, const Parameters& cond
     auto there = matches(type, condition);
     if (!there) return refusal(there.error());
     switch (decide(Wanted::create_if_none, there->size())) {
-      case Done::nothing: return Written{200, std::move(there->front())};
+      case Done::nothing: {
+        const auto hidden = is_restricted(world_, there->front());
+        if (!hidden) return refusal(hidden.error());
+        if (*hidden) return restricted_refusal();
+        return Written{200, std::move(there->front())};
+      }
       case Done::refuse: return several();
       default: break;
     }
@@ -136,6 +142,9 @@ WrittenOr Writes::update(const Type& type, const std::string& id, Json resource,
   if (resource.text_at("id") != id) return refusal(400, Issue::value, fmt::format("{}.id: is not the one of the address", type.name));
   const auto before = current(type, id);
   if (!before) return refusal(before.error());
+  const auto hidden = *before ? is_restricted(world_, **before) : Result<bool>(false);
+  if (!hidden) return refusal(hidden.error());
+  if (*hidden) return restricted_refusal();
   if (!if_match.empty()) {
     const auto seen = tag_in(if_match);
     const uint64_t now = *before ? number_of(fhir::version_of(**before)) : 0;

@@ -227,7 +227,59 @@ def check_kill(r, f):
     log = (r.dir / "cloud.log").read_text()
     if "4711" in log or "urn:race" in log:
         raise SystemExit("the log shows what was asked")
-    return len(made)
+    return made
+
+
+def check_audit(r, f, made):
+    """Who read and wrote what: everything that got its 201, over the kills; who read a result and a patient; and no patient's data."""
+    def entries(*argv):
+        return [json.loads(line) for line in r.cloud_cli("audit", "--json", *argv).stdout.splitlines()]
+
+    f.get(f"Patient/{made[0]}")
+    road.wait_for("the read", lambda: any(e["what"] == "GET /fhir/*: read Patient" and e["status"] == 200 for e in entries("--who", "ward")), seconds=5)
+    log = entries()
+    created = sum(e["what"] == "POST /fhir/*: create Patient" and e["step"] == "done" and e["status"] == 201 for e in log)
+    if created < len(made):
+        raise SystemExit(f"{len(made)} were told that theirs is stored, the log has {created}")
+    first = f"{SITE}/{IDS[0]}"
+    expect("who has read a result", {(e["who"], e["role"]) for e in entries("--result", first) if e["step"] == "read"}, {("ward", "fhir")})
+    expect("who has read of a patient", {e["who"] for e in entries("--patient", "urn:sample:patient|P-4711")}, {"ward"})
+    refused = [e for e in log if e["step"] == "refused"]
+    expect("who was refused", {(e["who"], e["status"]) for e in refused} >= {("looker", 403), (None, 401)}, True)
+    readers = json.loads(r.cloud_cli("recall", "--model", "retina-screen", "--json").stdout)["readers"]
+    expect("a recall says who has read", [(x["who"], x["results"]) for x in readers], [("ward", 3)])
+    verdict = json.loads(r.cloud_cli("audit", "--verify", "--json").stdout)
+    expect("the log is whole", (verdict["wrong"], verdict["roots"] >= 1, verdict["entries"] >= len(log)), (0, True, True))
+    known = f"{verdict['last']}:{verdict['c']}"
+    expect("and has this end", r.cloud_cli("audit", "--verify", "--known", known, check=False).returncode, 0)
+    expect("and no other", r.cloud_cli("audit", "--verify", "--known", f"{verdict['last']}:{'ab' * 32}", check=False).returncode, 1)
+    expect("no number", r.cloud_cli("audit", "--verify", "--known", "x", check=False).returncode, 2)
+    text = r.cloud_cli("audit", "--json").stdout
+    for secret in ("P-4711", "urn:", "absent", made[0], f.token):
+        if secret in text:
+            raise SystemExit("the audit log shows what it must not")
+    # Commands are in it, too.
+    expect("commands", {e["what"] for e in log if e["what"].startswith("control ")} >= {"control facility.add", "control views.rebuild"}, True)
+    auditor = r.cloud_cli("token", "add", "aud", "--role", "auditor").stdout.strip()
+    c = http.client.HTTPConnection("127.0.0.1", f.port, timeout=30)
+    c.request("GET", f"/api/audit?result={first}", headers={"Authorization": f"Bearer {auditor}"})
+    expect("the auditor's view", {e["who"] for e in json.loads(c.getresponse().read())["entries"]}, {"ward"})
+
+
+def check_restriction(r, f):
+    """A patient's results are kept and not used, by an order that can be lifted."""
+    first = f"{IDS[0].replace('-', '')}{SITE}"
+    order = json.loads(r.cloud_cli("restrict", "add", "--system", "urn:sample:patient", "--value", "P-4711", "--reason", "disputed", "--by", "dr-q", "--json").stdout)
+    expect("the order", (order["order"], order["by"], order["lifted"]), ("restrict", "dr-q", False))
+    expect("restricted already", r.cloud_cli("restrict", "add", "--result", f"{SITE}/{IDS[1]}", "--reason", "x", check=False).returncode, 1)
+    f.get(f"Observation/{first}", 403)
+    expect("in no list", f.found("Observation?subject:identifier=urn:sample:patient|P-4711"), [])
+    if "P-4711" in r.cloud_cli("export").stdout or "P-4711" not in r.cloud_cli("export", "--restricted").stdout:
+        raise SystemExit("the export shows what is restricted, or does not when it is asked to")
+    expect("it is said", json.loads(r.cloud_cli("result", f"{SITE}/{IDS[0]}", "--json").stdout)["restricted"], [order["id"]])
+    r.cloud_cli("restrict", "lift", str(order["id"]), "--reason", "settled")
+    expect("lifted", [json.loads(line).get("lifted") for line in r.cloud_cli("restrict", "list", "--json").stdout.splitlines()], [True, None])
+    f.get(f"Observation/{first}")
 
 
 def check_clients(f, folder, patient):
@@ -284,11 +336,14 @@ def main():
         done = True
         if with_clients:
             done = check_clients(f, folder, patient)
-        kept = 0 if with_clients else check_kill(r, f)
+        made = [] if with_clients else check_kill(r, f)
+        if made:
+            check_audit(r, f, made)
+            check_restriction(r, f)
         good = True
         if not done:
             return SKIPPED
-        print(f"ok: results as resources, what clients write, a race of 50, {kept} writes over kills" if not with_clients else "ok: valid, and two clients of others did their round")
+        print(f"ok: results as resources, what clients write, a race of 50, {len(made)} writes over kills, all of it in the audit log" if not with_clients else "ok: valid, and two clients of others did their round")
     finally:
         r.stop()
         road.leave(folder, good)

@@ -1,6 +1,8 @@
 // Fuzz entry: rows and keys of the cloud's store: any bytes are refused, or read and written again
 // as the very same bytes.
+#include "cloud/audit.h"
 #include "cloud/holds.h"
+#include "cloud/restrictions.h"
 #include "cloud/rollup.h"
 #include "cloud/tables.h"
 #include "cloud/view_tables.h"
@@ -38,7 +40,7 @@ void keys(ByteView key) {
 void run(ByteView input) {
   if (input.empty()) return;
   const ByteView value = input.substr(1);
-  switch (input[0] % 15) {
+  switch (input[0] % 17) {
     case 0:
       return same(value, &decode_meta);
     case 1:
@@ -73,6 +75,21 @@ void run(ByteView input) {
       batch.put(kMetaSpace, table_prefix('h') + Bytes(8, '\1'), Bytes(value));
       require(kv.write(batch, true).has_value(), "a write to memory");
       (void)holds(kv);
+      return;
+    }
+    case 15:
+      if (auto entry = decode_audit(value)) require(encode_audit(*entry) == value, "an entry of the audit log is written as it was read");
+      return;
+    case 16: {
+      KvMemory kv(kCloudSpaces);
+      KvBatch batch;
+      batch.put(kMetaSpace, table_row('x', 1), Bytes(value));
+      batch.put(kMetaSpace, "y", Bytes(value));
+      batch.put(kMetaSpace, Bytes("y") + Bytes(4, '\1'), Bytes(value));
+      batch.put(kMetaSpace, table_row('z', 1), Bytes(value));
+      require(kv.write(batch, true).has_value(), "a write to memory");
+      (void)verify_audit(kv);
+      (void)restriction_orders(kv);
       return;
     }
     case 14: {  // buckets of a series
@@ -134,6 +151,7 @@ std::vector<Bytes> seeds() {
           6, encode(QuarantineRow{QuarantineReason::undecodable, "why", {key, {3}}, {}, "record"})),
       fuzz::tagged(7, encode(incident)),
       fuzz::tagged(8, encode_place({key, {300}})),
+      fuzz::tagged(15, encode_audit({AuditStep::read, {7}, "ward", "fhir", "GET /x", 200, 1, {{AuditKind::result, "clinic-7", {}}}})),
       fuzz::tagged(9, encode_leaves({1}, {}, leaves))};
   for (const Bytes& k :
        {ledger_key("clinic-7", key), gap_key("clinic-7", key, {5}),

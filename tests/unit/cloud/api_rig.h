@@ -17,6 +17,7 @@ namespace egret::cloud {
 struct ApiRig {
   explicit ApiRig(bool local_viewer = true) {
     opened.kv = std::make_unique<KvMemory>(kCloudSpaces);
+    memory = static_cast<KvMemory*>(opened.kv.get());
     opened.store = open_store(*opened.kv, entropy).value();
     region.on_store = [this](StoreThread::Job job) { job(down ? nullptr : &opened); };
     region.beside_store = [this](ReadJob job) { job(down ? nullptr : &opened, nullptr); };
@@ -27,8 +28,9 @@ struct ApiRig {
     region.mono = [this] { return mono; };
     region.waiting = std::make_shared<Waiting>();
     region.statement_key = [] { return Result<SitePrivateKey>(SitePrivateKey{{7}}); };
+    region.audit = std::make_shared<AuditDesk>(region.on_store, region.mono);
     for (Role role : kAllRoles) tokens.push_back(add_token(file(), name_of(role), role, 0, now, entropy).value());
-    door = std::make_unique<Door>(api_endpoints(region), file(), local_viewer, [this] { return now; });
+    door = std::make_unique<Door>(api_endpoints(region), file(), local_viewer, [this] { return now; }, region.audit);
   }
   std::filesystem::path file() const { return token_file(folder.path()); }
   const std::string& token(Role role) const { return tokens[static_cast<size_t>(role)]; }
@@ -54,6 +56,7 @@ struct ApiRig {
   egret::test::TempDir folder;
   SeededEntropy entropy{1};
   OpenedStore opened;
+  KvMemory* memory = nullptr;  // of it, for faults
   bool down = false;
   MonoTime mono{1'000};
   WallTime now{1'800'000'000'000'000};

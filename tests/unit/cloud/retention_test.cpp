@@ -3,8 +3,10 @@
 
 #include <random>
 
+#include "cloud/audit.h"
 #include "cloud/holds.h"
 #include "cloud/merge/moment.h"
+#include "cloud/restrictions.h"
 #include "cloud/rollup.h"
 #include "cloud/verify.h"
 #include "cloud/verify_views.h"
@@ -64,6 +66,7 @@ struct RetentionRig : ViewRig {
       REQUIRE(done.has_value());
       for (size_t c = 0; c < kRetentionClasses; c++) sum.expired[c] += done->expired[c];
       sum.held += done->held;
+      sum.audit += done->audit;
       if (!done->more) return sum;
     }
   }
@@ -160,6 +163,40 @@ TEST_CASE("what a hold covers stays until it is released, and then goes", "[rete
   CHECK(rig.there(Kind::telemetry_batch) == 0);
   CHECK(holds(rig.kv).value().at(0).released_reason == "closed");
   rig.prove();
+}
+
+TEST_CASE("what must not be used stays, whatever its age, until the restriction is lifted", "[retention][restrict]") {
+  RetentionRig rig;
+  rig.commit({result(1, 1)});
+  rig.follow();
+  const auto row = find_result(rig.kv, {kFac, id_of(1)}).value();
+  const Hash patient = std::get<Version>(row->statements.at(0).statement).subject;
+  const uint64_t order = add_restriction(rig.kv, {0, RestrictionOrder::Kind::restrict, rig.now.wall, "dr-q", "disputed", patient, 0}).value();
+  rig.days(1'100);
+  CHECK(rig.all().held == 1);
+  CHECK(rig.there(Kind::ai_result) == 1);
+  REQUIRE(add_restriction(rig.kv, {0, RestrictionOrder::Kind::lift, rig.now.wall, "dr-q", "settled", {}, order}).has_value());
+  CHECK(rig.expired(rig.all(), RetentionClass::results) == 1);
+  CHECK(rig.there(Kind::ai_result) == 0);
+  rig.follow();
+  rig.prove();
+}
+
+TEST_CASE("the audit log goes with the rest, by its own days, and not when the clock leaps", "[retention][audit]") {
+  RetentionRig rig;
+  rig.policy.audit_days = 200;
+  REQUIRE(append_audit(rig.kv, std::vector{AuditEntry{AuditStep::read, rig.now.wall, "a", "viewer", "GET /x", 200, 1, {}}}).has_value());
+  rig.days(199);
+  rig.all();
+  CHECK(audit_head(rig.kv).value().expired == 0);
+  rig.days(2);
+  Retained sum = rig.all();
+  CHECK(sum.audit == 1);
+  CHECK(audit_head(rig.kv).value().expired == 1);
+  CHECK(verify_audit(rig.kv).value().wrong.empty());
+  rig.wait(kDayUs / 1'000 * 1'000);
+  CHECK(retain(rig.opened, rig.policy, rig.now.wall, 10).error().code == Errc::config);
+  CHECK(audit_head(rig.kv).value().last == 2);
 }
 
 TEST_CASE("a hold says who and why, or is none", "[retention]") {
