@@ -207,14 +207,107 @@ struct Doubt {
   std::unique_ptr<rocksdb::Env> env;
 };
 
+// An open database: closed by the last of those who read it.
+struct OpenDb {
+  OpenDb(fs::path at, Doubt doubted, std::unique_ptr<rocksdb::DB> opened,
+         std::vector<rocksdb::ColumnFamilyHandle*> handles)
+      : dir(std::move(at)),
+        doubt(std::move(doubted)),
+        db(std::move(opened)),
+        families(std::move(handles)) {}
+  ~OpenDb() {
+    for (auto* handle : families) db->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
+    db->Close().PermitUncheckedError();
+  }
+  OpenDb(const OpenDb&) = delete;
+  OpenDb& operator=(const OpenDb&) = delete;
+
+  rocksdb::ColumnFamilyHandle* family(Space space) const {
+    EGRET_INVARIANT(space < families.size(), "a space that the store was opened with");
+    return families[space];
+  }
+  Error failed(const Status& s, std::string_view doing) const { return error_of(s, dir, doing); }
+
+  // As the store is, or was at a snapshot.
+  Result<std::optional<Bytes>> get(const rocksdb::Snapshot* at, Space space, ByteView key) const;
+  Result<void> iterate(const rocksdb::Snapshot* at, Space space, ByteView first, ByteView end,
+                       const Kv::Visit& visit, bool forward) const;
+
+  const fs::path dir;
+  const Doubt doubt;  // outlives the database
+  const std::unique_ptr<rocksdb::DB> db;
+  const std::vector<rocksdb::ColumnFamilyHandle*> families;
+};
+
+Result<std::optional<Bytes>> OpenDb::get(const rocksdb::Snapshot* at, Space space,
+                                         ByteView key) const {
+  rocksdb::ReadOptions options;
+  options.snapshot = at;
+  Bytes value;
+  const Status s = db->Get(options, family(space), slice(key), &value);
+  if (s.IsNotFound()) return std::optional<Bytes>();
+  if (!s.ok()) return failed(s, "reading");
+  return std::optional<Bytes>(std::move(value));
+}
+
+Result<void> OpenDb::iterate(const rocksdb::Snapshot* at, Space space, ByteView first, ByteView end,
+                             const Kv::Visit& visit, bool forward) const {
+  if (end <= first) return {};
+  const Slice lower = slice(first), upper = slice(end);
+  rocksdb::ReadOptions options;
+  options.snapshot = at;
+  options.iterate_lower_bound = &lower;
+  options.iterate_upper_bound = &upper;
+  options.total_order_seek = true;  // in look-up spaces too
+  const std::unique_ptr<rocksdb::Iterator> it(db->NewIterator(options, family(space)));
+  for (forward ? it->SeekToFirst() : it->SeekToLast(); it->Valid();
+       forward ? it->Next() : it->Prev()) {
+    if (!visit(byte_view(it->key()), byte_view(it->value()))) return {};
+  }
+  if (!it->status().ok()) return failed(it->status(), "scanning");
+  return {};
+}
+
+class RocksSnapshot final : public KvSnapshot {
+ public:
+  explicit RocksSnapshot(std::shared_ptr<const OpenDb> of)
+      : open_(std::move(of)), at_(open_->db->GetSnapshot()) {}
+  ~RocksSnapshot() override { open_->db->ReleaseSnapshot(at_); }
+  RocksSnapshot(const RocksSnapshot&) = delete;
+  RocksSnapshot& operator=(const RocksSnapshot&) = delete;
+
+  bool current() const override {
+    return open_->db->GetLatestSequenceNumber() == at_->GetSequenceNumber();
+  }
+  Result<void> write(const KvBatch&, bool) override {
+    return Error{Errc::store_failed, "a state of the store that is only read cannot be written"};
+  }
+  Result<std::optional<Bytes>> get(Space space, ByteView key) const override {
+    return open_->get(at_, space, key);
+  }
+  Result<void> scan(Space space, ByteView first, ByteView end, const Visit& visit) const override {
+    return open_->iterate(at_, space, first, end, visit, true);
+  }
+  Result<void> scan_back(Space space, ByteView first, ByteView end,
+                         const Visit& visit) const override {
+    return open_->iterate(at_, space, first, end, visit, false);
+  }
+  uint64_t disk_bytes() const override { return bytes_in(open_->dir); }
+  void reclaim(Space, ByteView, ByteView) override {}
+
+ private:
+  const std::shared_ptr<const OpenDb> open_;
+  const rocksdb::Snapshot* const at_;
+};
+
 class RocksKv final : public Kv {
  public:
-  RocksKv(fs::path dir, Doubt doubt, std::unique_ptr<rocksdb::DB> db,
-          std::vector<rocksdb::ColumnFamilyHandle*> families)
-      : dir_(std::move(dir)),
-        doubt_(std::move(doubt)),
-        db_(std::move(db)),
-        families_(std::move(families)),
+  explicit RocksKv(std::shared_ptr<const OpenDb> of)
+      : open_(std::move(of)),
+        dir_(open_->dir),
+        doubt_(open_->doubt),
+        db_(open_->db.get()),
+        families_(open_->families),
         pending_(families_.size()) {
     reclaimer_ = std::thread([this] { reclaim_rests(); });
   }
@@ -222,23 +315,19 @@ class RocksKv final : public Kv {
 
   Result<void> write(const KvBatch& batch, bool sync) override;
   Result<std::optional<Bytes>> get(Space space, ByteView key) const override {
-    return get(space, key, rocksdb::ReadOptions());
+    return open_->get(nullptr, space, key);
   }
   Result<void> scan(Space space, ByteView first, ByteView end, const Visit& visit) const override {
-    return iterate(space, first, end, visit, true, rocksdb::ReadOptions());
+    return open_->iterate(nullptr, space, first, end, visit, true);
   }
   Result<void> scan_back(Space space, ByteView first, ByteView end,
                          const Visit& visit) const override {
-    return iterate(space, first, end, visit, false, rocksdb::ReadOptions());
+    return open_->iterate(nullptr, space, first, end, visit, false);
   }
-  Result<std::optional<Bytes>> get(Space space, ByteView key,
-                                   const rocksdb::ReadOptions& options) const;
-  Result<void> iterate(Space space, ByteView first, ByteView end, const Visit& visit, bool forward,
-                       rocksdb::ReadOptions options) const;
-  rocksdb::DB& db() const { return *db_; }
   uint64_t disk_bytes() const override;
   void reclaim(Space space, ByteView first, ByteView end) override;
   Result<void> copy_to(const fs::path& dir);
+  std::unique_ptr<KvSnapshot> snapshot() const { return std::make_unique<RocksSnapshot>(open_); }
   void scan_unnamed(const std::function<void(Space, ByteView, ByteView)>& visit) const;
   void believe() {
     if (doubt_.tables) doubt_.tables->believe();
@@ -249,18 +338,16 @@ class RocksKv final : public Kv {
     Bytes first, end;
   };
 
-  rocksdb::ColumnFamilyHandle* family(Space space) const {
-    EGRET_INVARIANT(space < families_.size(), "a space that the store was opened with");
-    return families_[space];
-  }
-  Error failed(const Status& s, std::string_view doing) const { return error_of(s, dir_, doing); }
+  rocksdb::ColumnFamilyHandle* family(Space space) const { return open_->family(space); }
+  Error failed(const Status& s, std::string_view doing) const { return open_->failed(s, doing); }
   void reclaim_rests();
   void reclaim_rest(Space space, const Range& range);
 
-  const fs::path dir_;
-  const Doubt doubt_;  // outlives the database
-  const std::unique_ptr<rocksdb::DB> db_;
-  const std::vector<rocksdb::ColumnFamilyHandle*> families_;
+  const std::shared_ptr<const OpenDb> open_;
+  const fs::path& dir_;
+  const Doubt& doubt_;
+  rocksdb::DB* const db_;
+  const std::vector<rocksdb::ColumnFamilyHandle*>& families_;
   std::atomic<bool> write_failed_ = false;
 
   // disk_bytes(): the last look at the directory, and what was written since.
@@ -285,9 +372,7 @@ RocksKv::~RocksKv() {
   }
   pending_changed_.notify_one();
   reclaimer_.join();
-  rocksdb::CancelAllBackgroundWork(db_.get(), true);
-  for (auto* handle : families_) db_->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
-  db_->Close().PermitUncheckedError();
+  rocksdb::CancelAllBackgroundWork(db_, true);
 }
 
 Result<void> RocksKv::write(const KvBatch& batch, bool sync) {
@@ -327,31 +412,6 @@ Result<void> RocksKv::write(const KvBatch& batch, bool sync) {
   return {};
 }
 
-Result<std::optional<Bytes>> RocksKv::get(Space space, ByteView key,
-                                          const rocksdb::ReadOptions& options) const {
-  Bytes value;
-  const Status s = db_->Get(options, family(space), slice(key), &value);
-  if (s.IsNotFound()) return std::optional<Bytes>();
-  if (!s.ok()) return failed(s, "reading");
-  return std::optional<Bytes>(std::move(value));
-}
-
-Result<void> RocksKv::iterate(Space space, ByteView first, ByteView end, const Visit& visit,
-                              bool forward, rocksdb::ReadOptions options) const {
-  if (end <= first) return {};
-  const Slice lower = slice(first), upper = slice(end);
-  options.iterate_lower_bound = &lower;
-  options.iterate_upper_bound = &upper;
-  options.total_order_seek = true;  // in look-up spaces too
-  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options, family(space)));
-  for (forward ? it->SeekToFirst() : it->SeekToLast(); it->Valid();
-       forward ? it->Next() : it->Prev()) {
-    if (!visit(byte_view(it->key()), byte_view(it->value()))) return {};
-  }
-  if (!it->status().ok()) return failed(it->status(), "scanning");
-  return {};
-}
-
 uint64_t RocksKv::disk_bytes() const {
   const auto now = std::chrono::steady_clock::now();
   std::lock_guard lock(disk_mutex_);
@@ -368,8 +428,7 @@ void RocksKv::reclaim(Space space, ByteView first, ByteView end) {
   if (end <= first) return;
   const Slice lower = slice(first), upper = slice(end);
   // A file that this fails for stays until compaction reaches it: disk_bytes() keeps counting it.
-  rocksdb::DeleteFilesInRange(db_.get(), family(space), &lower, &upper, false)
-      .PermitUncheckedError();
+  rocksdb::DeleteFilesInRange(db_, family(space), &lower, &upper, false).PermitUncheckedError();
   rocksdb::SizeApproximationOptions what;
   what.include_memtables = true;
   const rocksdb::Range range(lower, upper);
@@ -417,7 +476,7 @@ void RocksKv::reclaim_rest(Space space, const Range& range) {
 
 Result<void> RocksKv::copy_to(const fs::path& dir) {
   rocksdb::Checkpoint* made = nullptr;
-  Status s = rocksdb::Checkpoint::Create(db_.get(), &made);
+  Status s = rocksdb::Checkpoint::Create(db_, &made);
   const std::unique_ptr<rocksdb::Checkpoint> owned(made);
   if (s.ok()) s = made->CreateCheckpoint(dir.string());
   if (!s.ok()) return failed(s, fmt::format("copying to {}", dir.string()));
@@ -432,40 +491,6 @@ void RocksKv::scan_unnamed(const std::function<void(Space, ByteView, ByteView)>&
     }
   });
 }
-
-class RocksSnapshot final : public KvSnapshot {
- public:
-  explicit RocksSnapshot(const RocksKv& of) : of_(of), seen_(of.db().GetSnapshot()) {
-    options_.snapshot = seen_;
-  }
-  ~RocksSnapshot() override { of_.db().ReleaseSnapshot(seen_); }
-  RocksSnapshot(const RocksSnapshot&) = delete;
-  RocksSnapshot& operator=(const RocksSnapshot&) = delete;
-
-  bool current() const override {
-    return of_.db().GetLatestSequenceNumber() == seen_->GetSequenceNumber();
-  }
-  Result<void> write(const KvBatch&, bool) override {
-    return Error{Errc::store_failed, "a state of the store that is only read cannot be written"};
-  }
-  Result<std::optional<Bytes>> get(Space space, ByteView key) const override {
-    return of_.get(space, key, options_);
-  }
-  Result<void> scan(Space space, ByteView first, ByteView end, const Visit& visit) const override {
-    return of_.iterate(space, first, end, visit, true, options_);
-  }
-  Result<void> scan_back(Space space, ByteView first, ByteView end,
-                         const Visit& visit) const override {
-    return of_.iterate(space, first, end, visit, false, options_);
-  }
-  uint64_t disk_bytes() const override { return of_.disk_bytes(); }
-  void reclaim(Space, ByteView, ByteView) override {}
-
- private:
-  const RocksKv& of_;
-  const rocksdb::Snapshot* const seen_;
-  rocksdb::ReadOptions options_;
-};
 
 // A store with more spaces than we know is a newer program's: opening it would drop what we cannot
 // name.
@@ -643,8 +668,8 @@ Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& o) {
   }
   if (s.IsPathNotFound() && !o.read_only) s = Status::Corruption("a file of it is missing", s.ToString());
   if (!s.ok()) return error_of(s, o.dir, "opening");
-  auto kv =
-      std::make_unique<RocksKv>(o.dir, std::move(doubt), std::unique_ptr<rocksdb::DB>(opened), std::move(families));
+  auto kv = std::make_unique<RocksKv>(std::make_shared<const OpenDb>(
+      o.dir, std::move(doubt), std::unique_ptr<rocksdb::DB>(opened), std::move(families)));
   if (!o.salvage && !o.read_only) {
     if (auto named = sync_name_of_store(o, *db.env); !named) return named.error();
   }
@@ -659,7 +684,7 @@ Result<void> checkpoint(Kv& kv, const fs::path& dir) {
 
 std::unique_ptr<KvSnapshot> snapshot_of(const Kv& kv) {
   const auto* rocks = dynamic_cast<const RocksKv*>(&kv);
-  return rocks == nullptr ? nullptr : std::make_unique<RocksSnapshot>(*rocks);
+  return rocks == nullptr ? nullptr : rocks->snapshot();
 }
 
 void scan_unnamed(const Kv& kv, const std::function<void(Space, ByteView, ByteView)>& visit) {

@@ -55,9 +55,9 @@ void believe(Kv& kv);
 // synced.
 Result<void> checkpoint(Kv& kv, const std::filesystem::path& dir);
 
-
 // One state of a Kv, which stays as it is while the Kv is written on. Reads may come from any thread; a write is refused
-// with store_failed. Keeps on disk what it sees: let it go soon. Goes before its Kv does.
+// with store_failed. Keeps on disk what it sees: let it go soon. When its Kv is closed
+// before it, the store's lock is held until it goes; ranges that are reclaimed meanwhile are missing in it.
 class KvSnapshot : public Kv {
  public:
   // Nothing has been written to the Kv since.

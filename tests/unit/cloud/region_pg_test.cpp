@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "cloud/feed.h"
+#include "cloud/freeze.h"
 #include "cloud/holds.h"
 #include "cloud/retention.h"
 #include "cloud/rollup.h"
@@ -285,6 +286,36 @@ TEST_CASE("views in PostgreSQL are those of RocksDB, and as if made anew", "[pg]
   REQUIRE(Follower::ask_rebuild(postgres.store().kv()).has_value());
   follow(postgres.store().kv());
   CHECK(views_digest(postgres.store().kv()).value() == before);
+}
+
+TEST_CASE(
+    "a frozen database shows what was there, however much is read of it and written beside it",
+    "[pg][views]") {
+  PostgresBed bed;
+  std::map<Facility, Seq> heads;
+  tell(bed.store(), heads, 0, 10);
+  follow(bed.store().kv());
+  OpenedStore live;
+  OsEntropy chance;
+  live = open_postgres(PostgresBed::options(), chance).value();
+  const auto frozen = freeze(StorePlace{{}, PostgresBed::options()}, live);
+  REQUIRE(frozen.has_value());
+  CHECK(Follower::behind(*frozen->kv).value() == std::optional<uint64_t>(0));
+  const auto before = rows_of(*live.kv, kViewSpace);
+  tell(bed.store(), heads, 10, 30);
+  follow(bed.store().kv());
+  const auto after = rows_of(*live.kv, kViewSpace);
+  CHECK(after.size() > before.size());
+  for (int again = 0; again < 2; again++) {
+    CHECK(rows_of(*frozen->kv, kViewSpace) == before);
+    // One by one, those that came later too.
+    for (const auto& [key, value] : after) {
+      const auto then = before.find(key);
+      CHECK(frozen->kv->get(kViewSpace, key).value() ==
+            (then == before.end() ? std::nullopt : std::optional(then->second)));
+    }
+  }
+  CHECK(Follower::behind(*frozen->kv).value() == std::optional<uint64_t>(0));
 }
 
 TEST_CASE("followers of three processes at once, with commits between, leave each statement in the views once", "[pg][views]") {

@@ -416,3 +416,34 @@ TEST_CASE("a snapshot stays as it is while its store goes on, and knows when it 
   CHECK(snapshot_of(*kv)->get(0, "a").value() == Bytes("2"));
   CHECK(snapshot_of(*kv)->current());
 }
+
+TEST_CASE("a snapshot shows what was there, whatever is written or closed after it") {
+  TempDir dir;
+  const KvOptions o = options_in(dir.path);
+  auto kv = opened(o);
+  for (uint64_t n = 0; n < 4; ++n) put(*kv, 1, key_of(n), "before");
+  put(*kv, 0, "k", "before");
+  auto then = snapshot_of(*kv);
+  put(*kv, 0, "k", "after");
+  put(*kv, 1, key_of(9), "after");
+  KvBatch batch;
+  batch.erase(1, key_of(0));
+  batch.erase_range(1, key_of(1), key_of(3));
+  REQUIRE(kv->write(batch, true).has_value());
+  for (const bool closed : {false, true}) {
+    INFO(closed);
+    CHECK(*then->get(0, "k") == "before");
+    CHECK(*then->get(1, key_of(1)) == "before");
+    CHECK(*then->get(1, key_of(9)) == std::nullopt);
+    CHECK(keys(*then, 1, "", Bytes(9, '\xff')) ==
+          std::vector<Bytes>{key_of(0), key_of(1), key_of(2), key_of(3)});
+    CHECK(write_refusal(*then, "mine") == Errc::store_failed);
+    if (closed) continue;
+    CHECK(keys(*kv, 1, "", Bytes(9, '\xff')) == std::vector<Bytes>{key_of(3), key_of(9)});
+    kv.reset();
+    // It is still read.
+    CHECK(refusal(o) == Errc::locked);
+  }
+  then.reset();
+  CHECK(*opened(o)->get(0, "k") == "after");
+}
