@@ -1,7 +1,9 @@
 #include "cloud/http.h"
 
+#include <fcntl.h>
 #include <spdlog/fmt/fmt.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -138,6 +140,65 @@ asio::awaitable<bool> respond(Stream<Protocol>& stream, Listener& listener, Resp
   co_return !error && response.keep_alive();
 }
 
+// A file that is sent. It is read from its page cache, or a piece from the disk, on the server's
+// thread.
+class SentFile {
+ public:
+  explicit SentFile(const std::filesystem::path& path)
+      : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    struct stat st;
+    if (fd_ >= 0 && ::fstat(fd_, &st) == 0) size_ = static_cast<uint64_t>(st.st_size);
+  }
+  ~SentFile() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  SentFile(const SentFile&) = delete;
+  SentFile& operator=(const SentFile&) = delete;
+
+  bool open() const { return fd_ >= 0; }
+  uint64_t size() const { return size_; }
+  // What comes next, at most as much as fits; 0: it cannot be read.
+  size_t read(std::vector<char>& into, uint64_t left) {
+    const ssize_t n = ::read(fd_, into.data(), std::min<uint64_t>(into.size(), left));
+    return n > 0 ? static_cast<size_t>(n) : 0;
+  }
+
+ private:
+  const int fd_;
+  uint64_t size_ = 0;
+};
+
+// The header, then the file piece by piece; each has idle_ms to be taken. A file that ends early
+// ends the connection, so that nobody takes a part for the whole.
+template <class Protocol>
+asio::awaitable<bool> respond_with_file(Stream<Protocol>& stream, Listener& listener,
+                                        HttpResponse from, unsigned version, bool keep_alive,
+                                        bool head) {
+  SentFile file(from.file);
+  if (!file.open())
+    co_return co_await respond(
+        stream, listener,
+        render(plain(404, "the file is not there any more\n"), version, keep_alive, head));
+  const Response rendered = render(std::move(from), version, keep_alive, true);
+  http::response<http::empty_body> header(rendered.base());
+  header.content_length(file.size());
+  http::response_serializer<http::empty_body> serializer(header);
+  error_code error;
+  stream.expires_after(milliseconds(listener.limits.idle_ms));
+  co_await http::async_write_header(stream, serializer,
+                                    asio::redirect_error(asio::use_awaitable, error));
+  std::vector<char> piece(head ? 0 : kHttpPieceBytes);
+  for (uint64_t left = head ? 0 : file.size(); left > 0 && !error;) {
+    const size_t n = file.read(piece, left);
+    if (n == 0) co_return false;
+    stream.expires_after(milliseconds(listener.limits.idle_ms));
+    co_await asio::async_write(stream, asio::buffer(piece.data(), n),
+                               asio::redirect_error(asio::use_awaitable, error));
+    left -= n;
+  }
+  co_return !error && keep_alive;
+}
+
 bool is_local(const asio::ip::tcp::socket& socket) {
   error_code error;
   const auto peer = socket.remote_endpoint(error).address();
@@ -213,6 +274,11 @@ asio::awaitable<bool> one_request(Stream<Protocol>& stream, Listener& listener,
   co_await waiter.timer().async_wait(asio::redirect_error(asio::use_awaitable, error));
   HttpResponse answer = waiter.result();
   bool head = request.method() == http::verb::head;
+  if (!answer.file.empty()) {
+    bool after_file = co_await respond_with_file(stream, listener, std::move(answer),
+                                                 request.version(), request.keep_alive(), head);
+    co_return after_file;
+  }
   Response response = render(std::move(answer), request.version(), request.keep_alive(), head);
   bool more = co_await respond(stream, listener, std::move(response));
   co_return more;

@@ -27,7 +27,11 @@ struct HttpResponse {
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers;
+  std::filesystem::path file =
+      {};  // not empty: its bytes are the body, read and sent in pieces of kHttpPieceBytes
 };
+inline constexpr size_t kHttpPieceBytes =
+    64 * 1024;  // of a file, in memory for each that is being sent
 // May be called from any thread, at once or later; what comes after the first call is ignored.
 using HttpAnswer = std::function<void(HttpResponse response)>;
 // Runs on the server's one thread: must not block; gives `answer` away when that takes longer.
@@ -40,7 +44,7 @@ struct HttpLimits {
   size_t connections = 64;  // of each listener; more are closed at once
   size_t header_bytes = 8 * 1024;
   size_t body_bytes = 64 * 1024;  // unless HttpBodyLimit says another
-  int64_t idle_ms = 10'000;    // to send a request, and to take the answer
+  int64_t idle_ms = 10'000;       // to send a request, and to take the answer, or a piece of a file
   int64_t answer_ms = 45'000;  // for the handler, which may wait for news for 30 s: then 503
 };
 

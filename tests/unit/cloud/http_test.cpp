@@ -11,6 +11,7 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <fstream>
 #include <thread>
 
 #include "tests/unit/support/mosquitto.h"
@@ -270,4 +271,74 @@ TEST_CASE("how large a body may be is asked with its header, before any of it is
   CHECK(patient.read("\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n");
   patient.send("abc");
   CHECK(patient.read("POST /x abc").find("200 OK") != std::string::npos);
+}
+
+TEST_CASE(
+    "a file is sent whole and in pieces, after it the connection goes on; one that is gone is said "
+    "to be so") {
+  TempDir dir;
+  const std::filesystem::path file = dir.path() / "file";
+  std::string text;
+  for (int i = 0; text.size() < 5 * kHttpPieceBytes; i++) text += std::to_string(i) + "\n";
+  std::ofstream(file, std::ios::binary) << text;
+  HttpServer server;
+  auto port = server.listen_tcp("127.0.0.1:0", [&](const HttpRequest& request, HttpAnswer answer) {
+    HttpResponse out;
+    out.content_type = "application/x-lines";
+    if (request.path != "/none") out.file = request.path == "/file" ? file : dir.path() / "gone";
+    out.body = "no file";
+    answer(std::move(out));
+  });
+  REQUIRE(port.has_value());
+  server.start();
+  Client client(*port);
+  client.send(
+      "GET /file HTTP/1.1\r\nHost: x\r\n\r\nHEAD /file HTTP/1.1\r\nHost: x\r\n\r\nGET /gone "
+      "HTTP/1.1\r\nHost: x\r\n\r\nGET /none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  const std::string all = client.read();
+  const std::string length = "Content-Length: " + std::to_string(text.size()) + "\r\n";
+  const size_t body = all.find("\r\n\r\n") + 4;
+  CHECK(all.find("HTTP/1.1 200 OK\r\n") == 0);
+  CHECK(all.find("Content-Type: application/x-lines\r\n") < body);
+  CHECK(all.find("Cache-Control: no-store\r\n") < body);
+  CHECK(all.find(length) < body);
+  REQUIRE(all.size() > body + text.size());
+  CHECK((all.compare(body, text.size(), text) == 0));
+  // HEAD: the same header, and then the next answer.
+  const std::string rest = all.substr(body + text.size());
+  CHECK(rest.find("HTTP/1.1 200 OK\r\n") == 0);
+  const size_t second = rest.find("\r\n\r\n") + 4;
+  CHECK(rest.find(length) < second);
+  CHECK(rest.find("HTTP/1.1 404 Not Found\r\n") == second);
+  CHECK(rest.ends_with("\r\n\r\nno file"));
+}
+
+TEST_CASE("a client that takes nothing of a file loses its place, and the others are served") {
+  TempDir dir;
+  const std::filesystem::path file = dir.path() / "file";
+  std::ofstream(file, std::ios::binary).seekp(64 << 20).put('x');
+  HttpLimits limits;
+  limits.idle_ms = 300;
+  limits.connections = 1;
+  HttpServer server(limits);
+  auto port = server.listen_tcp("127.0.0.1:0", [&](const HttpRequest&, HttpAnswer answer) {
+    HttpResponse out;
+    out.file = file;
+    answer(std::move(out));
+  });
+  REQUIRE(port.has_value());
+  server.start();
+  Client slow(*port);
+  slow.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  std::string answer;
+  for (int i = 0; i < 100 && answer.empty(); i++) {
+    std::this_thread::sleep_for(50ms);
+    Client other(*port);
+    other.send("HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    answer = other.read("", 200);
+    if (answer.find("200 OK") == std::string::npos) answer.clear();
+  }
+  CHECK(answer.find("HTTP/1.1 200 OK\r\n") == 0);
+  // What it has was never the whole.
+  CHECK(slow.read("", 300).size() < (64 << 20));
 }
