@@ -12,6 +12,8 @@
 #include "cloud/api/door.h"
 #include "cloud/api/region.h"
 #include "cloud/control.h"
+#include "cloud/fhir/exports.h"
+#include "cloud/freeze.h"
 #include "cloud/http.h"
 #include "cloud/json_text.h"
 #include "cloud/keys.h"
@@ -46,9 +48,17 @@ int exit_code_of(const Error& error) {
 
 class Server {
  public:
-  Server(const CloudConfig& config, StorePlace place, std::vector<RegionPrivateKey> keys, OpenedStore store)
-      : config_(config), place_(std::move(place)), keys_(std::move(keys)), broker_(config.broker, broker_entropy_), thread_(parts(), std::move(store)),
-        door_(api_endpoints(region()), token_file(config_.state_dir), config_.local_viewer, [] { return clock_now().wall; }, audit_) {}
+  Server(const CloudConfig& config, StorePlace place, std::vector<RegionPrivateKey> keys,
+         OpenedStore store)
+      : config_(config),
+        place_(std::move(place)),
+        keys_(std::move(keys)),
+        exports_(std::make_shared<fhir::Exports>(config.state_dir / "exports",
+                                                 [] { return clock_now().wall; })),
+        broker_(config.broker, broker_entropy_),
+        thread_(parts(), std::move(store)),
+        door_(api_endpoints(region()), token_file(config_.state_dir), config_.local_viewer,
+              [] { return clock_now().wall; }, audit_) {}
   int run();
 
  private:
@@ -74,6 +84,7 @@ class Server {
   const std::shared_ptr<AuditDesk> audit_ = std::make_shared<AuditDesk>([this](StoreThread::Job job) { thread_.post(std::move(job)); }, [] { return clock_now().mono; });
   int64_t root_day_ = -1;  // of the store's thread: whose root is known to be there
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  const std::shared_ptr<fhir::Exports> exports_;  // what it reads of the store outlives the store
   Broker broker_;
   ShardKeeper shards_{member_entropy_};  // on the store thread
   std::string shards_trouble_;           // told once
@@ -100,7 +111,8 @@ StoreThread::Parts Server::parts() {
   parts.each_round = [this](OpenedStore* store) {
     waiting_->look(store, clock_now().mono);
     audit_->tend(store);
-    if (store == nullptr) return;
+    // It is opened anew only when nobody reads it.
+    if (store == nullptr) return exports_->stop_reading("the store had to be opened again; ask again");
     keep_root(*store);
     share_the_shards(*store);
   };
@@ -124,6 +136,8 @@ Region Server::region() {
   out.audit = audit_;
   out.metrics = [this] { return metrics_text(); };
   out.health = [this] { return health(); };
+  out.exports = exports_;
+  out.freeze = [this](const OpenedStore& store) { return freeze(place_, store); };
   out.statement_key = [this] { return read_statement_key(config_.state_dir); };
   return out;
 }
@@ -208,6 +222,9 @@ void Server::answer_control(const HttpRequest& request, HttpAnswer answer) {
                 answer = std::move(answer)](OpenedStore* store) {
     if (store == nullptr) return answer({503, "text/plain; charset=utf-8", "75\nthe store is being opened again", {}});
     ControlAnswer done = run_control(name, args, *store, store_dir(config_.state_dir), clock_now().wall);
+    const bool takes_away = name == "result.erase" || name == "restrict.add";
+    if (takes_away && done.code == 0)
+      exports_->end_all("something was erased or restricted since, which it may hold; ask again");
     answer({200, "text/plain; charset=utf-8", std::to_string(done.code) + "\n" + done.text, {}});
   });
 }

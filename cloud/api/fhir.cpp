@@ -1,7 +1,5 @@
 // /fhir: the FHIR R4 facade. What is asked and answered is cloud/fhir's; here it gets HTTP around it.
-#include <algorithm>
-
-#include "cloud/api/region.h"
+#include "cloud/api/fhir_http.h"
 #include "cloud/fhir/answer.h"
 #include "cloud/fhir/shown.h"
 #include "schemas/entropy.h"
@@ -10,50 +8,18 @@
 namespace egret::cloud {
 namespace {
 
-constexpr const char* kPath = "/fhir";
-
-HttpResponse as_http(const fhir::Response& from) {
-  HttpResponse out{from.status, "application/fhir+json; charset=utf-8", from.body ? fhir::write_json(*from.body) : "", {}};
-  for (const auto& [name, value] : {std::pair("ETag", &from.etag), std::pair("Last-Modified", &from.last_modified), std::pair("Location", &from.location)}) {
-    if (!value->empty()) out.headers.emplace_back(name, *value);
-  }
-  if (from.status == 503) out.headers.emplace_back("Retry-After", "1");
-  return out;
-}
-
-HttpResponse refuse(unsigned status, const std::string& text) {
-  fhir::Response out;
-  out.status = status;
-  out.body = fhir::outcome(fhir::Issue::forbidden, text);
-  return as_http(out);
-}
-
-std::string header(const HttpRequest& request, const std::string& name) {
-  const auto at = request.headers.find(name);
-  return at == request.headers.end() ? "" : at->second;
-}
-
-// As the client wrote it, or as the proxy in front says it was written.
-std::string base_of(const HttpRequest& request) {
-  const bool tls = header(request, "x-forwarded-proto") == "https";
-  std::string host = header(request, "x-forwarded-host");
-  if (host.empty()) host = header(request, "host");
-  const bool plain = !host.empty() && std::ranges::all_of(host, [](unsigned char c) { return std::isalnum(c) != 0 || c == '.' || c == '-' || c == ':' || c == '[' || c == ']'; });
-  return (tls ? "https://" : "http://") + (plain ? host : "localhost") + kPath;
-}
-
 fhir::Request request_of(const ApiCall& call) {
   fhir::Request out;
   out.method = call.http.method == "HEAD" ? "GET" : call.http.method;
-  out.path = call.http.path.substr(std::min(call.http.path.size(), std::string_view(kPath).size()));
+  out.path = call.http.path.substr(std::min(call.http.path.size(), std::string_view(kFhirPath).size()));
   out.query = call.http.query;
   out.body = call.http.body;
-  out.content_type = header(call.http, "content-type");
-  out.if_match = header(call.http, "if-match");
-  out.if_none_match = header(call.http, "if-none-match");
-  out.if_none_exist = header(call.http, "if-none-exist");
-  out.prefer = header(call.http, "prefer");
-  out.base = base_of(call.http);
+  out.content_type = header_of(call.http, "content-type");
+  out.if_match = header_of(call.http, "if-match");
+  out.if_none_match = header_of(call.http, "if-none-match");
+  out.if_none_exist = header_of(call.http, "if-none-exist");
+  out.prefer = header_of(call.http, "prefer");
+  out.base = fhir_base_of(call.http);
   out.client = call.caller.name;
   return out;
 }
@@ -65,7 +31,7 @@ HttpResponse answer_from(OpenedStore& store, const fhir::Request& request, WallT
   world.client = request.client;
   const fhir::Response response = fhir::answer(request, world);
   note.about = fhir::shown_in(request, response, world);
-  return as_http(response);
+  return fhir_as_http(response);
 }
 
 // Of a state of the store that lasts. nullopt: its views are not whole.
@@ -87,7 +53,8 @@ void add_fhir(Endpoints& endpoints, const Region& region) {
     note->what = fhir::interaction_of(*request);
     note->keep = note->what != "capabilities";
     const WallTime now = region.now();
-    const FromStore owner = [now, request, note](OpenedStore& store) { return answer_from(store, *request, now, std::make_shared<fhir::Known>(), *note); };
+    // The time of a write is of the store's thread: what is written later has a later time, which exports rely on.
+    const FromStore owner = [clock = region.now, request, note](OpenedStore& store) { return answer_from(store, *request, clock(), std::make_shared<fhir::Known>(), *note); };
     if (!fhir::only_reads(*request)) return answer_from_store(region, std::move(answer), owner);
     region.beside_store([region, now, request, owner, note, answer = std::move(answer)](OpenedStore* store, std::shared_ptr<void>* kept) {
       auto beside = store != nullptr && kept != nullptr ? answer_beside(*store, *kept, *request, now, *note) : std::nullopt;
@@ -96,17 +63,17 @@ void add_fhir(Endpoints& endpoints, const Region& region) {
       answer_from_store(region, answer, owner);
     });
   };
-  const std::string below = std::string(kPath) + "/*";
+  const std::string below = std::string(kFhirPath) + "/*";
   const auto add = [&](const char* method, const std::string& path, const char* does) {
     // A search by form is a read.
     const auto changes = [](const HttpRequest& request) { return request.method != "GET" && request.method != "HEAD" && !request.path.ends_with("/_search"); };
-    endpoints.add({method, path, {Role::fhir}, does, handler, kFhirRequestBytesMax, refuse, true, changes});
+    endpoints.add({method, path, {Role::fhir}, does, handler, kFhirRequestBytesMax, fhir_refusal, true, changes});
   };
   add("GET", below, "FHIR R4: read, search, history; metadata says what works (cloud/fhir/README.md)");
   add("POST", below, "FHIR R4: create, search by form");
   add("PUT", below, "FHIR R4: update");
   add("PATCH", below, "FHIR R4: JSON Patch");
-  add("POST", kPath, "FHIR R4: a transaction or batch");
+  add("POST", kFhirPath, "FHIR R4: a transaction or batch");
 }
 
 }  // namespace egret::cloud

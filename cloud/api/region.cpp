@@ -28,6 +28,7 @@ Endpoints api_endpoints(const Region& region) {
   add_house(out, region);
   add_views(out, region);
   add_fhir(out, region);
+  add_fhir_exports(out, region);
   add_completeness(out, region);
   add_feeds(out, region);
   add_quality(out, region);

@@ -11,6 +11,10 @@
 
 namespace egret::cloud {
 
+namespace fhir {
+class Exports;
+}
+
 struct Region {
   std::function<void(StoreThread::Job)> on_store;  // null to the job: the store is being opened again
   std::function<void(ReadJob)> beside_store;       // for what only reads; on any thread, several at once
@@ -22,6 +26,9 @@ struct Region {
   std::function<HttpResponse()> metrics, health;
   std::function<Result<SitePrivateKey>()> statement_key;  // Errors: not_found, config
   std::shared_ptr<AuditDesk> audit;
+  std::shared_ptr<fhir::Exports> exports;
+  // Only in a job: the store as it is now, for an export to read. Errors: as of access.h.
+  std::function<Result<OpenedStore>(const OpenedStore& store)> freeze;
 };
 
 // Answers from a job on the store's thread; 503 while it is down.
@@ -43,6 +50,8 @@ void add_completeness(Endpoints& endpoints, const Region& region);
 
 // /fhir: the FHIR facade (cloud/fhir).
 void add_fhir(Endpoints& endpoints, const Region& region);
+// /fhir/$export: its bulk exports.
+void add_fhir_exports(Endpoints& endpoints, const Region& region);
 
 // All of them.
 Endpoints api_endpoints(const Region& region);

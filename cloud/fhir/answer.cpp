@@ -4,21 +4,17 @@
 
 #include "cloud/fhir/bundle.h"
 #include "cloud/fhir/capability.h"
+#include "cloud/fhir/catch_up.h"
 #include "cloud/fhir/fetch.h"
 #include "cloud/fhir/gate.h"
 #include "cloud/fhir/history.h"
 #include "cloud/fhir/search.h"
 #include "cloud/fhir/terms.h"
 #include "cloud/fhir/write.h"
-#include "cloud/follower.h"
 #include "schemas/limits_fhir.h"
 
 namespace egret::cloud::fhir {
 namespace {
-
-constexpr size_t kBlocksAStep = 64;
-constexpr int kStepsAnew = 2;
-constexpr int kStepsAtOnce = 64;  // then a client waits no longer
 
 Response not_there() {
   return refusal(404, Issue::not_found, "there is no such resource");
@@ -30,21 +26,6 @@ Response no_such_type() {
 
 bool is_strict(const Request& request) {
   return request.prefer.find("handling=strict") != std::string::npos;
-}
-
-// Steps of the Follower until the views are whole, and, `to_the_end`, know of everything that is committed. Errors: locked
-// (they are being made anew, or far behind), store_failed, corrupt.
-Result<void> catch_up(Kv& kv, bool to_the_end) {
-  for (int i = 0; i < kStepsAtOnce; i++) {
-    const auto behind = Follower::behind(kv);
-    if (!behind) return behind.error();
-    // A small store is made anew in a moment; of a large one nobody waits for the end.
-    if (!*behind && i == kStepsAnew) return Error{Errc::locked, "the views are being made anew; try again"};
-    if (*behind && (!to_the_end || **behind == 0)) return {};
-    Follower follower(kv);
-    if (const auto took = follower.step(kBlocksAStep); !took && took.error().code != Errc::conflict) return took.error();
-  }
-  return Error{Errc::locked, "the views are behind; try again"};
 }
 
 class Answering {

@@ -25,6 +25,15 @@ Json param(const Param& from) {
   return Json::object({{"name", from.name}, {"type", name_of(from.kind)}});
 }
 
+// FHIR Bulk Data Access, by GET (export_wish.h).
+constexpr const char* kBulkData = "http://hl7.org/fhir/uv/bulkdata";
+
+Json export_operation(const char* definition) {
+  return Json::array({Json::object(
+      {{"name", "export"},
+       {"definition", std::string(kBulkData) + "/OperationDefinition/" + definition}})});
+}
+
 Json resource(const Type& type) {
   Json out = Json::object({{"type", type.name}});
   out.set("interaction", coded({"read", "vread", "update", "patch", "history-instance", "history-type", "create", "search-type"}));
@@ -42,6 +51,7 @@ Json resource(const Type& type) {
   for (const Param& one : common_params()) params.push(param(one));
   for (const Param& one : type.params) params.push(param(one));
   out.set("searchParam", std::move(params));
+  if (type.name == "Patient") out.set("operation", export_operation("patient-export"));
   return out;
 }
 
@@ -53,7 +63,9 @@ Json capability_statement(const std::string& base) {
   Json rest = Json::object({{"mode", "server"}, {"documentation", "Results of AI models of a region's sites, and what clients write beside them."}});
   rest.set("resource", std::move(resources));
   rest.set("interaction", coded({"transaction", "batch"}));
+  rest.set("operation", export_operation("export"));
   Json out = Json::object({{"resourceType", "CapabilityStatement"}, {"status", "active"}, {"date", "2026-11-29"}, {"kind", "instance"}});
+  out.set("instantiates", Json::array({std::string(kBulkData) + "/CapabilityStatement/bulk-data"}));
   out.set("software", Json::object({{"name", "Egret"}, {"version", EGRET_VERSION}}));
   out.set("implementation", Json::object({{"description", "The region's store of results"}, {"url", base}}));
   out.set("fhirVersion", "4.0.1");

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The FHIR facade of a real region: results that came over the whole road, read as a client reads them; what clients write, through
-races and a kill; and, where npm is to be had, an independent validator and two clients of others.
+races and a kill; bulk exports of both; and, where npm is to be had, an independent validator and two clients of others.
 
     fhir_test.py BIN_DIR [--clients]
 """
@@ -38,7 +38,7 @@ class Facade:
             r = c.getresponse()
             text = r.read().decode()
             resource = json.loads(text) if "json" in (r.getheader("Content-Type") or "") and text else None
-            if resource is not None:
+            if resource is not None and "resourceType" in resource:
                 self.seen.append(resource)
             return r.status, resource, dict(r.getheaders())
         finally:
@@ -188,6 +188,104 @@ def serves(f):
         return False
 
 
+def exported(f, address, status=200):
+    """The manifest of a bulk export, and its lines by type: only what nobody else may have."""
+    got, body, headers = f.ask("GET", address, Prefer="respond-async")
+    expect(f"{address} ({body})", got, 202)
+    at = headers["Content-Location"].split("/fhir/", 1)[1]
+
+    def ended():
+        state, answer, more = f.ask("GET", at)
+        if state == 202:
+            expect("it says how far it is", (bool(more["X-Progress"]), more["Retry-After"]), (True, "2"))
+        return state != 202 and (state, answer)
+
+    state, manifest = road.wait_for("the export", ended, seconds=60)
+    expect(f"{address}: its end ({manifest})", state, status)
+    lines = {}
+    for one in manifest.get("output", []):
+        texts = fetched(f, one["url"]).splitlines()
+        expect("as many as were counted", len(texts), one["count"])
+        lines.setdefault(one["type"], []).extend(json.loads(text) for text in texts)
+    for resources in lines.values():
+        f.seen += resources
+    return at, manifest, lines
+
+
+def fetched(f, url, token=None, status=200):
+    c = http.client.HTTPConnection("127.0.0.1", f.port, timeout=30)
+    try:
+        c.request("GET", "/fhir/" + url.split("/fhir/", 1)[1], headers={"Authorization": f"Bearer {token or f.token}"})
+        r = c.getresponse()
+        text = r.read().decode()
+        expect(f"GET {url}", r.status, status)
+        if status == 200:
+            expect("its type", r.getheader("Content-Type"), "application/fhir+ndjson")
+        return text
+    finally:
+        c.close()
+
+
+def check_export(r, f):
+    """Everything at once: what paging search gives, exact at its moment while clients go on writing, and the same after a kill."""
+    types = ("DiagnosticReport", "Device", "ImagingStudy", "Observation", "Patient", "Provenance")
+    in_order = lambda resources: sorted(json.dumps(x, sort_keys=True) for x in resources)
+    made = f.ask("POST", "ImagingStudy", {"resourceType": "ImagingStudy", "status": "available", "subject": {"reference": "Patient/absent"}})[0]
+    expect("a study, too", made, 201)
+    expect("without the preference", f.ask("GET", "$export")[0], 400)
+    at, manifest, lines = exported(f, "$export")
+    for kind in types:
+        expect(f"all of {kind}", in_order(lines.get(kind, [])), in_order(f.found(f"{kind}?_count=17")))
+    expect("something of it", [kind for kind in types if not lines.get(kind)], [])
+    # Writers at work: each of theirs is in the export, if it was done before, and is not, if it was begun after.
+    before, after = [], []
+
+    def write(into):
+        body = f.ask("POST", "Patient", {"resourceType": "Patient", "gender": "other"})
+        expect("written", body[0], 201)
+        into.append(body[1]["id"])
+
+    for _ in range(5):
+        write(before)
+    status, _, headers = f.ask("GET", "Patient/$export?_type=Patient", Prefer="respond-async")
+    expect("asked for", status, 202)
+    for _ in range(5):
+        write(after)
+    second = headers["Content-Location"].split("/fhir/", 1)[1]
+    road.wait_for("the export", lambda: f.ask("GET", second)[0] == 200)
+    its = f.get(second)
+    there = {json.loads(line)["id"] for one in its["output"] for line in fetched(f, one["url"]).splitlines()}
+    expect("exact", (there.issuperset(before), there.isdisjoint(after)), (True, True))
+    # The next one has the rest, and nothing of before that says when it changed.
+    _, _, lately = exported(f, f"$export?_type=Patient,Observation&_since={its['transactionTime']}")
+    stated = [p["id"] for p in lately["Patient"] if "lastUpdated" in p["meta"]]
+    expect("since then", (sorted(stated), lately.get("Observation", [])), (sorted(after), []))
+    # Another client sees nothing of it; nobody does after it was deleted, and after a kill what was done is there.
+    other = r.cloud_cli("token", "add", "other-ward", "--role", "fhir").stdout.strip()
+    fetched(f, manifest["output"][0]["url"], other, 404)
+    expect("another's", Facade(f.port, other).ask("GET", at)[0], 404)
+    expect("deleted", (f.ask("DELETE", second)[0], f.ask("GET", second)[0]), (202, 404))
+    r.cloud.kill()
+    r.cloud.start()
+    road.wait_for("the region to serve", lambda: serves(f) and settled(r))
+    expect("after a kill", f.get(at), manifest)
+    again = [json.loads(line) for one in manifest["output"] if one["type"] == "Observation" for line in fetched(f, one["url"]).splitlines()]
+    expect("line for line", in_order(again), in_order(lines["Observation"]))
+
+
+def check_erasure(r, f):
+    """An erasure ends every export that may hold what was erased."""
+    at, _, lines = exported(f, "$export?_type=Observation")
+    expect("it is there", any(IDS[2].replace("-", "") in o["id"] for o in lines["Observation"]), True)
+    r.cloud_cli("erase", f"{SITE}/{IDS[2]}", "--reason", "asked for", "--commit")
+    status, body, _ = f.ask("GET", at)
+    expect("ended", (status, "erased" in body["issue"][0]["diagnostics"]), (500, True))
+    road.wait_for("its files to go", lambda: not list((r.dir / "cloud" / "exports").rglob("Observation*")))
+    _, _, lines = exported(f, "$export?_type=Observation")
+    expect("without it", sorted(o["id"] for o in lines["Observation"]), sorted(o["id"] for o in f.found("Observation")))
+    expect("and it is gone", any(IDS[2].replace("-", "") in o["id"] for o in lines["Observation"]), False)
+
+
 def check_kill(r, f):
     """What got its 201 is there after a kill -9 at any moment."""
     made, ending = [], threading.Event()
@@ -225,7 +323,7 @@ def check_kill(r, f):
     road.wait_for("the views to be made anew", lambda: settled(r))
     f.get(f"Patient/{made[-1]}")
     log = (r.dir / "cloud.log").read_text()
-    if "4711" in log or "urn:race" in log:
+    if "P-4711" in log or "urn:race" in log:  # hashes stand in it, too
         raise SystemExit("the log shows what was asked")
     return made
 
@@ -269,10 +367,14 @@ def check_audit(r, f, made):
 def check_restriction(r, f):
     """A patient's results are kept and not used, by an order that can be lifted."""
     first = f"{IDS[0].replace('-', '')}{SITE}"
+    before, _, lines = exported(f, "$export?_type=Observation,Patient")
+    expect("it is exported", "P-4711" in json.dumps(lines), True)
     order = json.loads(r.cloud_cli("restrict", "add", "--system", "urn:sample:patient", "--value", "P-4711", "--reason", "disputed", "--by", "dr-q", "--json").stdout)
     expect("the order", (order["order"], order["by"], order["lifted"]), ("restrict", "dr-q", False))
     expect("restricted already", r.cloud_cli("restrict", "add", "--result", f"{SITE}/{IDS[1]}", "--reason", "x", check=False).returncode, 1)
     f.get(f"Observation/{first}", 403)
+    expect("the export before has ended", f.ask("GET", before)[0], 500)
+    expect("in no export", "P-4711" in json.dumps(exported(f, "$export?_since=2000-01-01T00:00:00Z")[2]), False)
     expect("in no list", f.found("Observation?subject:identifier=urn:sample:patient|P-4711"), [])
     if "P-4711" in r.cloud_cli("export").stdout or "P-4711" not in r.cloud_cli("export", "--restricted").stdout:
         raise SystemExit("the export shows what is restricted, or does not when it is asked to")
@@ -333,6 +435,7 @@ def main():
         check_roles(r, f)
         check_writes(r, f)
         check_race(f)
+        check_export(r, f)
         done = True
         if with_clients:
             done = check_clients(f, folder, patient)
@@ -340,10 +443,11 @@ def main():
         if made:
             check_audit(r, f, made)
             check_restriction(r, f)
+            check_erasure(r, f)
         good = True
         if not done:
             return SKIPPED
-        print(f"ok: results as resources, what clients write, a race of 50, {len(made)} writes over kills, all of it in the audit log" if not with_clients else "ok: valid, and two clients of others did their round")
+        print(f"ok: results as resources, what clients write, a race of 50, a bulk export, {len(made)} writes over kills, all of it in the audit log" if not with_clients else "ok: valid, and two clients of others did their round")
     finally:
         r.stop()
         road.leave(folder, good)

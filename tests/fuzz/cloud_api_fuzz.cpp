@@ -2,6 +2,7 @@
 // each role. Each is answered once, and nobody is let in whom the table does not name.
 #include "cloud/api/door.h"
 #include "cloud/api/region.h"
+#include "cloud/fhir/exports.h"
 #include "tests/fuzz/talk.h"
 #include "tests/sim/kv_memory.h"
 #include "tests/sim/seeded_entropy.h"
@@ -25,12 +26,20 @@ class Bench {
     region_.metrics = region_.health = [] { return HttpResponse{}; };
     region_.mono = [] { return MonoTime{1}; };
     region_.waiting = std::make_shared<Waiting>();
+    region_.exports = std::make_shared<fhir::Exports>(folder_ / "exports", [now] { return now; });
+    region_.freeze = [this](const OpenedStore& store) {
+      OpenedStore out;
+      out.kv = std::make_unique<KvMemory>(static_cast<const KvMemory&>(*store.kv));
+      out.store = open_store(*out.kv, entropy_).value();
+      return Result<OpenedStore>(std::move(out));
+    };
     region_.statement_key = [] { return Result<SitePrivateKey>(SitePrivateKey{{7}}); };
     for (Role role : kAllRoles) tokens_.push_back(add_token(folder_ / "tokens", name_of(role), role, 0, now, entropy_).value());
     door_ = std::make_unique<Door>(api_endpoints(region_), folder_ / "tokens", true, [now] { return now; });
   }
   void ask(uint8_t who, HttpRequest request) {
     if (who < kRoles) request.headers["authorization"] = "Bearer " + tokens_[who];
+    request.headers["prefer"] = "respond-async";
     const auto found = door_->endpoints().find(request.method, request.path);
     const bool may = found.endpoint != nullptr && (found.endpoint->who.open() || (who < kRoles && found.endpoint->who.has(kAllRoles[who])));
     size_t answers = 0;
@@ -71,10 +80,21 @@ void run(ByteView input) {
 }
 
 std::vector<Bytes> seeds() {
-  return {fuzz::tagged(0, "GET /api/facilities"), fuzz::tagged(0, "GET /api/results/clinic/01000000-0000-0000-0000-000000000000"),
-          fuzz::tagged(1, "GET /api/recalls/preview?model=m%20n&from=2026-03-01&to=2026-03-02"), fuzz::tagged(1, "POST /api/alerts/clinic/01000000-0000-0000-0000-000000000000/acknowledge\n{\"note\":\"x\"}"),
-          fuzz::tagged(4, "GET /api/changes?after=0000000000000001-1-0&lines=3&records=1&wait=1s"), fuzz::tagged(0, "GET /api/quality?model=m&before_from=2026-02-01"),
-          fuzz::tagged(7, "HEAD /"), fuzz::tagged(3, "DELETE /api/%zz/%41")};
+  return {
+      fuzz::tagged(0, "GET /api/facilities"),
+      fuzz::tagged(0, "GET /api/results/clinic/01000000-0000-0000-0000-000000000000"),
+      fuzz::tagged(1, "GET /api/recalls/preview?model=m%20n&from=2026-03-01&to=2026-03-02"),
+      fuzz::tagged(
+          1,
+          "POST "
+          "/api/alerts/clinic/01000000-0000-0000-0000-000000000000/acknowledge\n{\"note\":\"x\"}"),
+      fuzz::tagged(4, "GET /api/changes?after=0000000000000001-1-0&lines=3&records=1&wait=1s"),
+      fuzz::tagged(0, "GET /api/quality?model=m&before_from=2026-02-01"),
+      fuzz::tagged(4, "GET /fhir/$export?_type=Patient&_since=2026-03-01T08:30:00Z"),
+      fuzz::tagged(4, "DELETE /fhir/exports/0123456789abcdef0123456789abcdef"),
+      fuzz::tagged(4, "GET /fhir/exports/0123456789abcdef0123456789abcdef/Patient.1.ndjson"),
+      fuzz::tagged(7, "HEAD /"),
+      fuzz::tagged(3, "DELETE /api/%zz/%41")};
 }
 
 const fuzz::Registered registered({"cloud_api", run, seeds});

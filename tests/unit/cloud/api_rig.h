@@ -8,6 +8,7 @@
 #include "cloud/api/door.h"
 #include "cloud/api/query.h"
 #include "cloud/api/region.h"
+#include "cloud/fhir/exports.h"
 #include "tests/sim/kv_memory.h"
 #include "tests/sim/seeded_entropy.h"
 #include "tests/unit/support/mosquitto.h"
@@ -27,10 +28,24 @@ struct ApiRig {
     region.health = [] { return json_answer(200, "{}"); };
     region.mono = [this] { return mono; };
     region.waiting = std::make_shared<Waiting>();
+    // Its thread has a clock of its own, which stands.
+    region.exports = std::make_shared<fhir::Exports>(
+        folder.path() / "exports", [at = now] { return at; }, export_limits());
+    region.freeze = [this](const OpenedStore& store) {
+      OpenedStore out;
+      out.kv = std::make_unique<KvMemory>(static_cast<const KvMemory&>(*store.kv));
+      out.store = open_store(*out.kv, entropy).value();
+      return Result<OpenedStore>(std::move(out));
+    };
     region.statement_key = [] { return Result<SitePrivateKey>(SitePrivateKey{{7}}); };
     region.audit = std::make_shared<AuditDesk>(region.on_store, region.mono);
     for (Role role : kAllRoles) tokens.push_back(add_token(file(), name_of(role), role, 0, now, entropy).value());
     door = std::make_unique<Door>(api_endpoints(region), file(), local_viewer, [this] { return now; }, region.audit);
+  }
+  static fhir::ExportLimits export_limits() {
+    fhir::ExportLimits out;
+    out.free_bytes = 0;
+    return out;
   }
   std::filesystem::path file() const { return token_file(folder.path()); }
   const std::string& token(Role role) const { return tokens[static_cast<size_t>(role)]; }

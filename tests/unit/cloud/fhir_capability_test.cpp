@@ -1,6 +1,7 @@
 // What the CapabilityStatement says is tried, entry by entry, on a store that holds something of every type: an entry that
 // nobody tries here fails the test.
 #include "cloud/fhir/types.h"
+#include "tests/unit/cloud/api_rig.h"
 #include "tests/unit/cloud/fhir_rig.h"
 
 namespace egret::cloud {
@@ -107,6 +108,36 @@ struct CapabilityRig : FhirRig {
   }
 };
 
+// Bulk export is asked for beside what a World answers: of the region's API, at the address that
+// the operation's name gives.
+bool try_operation(const std::string& path, const Json& operation, const char* definition) {
+  ApiRig rig;
+  HttpRequest request = ApiRig::request("GET", "/fhir/" + path + "$" + operation.text_at("name"),
+                                        rig.token(Role::fhir));
+  request.headers["prefer"] = "respond-async";
+  const bool known =
+      operation.text_at("definition") ==
+      std::string("http://hl7.org/fhir/uv/bulkdata/OperationDefinition/") + definition;
+  return known && rig.ask(request).status == 202;
+}
+
+TEST_CASE_METHOD(CapabilityRig,
+                 "bulk export is what is said of the system and of patients, and nothing else is; "
+                 "the guide that it follows is named") {
+  const auto of_system = fhir::elements_at(statement, "rest.operation"),
+             of_types = fhir::elements_at(statement, "rest.resource.operation");
+  REQUIRE(of_system.size() == 1);
+  CHECK(try_operation("", *of_system[0], "export"));
+  REQUIRE(of_types.size() == 1);
+  for (const Json* resource : fhir::elements_at(statement, "rest.resource"))
+    CHECK((resource->find("operation") != nullptr) == (resource->text_at("type") == "Patient"));
+  CHECK(try_operation("Patient/", *of_types[0], "patient-export"));
+  CHECK_FALSE(try_operation("Group/", *of_types[0], "patient-export"));
+  const auto guides = fhir::elements_at(statement, "instantiates");
+  REQUIRE(guides.size() == 1);
+  CHECK(guides[0]->text() == "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data");
+}
+
 TEST_CASE_METHOD(CapabilityRig, "the CapabilityStatement says what every other test relies on") {
   CHECK(text_at(statement, "fhirVersion") == "4.0.1");
   CHECK(text_at(statement, "implementation.url") == kBase);
@@ -121,7 +152,7 @@ TEST_CASE_METHOD(CapabilityRig, "every interaction, parameter, include and claim
     for (const Json::Member& member : resource->members()) {
       const std::string& name = member.first;
       INFO(sample.type << "." << name << " " << fhir::write_json(member.second));
-      if (name == "type") continue;
+      if (name == "type" || name == "operation") continue;  // the latter has a test of its own
       ++tried;
       if (name == "interaction") {
         for (const Json& one : member.second.items()) {
