@@ -203,7 +203,7 @@ TEST_CASE_METHOD(ExportRig, "an export holds what a search finds, resource for r
   CHECK(seen == 3);
 }
 
-TEST_CASE_METHOD(ExportRig, "what is more than a page is there once, each of it") {
+TEST_CASE_METHOD(ExportRig, "what is more than a page is there once, each of it", "[memory]") {
   constexpr size_t kMany = kFhirLooksMax + 100;
   std::vector<Bytes> records;
   for (size_t i = 0; i < kMany; i++) {
@@ -218,7 +218,7 @@ TEST_CASE_METHOD(ExportRig, "what is more than a page is there once, each of it"
     commit_at_last(records);
     records.clear();
   }
-  for (const char* type : {"Observation", "DiagnosticReport", "Provenance"}) {
+  for (const char* type : {"Observation", "DiagnosticReport"}) {
     for (const std::optional<int64_t> since : {std::optional<int64_t>(), std::optional<int64_t>(0)}) {
       INFO(type << " " << since.has_value());
       const auto all = ids(type, since);
@@ -346,29 +346,30 @@ class Gate {
 };
 class FrozenKv final : public Kv {
  public:
-  FrozenKv(const KvMemory& of, std::shared_ptr<Gate> gate, std::shared_ptr<std::atomic<int>> alive)
-      : kv_(of), gate_(std::move(gate)), alive_(std::move(alive)) {
+  FrozenKv(std::unique_ptr<Kv> of, std::shared_ptr<Gate> gate,
+           std::shared_ptr<std::atomic<int>> alive)
+      : kv_(std::move(of)), gate_(std::move(gate)), alive_(std::move(alive)) {
     ++*alive_;
   }
   ~FrozenKv() override { --*alive_; }
   Result<void> write(const KvBatch&, bool) override { return Error{Errc::store_failed, "frozen"}; }
   Result<std::optional<Bytes>> get(Space space, ByteView key) const override {
     if (space == kViewSpace) gate_->wait();
-    return kv_.get(space, key);
+    return kv_->get(space, key);
   }
   Result<void> scan(Space space, ByteView first, ByteView end, const Visit& visit) const override {
     if (space == kViewSpace) gate_->wait();
-    return kv_.scan(space, first, end, visit);
+    return kv_->scan(space, first, end, visit);
   }
   Result<void> scan_back(Space space, ByteView first, ByteView end,
                          const Visit& visit) const override {
-    return kv_.scan_back(space, first, end, visit);
+    return kv_->scan_back(space, first, end, visit);
   }
   uint64_t disk_bytes() const override { return 0; }
   void reclaim(Space, ByteView, ByteView) override {}
 
  private:
-  KvMemory kv_;
+  std::unique_ptr<Kv> kv_;
   std::shared_ptr<Gate> gate_;
   std::shared_ptr<std::atomic<int>> alive_;
 };
@@ -400,7 +401,7 @@ struct JobRig : ExportRig {
     asked.request = std::string(kBase) + "/$export?" + query;
     asked.files = std::string(kBase) + "/exports";
     asked.at = now.wall;
-    asked.store.kv = std::make_unique<FrozenKv>(kv, gate, alive);
+    asked.store.kv = std::make_unique<FrozenKv>(frozen_kv(), gate, alive);
     asked.store.store = open_store(*asked.store.kv, entropy).value();
     return exports->start(std::move(asked));
   }

@@ -1,11 +1,15 @@
-// A FHIR client on the bench: the facade over the real store in memory, without HTTP.
-// Promises: what a test asks is what a client would ask. Leaves to others: roles and HTTP (cloud/api, tests/e2e/fhir_test.py).
+// A FHIR client on the bench: the facade over the real store, without HTTP: in memory, or, with
+// EGRET_FHIR_STORE=postgres, in PostgreSQL.
+// Promises: what a test asks is what a client would ask. Leaves to others: roles and HTTP
+// (cloud/api, tests/e2e/fhir_test.py).
 #pragma once
 
 #include "cloud/fhir/answer.h"
 #include "cloud/fhir/elements.h"
 #include "cloud/fhir/fetch.h"
+#include "cloud/freeze.h"
 #include "tests/unit/cloud/records.h"
+#include "tests/unit/cloud/store_beds.h"
 
 namespace egret::cloud {
 
@@ -53,6 +57,28 @@ inline Bytes rich_result(uint8_t id, uint32_t version, const std::function<void(
 
 struct FhirRig : ViewRig {
   FhirRig() { follow(); }
+
+  // The store's, wherever that is.
+  std::unique_ptr<PostgresBed> bed = in_postgres() ? move_out() : nullptr;
+  Kv& kv = store->kv();
+
+  static bool in_postgres() {
+    const char* where = std::getenv("EGRET_FHIR_STORE");
+    return where != nullptr && std::string_view(where) == "postgres";
+  }
+  std::unique_ptr<PostgresBed> move_out() {
+    auto out = std::make_unique<PostgresBed>();
+    store = open_store(out->store().kv(), entropy).value();
+    register_facility(kFac);
+    return out;
+  }
+  // As it is now, to be read by another thread.
+  std::unique_ptr<Kv> frozen_kv() {
+    if (bed == nullptr) return std::make_unique<KvMemory>(CloudRig::kv);
+    auto out = freeze(StorePlace{{}, PostgresBed::options()}, OpenedStore{}).value();
+    out.store.reset();
+    return std::move(out.kv);
+  }
 
   fhir::Response send(fhir::Request request) {
     request.base = kBase;

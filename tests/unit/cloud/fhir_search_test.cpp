@@ -50,7 +50,8 @@ TEST_CASE_METHOD(Many, "a search finds what its parameters say, and nothing else
   CHECK(sorted("Observation?category=urn:test|dr").size() == 12);
   CHECK(sorted("Observation?_security=AIAST").size() == 12);
   CHECK(sorted("Observation?_tag=none").empty());
-  CHECK(sorted("Observation?identifier=urn:ietf:rfc:3986|urn:uuid:" + text_of(id_of(5))) == ids({5}));
+  CHECK(sorted("Observation?identifier=urn:ietf:rfc:3986|urn:uuid:" + egret::text_of(id_of(5))) ==
+        ids({5}));
   CHECK(sorted("Observation?_id=" + id(5) + "," + id(6)) == ids({5, 6}));
   CHECK(sorted("Observation?_lastUpdated=lt2020").empty());
   CHECK(sorted("Observation?_lastUpdated=ge2020").size() == 12);
@@ -113,7 +114,8 @@ TEST_CASE_METHOD(Many, "pages hold everything once, in the order that was asked 
   CHECK(found(next) == ids({6, 7, 8, 9, 10, 11}));
 }
 
-TEST_CASE_METHOD(Many, "a cursor of another search, of another store, or made up, is refused") {
+TEST_CASE_METHOD(Many, "a cursor of another search, of another store, or made up, is refused",
+                 "[memory]") {
   const auto page = get("Observation?_count=2");
   std::string next;
   for (const Json& link : page.body->find("link")->items()) {

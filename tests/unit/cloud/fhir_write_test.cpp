@@ -247,12 +247,13 @@ TEST_CASE_METHOD(WriteRig, "who has written meanwhile is seen before anything is
   CHECK(kept.error().code == Errc::conflict);
 }
 
-TEST_CASE_METHOD(WriteRig, "a store that cannot write answers no 2xx, and has nothing of it") {
-  kv.fail_write(1, KvMemory::Failure::lost);
+TEST_CASE_METHOD(WriteRig, "a store that cannot write answers no 2xx, and has nothing of it",
+                 "[memory]") {
+  CloudRig::kv.fail_write(1, KvMemory::Failure::lost);
   const auto refused = ask("POST", "Patient", kPatient);
   CHECK(refused.status == 500);
   CHECK(issue_of(refused) == "exception");
-  kv.heal();
+  CloudRig::kv.heal();
   CHECK(found("Patient").empty());
   CHECK(ask("POST", "Patient", kPatient).status == 201);
 }

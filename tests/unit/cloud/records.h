@@ -130,7 +130,7 @@ struct ViewRig : CloudRig {
     REQUIRE(store->commit(std::move(txn)) == CommitResult::committed);
   }
   size_t follow(size_t blocks = 64) {
-    Follower follower(kv);
+    Follower follower(store->kv());
     size_t steps = 0;
     for (;;) {
       const auto took = follower.step(blocks);
@@ -139,11 +139,11 @@ struct ViewRig : CloudRig {
       ++steps;
     }
     CHECK(follower.unreadable_blocks() == 0);
-    CHECK(Follower::behind(kv).value() == std::optional<uint64_t>(0));
+    CHECK(Follower::behind(store->kv()).value() == std::optional<uint64_t>(0));
     return steps;
   }
   std::optional<ResultRow> row_of(uint8_t id, const Facility& fac = kFac) {
-    const auto stored = kv.get(kViewSpace, result_key({fac, id_of(id)}));
+    const auto stored = store->kv().get(kViewSpace, result_key({fac, id_of(id)}));
     if (!stored.value()) return std::nullopt;
     return decode_result(**stored).value();
   }
@@ -151,18 +151,22 @@ struct ViewRig : CloudRig {
   // All of space 5 but for how far it is, and when a result changed: that depends on the steps; and volumes: on the blocks.
   std::map<Bytes, Bytes> views() {
     std::map<Bytes, Bytes> out;
-    REQUIRE(kv.scan(kViewSpace, {}, Bytes(1, char(0xff)), [&](ByteView key, ByteView value) {
-      if (key[0] == 'r') {
-        ResultRow row = decode_result(value).value();
-        row.changed = 0;
-        std::sort(row.statements.begin(), row.statements.end(),
-                  [](const auto& a, const auto& b) { return a.place < b.place; });
-        out[Bytes(key)] = encode(row);
-      } else if (key[0] != 'c' && key[0] != 'V' && key[0] != 'v' && key[0] != 'A') {
-        out[Bytes(key)] = key[0] == 'a' ? Bytes() : Bytes(value);
-      }
-      return true;
-    }).has_value());
+    REQUIRE(store->kv()
+                .scan(kViewSpace, {}, Bytes(1, char(0xff)),
+                      [&](ByteView key, ByteView value) {
+                        if (key[0] == 'r') {
+                          ResultRow row = decode_result(value).value();
+                          row.changed = 0;
+                          std::sort(row.statements.begin(), row.statements.end(),
+                                    [](const auto& a, const auto& b) { return a.place < b.place; });
+                          out[Bytes(key)] = encode(row);
+                        } else if (key[0] != 'c' && key[0] != 'V' && key[0] != 'v' &&
+                                   key[0] != 'A') {
+                          out[Bytes(key)] = key[0] == 'a' ? Bytes() : Bytes(value);
+                        }
+                        return true;
+                      })
+                .has_value());
     return out;
   }
 };
