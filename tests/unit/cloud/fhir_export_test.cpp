@@ -416,9 +416,11 @@ struct JobRig : ExportRig {
     return {};
   }
   bool soon(const std::function<bool()>& what) {
-    for (int i = 0; i < 2'500 && !what(); i++)
+    for (int i = 0; i < 2'500; i++) {
+      if (what()) return true;  // once: a moment later a file may be under way again
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    return what();
+    }
+    return false;
   }
   std::vector<std::string> lines(const std::string& id, const Json& manifest,
                                  const std::string& type, const std::string& list = "output") {
