@@ -17,6 +17,7 @@
 #include "cloud/http.h"
 #include "cloud/json_text.h"
 #include "cloud/keys.h"
+#include "cloud/merge/moment.h"
 #include "cloud/metrics.h"
 #include "cloud/outputs/syslog.h"
 #include "cloud/outputs/topic.h"
@@ -145,7 +146,7 @@ Region Server::region() {
 // In the service's log, too: a copy of the root that whoever changes the store does not hold.
 void Server::keep_root(OpenedStore& store) {
   const WallTime now = clock_now().wall;
-  const int64_t day = now.us / (24LL * 3600 * 1'000'000);
+  const int64_t day = now.us / kDayUs;
   if (day == root_day_) return;
   root_day_ = day;  // once a day, whatever comes of it
   const auto key = read_statement_key(config_.state_dir);
