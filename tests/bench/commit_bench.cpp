@@ -1,5 +1,5 @@
 // What commits into the store cost beside the least that the same rows can cost. Rounds of both take turns. Prints JSON.
-//   PostgreSQL: KvStore over PgKv, one or several reconcilers at once, against COPY in binary form of the rows that they wrote
+//   PostgreSQL: KvStore over PgKv, as the service runs it, one or several reconcilers at once, against COPY in binary form of the rows that they wrote
 //   for the first time, in the same groups, a transaction a group, over as many connections, into tables of the same schema.
 //   RocksDB: KvStore over it, as the service runs it, against synced write batches into another one: of the rows that it wrote,
 //   and of the records as they came, a key each.
@@ -205,6 +205,7 @@ void measure(const std::string& url, const std::string& copy_url, size_t reconci
   std::vector<std::unique_ptr<Copying>> theirs;
   for (size_t r = 0; r < reconcilers; ++r) {
     ours.push_back(std::make_unique<CommittingPg>(postgres(url), 10 * reconcilers + r, bytes));
+    ours.back()->with_helpers();
     theirs.push_back(std::make_unique<Copying>(copy_url));
   }
   std::vector<double> rates, copies, ratios;
