@@ -10,27 +10,6 @@ using namespace egret::cloud;
 namespace {
 
 struct AuditedRig : ApiRig {
-  void commit(const std::vector<Bytes>& records) {
-    std::vector<JudgedRecord> judged;
-    std::vector<Hash> leaves;
-    for (const Bytes& r : records) {
-      JudgedRecord j;
-      j.record = r;
-      j.key = check_body(split_record(r)->body, kFac)->key;
-      judged.push_back(j);
-      leaves.push_back(leaf_of(r));
-    }
-    auto txn = opened.store->begin();
-    const JudgedBlock block{head.next(), judged, leaves, {}};
-    head = head + records.size();
-    REQUIRE(txn->add_blocks(kFac, {{7}, StreamId::result}, {&block, 1}, now).has_value());
-    REQUIRE(opened.store->commit(std::move(txn)) == CommitResult::committed);
-    Follower follower(*opened.kv);
-    while (follower.step(8).value() > 0) {
-    }
-    while (keep_alerts(*opened.kv, now).value() > 0) {
-    }
-  }
   // Some time passes, and the store's thread comes round.
   void pass(int64_t ms) {
     mono = mono + ms;
@@ -53,7 +32,6 @@ struct AuditedRig : ApiRig {
     for (const AuditSubject& s : row.entry.about) out.push_back(text_of(s));
     return out;
   }
-  Seq head;
 };
 
 const std::string kId = "01000000-0000-0000-0000-000000000000";

@@ -2,13 +2,11 @@
 #include "api_rig.h"
 #include "cloud/audit.h"
 #include "cloud/control.h"
-#include "cloud/follower.h"
 #include "cloud/patients.h"
 #include "cloud/remap.h"
 #include "cloud/restrictions.h"
 #include "cloud/verify.h"
 #include "records.h"
-#include "schemas/chain.h"
 
 using namespace egret;
 using namespace egret::cloud;
@@ -23,40 +21,11 @@ JudgedRecord refused(const Bytes& record) {
   j.detail = "ai_result.status: final is not known here";
   return j;
 }
-JudgedRecord taken(const Bytes& record) {
-  JudgedRecord j;
-  j.record = record;
-  j.key = check_body(split_record(record)->body, kFac)->key;
-  return j;
-}
 
 struct ControlRig : ApiRig {
   void commit(const std::vector<JudgedRecord>& records) {
-    auto txn = opened.store->begin();
-    LedgerRow row = txn->row(kFac, key).value().value_or(LedgerRow{.w = {}, .c = chain_start(kFac, key)});
-    const Seq before = row.w;
-    const Hash c_before = row.c;
-    std::vector<Hash> leaves;
-    for (const JudgedRecord& r : records) leaves.push_back(leaf_of(r.record));
-    row.c = chain_extend(row.c, before.next(), static_cast<uint32_t>(records.size()), leaves);
-    row.w = before + records.size();
-    const JudgedBlock block{before.next(), records, leaves, row.c};
-    const auto done = txn->add_blocks(kFac, key, {&block, 1}, now);
-    REQUIRE(done.has_value());
-    REQUIRE(txn->advance(kFac, key, before, c_before, row).value());
-    FacilityRow facility = txn->facility(kFac).value().value_or(FacilityRow{});
-    for (Disposition d : *done) {
-      facility.records += d == Disposition::applied;
-      facility.quarantined += d == Disposition::quarantined;
-    }
-    txn->put(kFac, facility);
-    REQUIRE(opened.store->commit(std::move(txn)) == CommitResult::committed);
+    commit_counted(*opened.store, records, now);
     follow();
-  }
-  void follow() {
-    Follower follower(*opened.kv);
-    while (follower.step(8).value() > 0) {
-    }
   }
   ControlAnswer run(const std::string& name, const ControlArgs& args) { return run_control(name, args, opened, folder.path(), now); }
   Remapped look(const std::string& id = "") { return remap(*opened.kv, {kFac}, id).value(); }
@@ -69,7 +38,6 @@ struct ControlRig : ApiRig {
     const auto row = find_result(*opened.kv, {kFac, id_of(id)}).value();
     return row ? std::optional(row->view()) : std::nullopt;
   }
-  const StreamKey key = key_of(7);
 };
 
 }  // namespace
@@ -77,7 +45,7 @@ struct ControlRig : ApiRig {
 TEST_CASE("remap shows what this program makes of refused records, and of results, before anything is written", "[remap]") {
   ControlRig rig;
   const Bytes next = result(1, 2, v1::AiResult::STATUS_FINAL, true), fresh = result(3, 1);
-  rig.commit({taken(result(1, 1)), refused(next), refused(fresh), refused("garbage"), refused(result(1, 1))});
+  rig.commit({judged(result(1, 1)), refused(next), refused(fresh), refused("garbage"), refused(result(1, 1))});
   rig.commit({refused(next)});
   const auto before = rig.memory->snapshot();
   const Remapped seen = rig.look();
@@ -132,7 +100,7 @@ TEST_CASE("remap shows what this program makes of refused records, and of result
     CHECK(rig.run("remap.commit", {{"fac", kFac}}).code == 2);
   }
   SECTION("what came meanwhile by itself is a duplicate then, and so another digest") {
-    rig.commit({taken(fresh)});
+    rig.commit({judged(fresh)});
     const Remapped again = rig.look();
     CHECK(again.count(Reread::Becomes::duplicate) == 2);
     CHECK(again.digest != seen.digest);
@@ -141,7 +109,7 @@ TEST_CASE("remap shows what this program makes of refused records, and of result
 
 TEST_CASE("every command that changes something is in the audit log, asked and done; without it nothing is done", "[control][audit]") {
   ControlRig rig;
-  rig.commit({taken(result(1, 1))});
+  rig.commit({judged(result(1, 1))});
   CHECK(rig.run("no.such", {}).code == 2);
   CHECK(rig.log().empty());
   CHECK(rig.run("hold.add", {{"reason", "case"}, {"by", "dr-q"}, {"result", "clinic-1/01000000-0000-0000-0000-000000000000"}}).code == 0);

@@ -152,7 +152,7 @@ TEST_CASE_METHOD(
 
 TEST_CASE_METHOD(
     ExportApi,
-    "a store that cannot be frozen, and more exports than may be at once, are refused for now") {
+    "a store that cannot be frozen, one that is always behind, and more exports than may be at once, are refused") {
   const auto freeze = region.freeze;
   region.freeze = [](const OpenedStore&) {
     return Result<OpenedStore>(Error{Errc::store_failed, "4711"});

@@ -12,25 +12,7 @@ namespace {
 // The API over a store that sites write to.
 struct FeedRig : ApiRig {
   void commit(const std::vector<Bytes>& records) {
-    std::vector<JudgedRecord> judged;
-    std::vector<Hash> leaves;
-    for (const Bytes& r : records) {
-      JudgedRecord j;
-      j.record = r;
-      j.key = check_body(split_record(r)->body, kFac)->key;
-      judged.push_back(j);
-      leaves.push_back(leaf_of(r));
-    }
-    auto txn = opened.store->begin();
-    const JudgedBlock block{head.next(), judged, leaves, {}};
-    head = head + records.size();
-    REQUIRE(txn->add_blocks(kFac, {{7}, StreamId::result}, {&block, 1}, now).has_value());
-    REQUIRE(opened.store->commit(std::move(txn)) == CommitResult::committed);
-    Follower follower(*opened.kv);
-    while (follower.step(8).value() > 0) {
-    }
-    while (keep_alerts(*opened.kv, now).value() > 0) {
-    }
+    ApiRig::commit(records);
     region.waiting->look(&opened, mono);
   }
   std::string cursor(const HttpResponse& response) {
@@ -49,7 +31,6 @@ struct FeedRig : ApiRig {
     });
     return out;
   }
-  Seq head;
 };
 
 const std::string kOne = "/api/alerts/clinic-1/01000000-0000-0000-0000-000000000000";

@@ -5,10 +5,13 @@
 
 #include <catch2/catch.hpp>
 
+#include "blocks.h"
+#include "cloud/alerts.h"
 #include "cloud/api/door.h"
 #include "cloud/api/query.h"
 #include "cloud/api/region.h"
 #include "cloud/fhir/exports.h"
+#include "cloud/follower.h"
 #include "tests/sim/kv_memory.h"
 #include "tests/sim/seeded_entropy.h"
 #include "tests/unit/support/mosquitto.h"
@@ -67,6 +70,19 @@ struct ApiRig {
     return out;
   }
   HttpResponse get(const std::string& target, Role role) { return ask(request("GET", target, token(role))); }
+
+  // As a site has sent them; views and alerts have followed.
+  void commit(const std::vector<Bytes>& records) {
+    std::vector<JudgedRecord> all;
+    for (const Bytes& record : records) all.push_back(judged(record));
+    commit_counted(*opened.store, all, now);
+    follow();
+    while (keep_alerts(*opened.kv, now).value() > 0) continue;
+  }
+  void follow() {
+    Follower follower(*opened.kv);
+    while (follower.step(8).value() > 0) continue;
+  }
 
   egret::test::TempDir folder;
   SeededEntropy entropy{1};

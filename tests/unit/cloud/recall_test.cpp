@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 #include <random>
 
+#include "blocks.h"
 #include "cloud/quarantine.h"
 #include "cloud/recall_report.h"
 #include "cloud/verify.h"
@@ -165,33 +166,8 @@ TEST_CASE("a record that was kept aside is applied when this program can take it
     j.detail = "kind 1 is not known here";
     return j;
   };
-  const StreamKey key = key_of(7);
-  const auto commit = [&](const std::vector<JudgedRecord>& records) {
-    auto txn = rig.store->begin();
-    LedgerRow row = txn->row(kFac, key).value().value_or(LedgerRow{.w = {}, .c = chain_start(kFac, key)});
-    const Seq before = row.w;
-    const Hash c_before = row.c;
-    std::vector<Hash> leaves;
-    for (const JudgedRecord& r : records) leaves.push_back(leaf_of(r.record));
-    row.c = chain_extend(row.c, before.next(), static_cast<uint32_t>(records.size()), leaves);
-    row.w = before + records.size();
-    const JudgedBlock block{before.next(), records, leaves, row.c};
-    const auto done = txn->add_blocks(kFac, key, {&block, 1}, rig.now.wall);
-    REQUIRE(done.has_value());
-    REQUIRE(txn->advance(kFac, key, before, c_before, row).value());
-    FacilityRow facility = txn->facility(kFac).value().value_or(FacilityRow{});
-    for (Disposition d : *done) {
-      facility.records += d == Disposition::applied;
-      facility.quarantined += d == Disposition::quarantined;
-    }
-    txn->put(kFac, facility);
-    REQUIRE(rig.store->commit(std::move(txn)) == CommitResult::committed);
-  };
-  JudgedRecord fine;
-  fine.record = other;
-  fine.key = check_body(split_record(other)->body, kFac)->key;
-  commit({aside(good), fine, aside("garbage")});
-  commit({aside(good)});
+  commit_counted(*rig.store, {aside(good), judged(other), aside("garbage")}, rig.now.wall);
+  commit_counted(*rig.store, {aside(good)}, rig.now.wall);
   rig.follow();
   CHECK_FALSE(rig.row_of(1));
   REQUIRE(verify(rig.kv, {})->wrong == 0);

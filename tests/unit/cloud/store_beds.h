@@ -1,23 +1,20 @@
-// StoreBeds: the stores that every promise of cloud/store.h is asked of, and blocks to put into them.
+// StoreBeds: the stores that every promise of cloud/store.h is asked of.
 // Promises: each bed is a new, empty store; reopen() is what a new process would see.
 // Leaves to others: what is promised (store_conformance_test).
 #pragma once
 
 #include <catch2/catch.hpp>
 
+#include "blocks.h"
 #include "cloud/access.h"
 #include "cloud/block_reader.h"
 #include "cloud/pg_tables.h"
 #include "cloud/store_pg.h"
-#include "reconciler_rig.h"
 #include "schemas/entropy.h"
 #include "tests/unit/support/mosquitto.h"
 #include "tests/unit/support/postgres.h"
 
 namespace egret::cloud {
-
-inline const StreamKey kStream{{7}, StreamId::result};
-inline const WallTime kAt{1'700'000'000'000'000};
 
 class MemoryBed {
  public:
@@ -99,26 +96,6 @@ class PooledBed : public PostgresBed {
  public:
   PooledBed() : PostgresBed(test::Postgres::shared().pooled(database())) {}
 };
-
-inline JudgedRecord judged(const Bytes& record) {
-  const auto body = check_body(split_record(record)->body, kFac);
-  return {record, body->key, QuarantineReason::none, ""};
-}
-
-// Puts records as one block behind W, in the way the reconciler does.
-inline std::vector<Disposition> append(Txn& txn, const std::vector<JudgedRecord>& records, StreamKey key = kStream) {
-  LedgerRow row = txn.row(kFac, key).value().value_or(LedgerRow{{}, chain_start(kFac, key)});
-  const Seq before = row.w;
-  const Hash c_before = row.c;
-  std::vector<Hash> leaves;
-  for (const JudgedRecord& r : records) leaves.push_back(leaf_of(r.record));
-  row.c = chain_extend(row.c, before.next(), uint32_t(records.size()), leaves);
-  row.w = before + records.size();
-  auto done = txn.add_blocks(kFac, key, std::array{JudgedBlock{before.next(), records, leaves, row.c}}, kAt);
-  REQUIRE(done.has_value());
-  REQUIRE(txn.advance(kFac, key, before, c_before, row).value());
-  return *done;
-}
 
 template <class Bed>
 CommitResult commit_block(Bed& bed, const std::vector<JudgedRecord>& records) {
