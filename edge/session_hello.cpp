@@ -233,6 +233,7 @@ bool Session::Impl::sid_in_use_elsewhere(const es1::Welcome& welcome) const {
 // or changed its key, and not know any more what this one says. False: a new run has begun.
 bool Session::Impl::take_news(const es1::Welcome& welcome) {
   unanswered = 0;
+  given_up = 0;
   for (auto& [key, row] : rows) row.granted = false;
   for (const es1::WelcomeEntry& entry : welcome.entries()) apply_entry(entry);
   if (sid_in_use_elsewhere(welcome)) {
@@ -388,7 +389,11 @@ void Session::Impl::on_late_welcome(const es1::Welcome& welcome) {
     const StreamView* stream = view.find(key);
     if (!stream || stream->moved || stream->moving || entry.claimed() <= stream->head.value) continue;
     mark(Mark::claimed_late);
-    leave(rows[key], key);
+    Row& row = rows[key];
+    // The region has not judged what is out, as it has when a HELLO is answered.
+    given_up += (row.flight && key.stream != StreamId::critical) + row.ahead_is_out();
+    if (given_up > 0) want_hello();
+    leave(row, key);
   }
 }
 

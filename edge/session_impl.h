@@ -102,6 +102,7 @@ struct Session::Impl {
   MonoTime lease_ends;
   MonoTime lease_half;
   uint32_t credit = 0;
+  uint32_t given_up = 0;  // batches that are out and nobody waits for: on credit until a WELCOME is believed
   MonoTime pause_until;
   MonoTime last_traffic;
   uint64_t cloud_finished = 0;  // (i, h_i) as the last WELCOME said

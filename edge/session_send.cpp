@@ -28,7 +28,7 @@ bool Session::Impl::lane_idle(StreamId lane) const {
 }
 
 uint32_t Session::Impl::flights_on_credit() const {
-  uint32_t flying = 0;
+  uint32_t flying = given_up;
   for (const auto& [key, row] : rows) {
     flying += row.flight && key.stream != StreamId::critical;
     flying += row.ahead_is_out();

@@ -416,6 +416,33 @@ TEST_CASE("one batch a stream is in flight, and credit bounds the rest", "[es1 s
   CHECK(rig.count(FrameType::batch) == 3);  // critical has its own
 }
 
+TEST_CASE("a batch of a lane that a late answer makes us leave takes its credit until a WELCOME", "[es1 section 9]") {
+  Rig rig;
+  for (StreamId s : {StreamId::result, StreamId::telemetry}) rig.store.add(key_of(5, s), {"x"});
+  rig.start();
+  rig.to_greeting();
+  es1::Welcome w = rig.welcome();
+  w.set_credit(1);
+  rig.send(FrameType::welcome, w);
+  es1::Welcome second = rig.welcome();  // the new ticket's HELLO is answered, and none is out
+  second.set_credit(1);
+  rig.send(FrameType::welcome, second);
+  REQUIRE(rig.count(FrameType::batch) == 1);
+  es1::Welcome late = w;
+  for (es1::WelcomeEntry& e : *late.mutable_entries()) e.set_claimed(e.stream() == uint32_t(StreamId::result) ? 9 : 0);
+  late.set_hello_nonce("12345678");
+  rig.send(FrameType::welcome, late);
+  REQUIRE(rig.all<Rehome>().size() == 1);
+  CHECK(rig.count(FrameType::batch) == 1);
+  const size_t hellos = rig.count(FrameType::hello);
+  rig.fire();
+  REQUIRE(rig.count(FrameType::hello) == hellos + 1);  // asked for, so that the lane that waits does not wait for the lease
+  es1::Welcome next = rig.welcome();
+  next.set_credit(1);
+  rig.send(FrameType::welcome, next);
+  CHECK(rig.count(FrameType::batch) == 2);
+}
+
 TEST_CASE("nothing is sent after the lease has ended until the cloud has answered again",
           "[es1 section 9]") {
   Rig rig;
