@@ -161,12 +161,15 @@ void BrokerImpl::connect(Line& line, std::unique_lock<std::mutex>& held) {
 void BrokerImpl::keep() {
   std::unique_lock held(lock);
   while (!stopping) {
-    auto next = Clock::time_point::max();
     for (Line* line : {&control, &bulk}) {
       if (line->over && Clock::now() >= line->due) connect(*line, held);
-      if (line->over) next = std::min(next, line->due);
     }
     if (stopping) return;
+    // Only now: either may have ended while the other was made.
+    auto next = Clock::time_point::max();
+    for (const Line* line : {&control, &bulk}) {
+      if (line->over) next = std::min(next, line->due);
+    }
     if (next == Clock::time_point::max()) {
       changed.wait(held);
     } else {
