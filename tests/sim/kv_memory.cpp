@@ -118,6 +118,12 @@ void KvMemory::crash_keeping(size_t kept) {
   heal();
 }
 
+void KvMemory::rollback(State state) {
+  state_ = std::move(state);
+  sync_broken_ = false;
+  heal();
+}
+
 void KvMemory::lie(bool lies) {
   lies_ = lies;
   if (!lies && !sync_broken_) state_.undo.clear();

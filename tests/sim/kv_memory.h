@@ -39,7 +39,8 @@ class KvMemory final : public Kv {
     uint64_t writes = 0;
   };
   State snapshot() const { return state_; }
-  void rollback(State state) { state_ = std::move(state); }
+  // Faults go with the disk that they were of.
+  void rollback(State state);
 
   // ---- faults ----
   // Is the failed batch on the disk all the same? gone: its sync failed, and what was to be synced is still to be read,
