@@ -120,7 +120,7 @@ void Session::Impl::react(const Event& event, Classified& c) {
     case Reaction::raise_only:
       return on_ack(c, false);
     case Reaction::doubt:
-      return on_doubt(*c.row, c.ack);
+      return on_doubt(c.key, *c.row, c.ack);
     case Reaction::reencode:
       return on_reencode(c.key, *c.row, c.ack);
     case Reaction::hello:
@@ -241,6 +241,7 @@ void Session::Impl::on_lost(const std::string& reason) {
     row.granted = false;
     row.doubted = false;
   }
+  given_up.fill(0);
   if (unconfirmed > memory.largest_acked_bytes) halve_frame_limit(unconfirmed);
   backoff.link_was_up(now.mono - connected_at);
   greeting.reset();
@@ -285,7 +286,7 @@ void Session::Impl::on_unsent(const PublishFailed& event) {
       return row.ahead.reset();
     }
     if (!row.flight || row.flight->token != event.token) continue;
-    if (event.too_large) return flight_too_large(key, row);
+    if (event.too_large) return flight_too_large(key, row, true);
     row.flight->retry_at = now.mono + kBackoffFirstMs;
     return;
   }

@@ -233,7 +233,7 @@ bool Session::Impl::sid_in_use_elsewhere(const es1::Welcome& welcome) const {
 // or changed its key, and not know any more what this one says. False: a new run has begun.
 bool Session::Impl::take_news(const es1::Welcome& welcome) {
   unanswered = 0;
-  given_up = 0;
+  given_up.fill(0);
   for (auto& [key, row] : rows) row.granted = false;
   for (const es1::WelcomeEntry& entry : welcome.entries()) apply_entry(entry);
   if (sid_in_use_elsewhere(welcome)) {
@@ -341,7 +341,7 @@ void Session::Impl::apply_same(Row& row, const es1::WelcomeEntry& entry, StreamK
            std::string("the cloud is complete to a lower number than before in lane ") +
                name_of(key.stream) + ": sending again what is kept");
     row.cursor = w;
-    recall(row);
+    recall(key, row);
   } else if (w > row.cursor) {
     row.cursor = w;
     land(row);
@@ -391,8 +391,8 @@ void Session::Impl::on_late_welcome(const es1::Welcome& welcome) {
     mark(Mark::claimed_late);
     Row& row = rows[key];
     // The region has not judged what is out, as it has when a HELLO is answered.
-    given_up += (row.flight && key.stream != StreamId::critical) + row.ahead_is_out();
-    if (given_up > 0) want_hello();
+    recall(key, row);
+    want_hello();
     leave(row, key);
   }
 }
@@ -402,7 +402,7 @@ void Session::Impl::on_hold(const es1::Welcome& welcome) {
   ticket = welcome.ticket();
   credit = 0;
   for (auto& [key, row] : rows) {
-    recall(row);
+    recall(key, row);
     row.granted = false;
   }
   int64_t wait = static_cast<int64_t>(std::min<uint64_t>(welcome.retry_after_ms(), kLeaseMaxMs));

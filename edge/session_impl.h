@@ -102,7 +102,8 @@ struct Session::Impl {
   MonoTime lease_ends;
   MonoTime lease_half;
   uint32_t credit = 0;
-  uint32_t given_up = 0;  // batches that are out and nobody waits for: on credit until a WELCOME is believed
+  // Batches that are out and nobody waits for: on credit until a WELCOME is believed, or another of their lane takes their place.
+  std::array<uint32_t, kStreamCount> given_up{};
   MonoTime pause_until;
   MonoTime last_traffic;
   uint64_t cloud_finished = 0;  // (i, h_i) as the last WELCOME said
@@ -178,15 +179,15 @@ struct Session::Impl {
   Flight make_flight(const Cut& cut);
   void publish(StreamKey key, Flight& flight);
   void on_ack(const Classified& c, bool send_on);
-  void on_doubt(Row& row, const es1::Ack& ack);
+  void on_doubt(StreamKey key, Row& row, const es1::Ack& ack);
   void on_reencode(StreamKey key, Row& row, const es1::Ack& ack);
   void came_too_early(Row& row);
   void land(Row& row);
-  void recall(Row& row);
+  void recall(StreamKey key, Row& row, ByteView answered = {});
   void raise(Row& row, Seq w);
   void single_lost(StreamKey key, Row& row);
   void park_too_large(StreamKey key, Row& row, Seq first);
-  void flight_too_large(StreamKey key, Row& row);
+  void flight_too_large(StreamKey key, Row& row, bool unsent);
   void resend_due();
   void grow_frame_limit(size_t acked_bytes);
   void halve_frame_limit(size_t size);

@@ -1,6 +1,7 @@
 // Batches out and ACKs in: sized to what gets through, two of a stream in flight at most (es1
 // sections 6 and 9).
 #include <algorithm>
+#include <numeric>
 
 #include "edge/session_impl.h"
 #include "schemas/buggify.h"
@@ -28,7 +29,7 @@ bool Session::Impl::lane_idle(StreamId lane) const {
 }
 
 uint32_t Session::Impl::flights_on_credit() const {
-  uint32_t flying = given_up;
+  uint32_t flying = std::accumulate(given_up.begin(), given_up.end(), 0U);
   for (const auto& [key, row] : rows) {
     flying += row.flight && key.stream != StreamId::critical;
     flying += row.ahead_is_out();
@@ -85,14 +86,14 @@ void Session::Impl::pump() {
     // Looked up once: it reads the store, which may stop answering at any time.
     std::array<Row*, kStreamCount> next{};
     std::array<StreamKey, kStreamCount> keys{};
-    bool on_credit = flights_on_credit() < credit;
+    const uint32_t flying = flights_on_credit();
     for (size_t i = 0; i < kStreamCount; i++) {
       const StreamId lane = static_cast<StreamId>(i);
       const bool idle = lane_idle(lane);
       next[i] = next_row(lane, keys[i]);
       waits[i] = next[i] != nullptr;
       if (!idle) next[i] = next_second(lane, keys[i]);
-      may_send[i] = next[i] && (on_credit || (i == 0 && idle));
+      may_send[i] = next[i] && (flying - given_up[i] < credit || (i == 0 && idle));
     }
     std::optional<StreamId> lane = lanes.pick(may_send, waits, now.mono);
     if (!lane) break;
@@ -190,6 +191,7 @@ void Session::Impl::build_ahead(StreamKey key, Row& row) {
 }
 
 void Session::Impl::publish(StreamKey key, Flight& flight) {
+  given_up[static_cast<size_t>(key.stream)] = 0;
   flight.token = next_token++;
   flight.sent = now.mono;
   flight.on_broker.reset();
@@ -215,7 +217,7 @@ void Session::Impl::resend_due() {
     bool passed_before = flight.frame.size() <= memory.largest_acked_bytes;
     int enough = passed_before ? kTriesBeforeDoubt : kTriesBeforeTooLarge;
     if (flight.on_broker && flight.tries >= enough && flight.frame.size() > kFrameBytesFloor) {
-      flight_too_large(key, row);
+      flight_too_large(key, row, false);
       continue;
     }
     flight.tries++;
@@ -253,8 +255,12 @@ void Session::Impl::land(Row& row) {
   row.flight = std::move(second);
 }
 
-// Nothing of this row is out any more.
-void Session::Impl::recall(Row& row) {
+// Nobody waits for what is out of this row any more. What has had no answer may be at the broker still.
+void Session::Impl::recall(StreamKey key, Row& row, ByteView answered) {
+  const auto silent = [&](const Flight& flight) { return egret::view(flight.nonce) != answered; };
+  uint32_t& of_lane = given_up[static_cast<size_t>(key.stream)];
+  of_lane += row.flight && key.stream != StreamId::critical && silent(*row.flight);
+  of_lane += row.ahead_is_out() && silent(*row.ahead);
   row.flight.reset();
   if (row.ahead_is_out()) row.ahead.reset();
 }
@@ -281,7 +287,7 @@ void Session::Impl::on_ack(const Classified& c, bool send_on) {
   if (w > end ||
       !(known_c || digest_agrees(*reader, key, stream ? stream->border : end, w, ack.c()))) {
     if (send_on) mark(Mark::ack_not_earned);
-    if (send_on) on_doubt(row, ack);
+    if (send_on) on_doubt(key, row, ack);
     return;
   }
   raise(row, w);
@@ -303,13 +309,13 @@ void Session::Impl::on_ack(const Classified& c, bool send_on) {
 }
 
 // GAP, FORK, or an ACK that we cannot have earned: that stream stops until a WELCOME has judged it.
-void Session::Impl::on_doubt(Row& row, const es1::Ack& ack) {
+void Session::Impl::on_doubt(StreamKey key, Row& row, const es1::Ack& ack) {
   bool second = row.ahead_is_out() && egret::view(row.ahead->nonce) == ack.nonce();
   if (second && row.flight && ack.status() == es1::ACK_GAP && Seq{ack.w()} >= row.cursor)
     return came_too_early(row);
   bool crosses = ack.status() == es1::ACK_GAP && row.flight && row.flight->purged_to &&
                  Seq{ack.w()} > row.cursor && Seq{ack.w()} < *row.flight->purged_to;
-  recall(row);
+  recall(key, row, ack.nonce());
   if (crosses) mark(Mark::cut_again_at_w);
   if (crosses) {  // our GAP PURGED item crossed W: cut again from there
     row.cursor = {ack.w()};
@@ -326,7 +332,7 @@ void Session::Impl::on_reencode(StreamKey key, Row& row, const es1::Ack& ack) {
   if (egret::view(row.flight->nonce) != ack.nonce()) return row.ahead.reset();
   Seq first = row.flight->first;
   bool single = row.flight->single;
-  recall(row);
+  recall(key, row, ack.nonce());
   if (row.rung == Rung::single_block && single) {
     row.rung = Rung::normal;
     row.stalled = true;  // until the view shows the gap in its place
@@ -344,21 +350,24 @@ void Session::Impl::on_reencode(StreamKey key, Row& row, const es1::Ack& ack) {
 
 // This frame does not get through. Cut smaller; a single block is parked when it has been tried for
 // an hour.
-void Session::Impl::flight_too_large(StreamKey key, Row& row) {
-  Flight flight = std::move(*row.flight);
-  recall(row);
-  halve_frame_limit(flight.frame.size());
-  if (!flight.single || flight.purged_to) return pump();
+void Session::Impl::flight_too_large(StreamKey key, Row& row, bool unsent) {
+  const Bytes answered(unsent ? egret::view(row.flight->nonce) : ByteView());
+  const Seq first = row.flight->first;
+  halve_frame_limit(row.flight->frame.size());
+  if (!row.flight->single || row.flight->purged_to) {
+    recall(key, row, answered);
+    return pump();
+  }
   mark(Mark::single_too_large);
   if (!row.too_large_since) row.too_large_since = now.mono;
-  if (now.mono - *row.too_large_since < kParkRetryMs) {
-    flight.retry_at = now.mono + flight.rto.next(*entropy);
-    flight.tries = 1;
-    flight.on_broker.reset();
-    row.flight = std::move(flight);
-    return;
-  }
-  park_too_large(key, row, flight.first);
+  const bool again = now.mono - *row.too_large_since < kParkRetryMs;
+  std::optional<Flight> flight = again ? std::exchange(row.flight, std::nullopt) : std::nullopt;
+  recall(key, row, answered);
+  if (!flight) return park_too_large(key, row, first);
+  flight->retry_at = now.mono + flight->rto.next(*entropy);
+  flight->tries = 1;
+  flight->on_broker.reset();
+  row.flight = std::move(flight);
 }
 
 // The link broke with this frame in the socket. A broker may say in this way that it is too large.
@@ -373,6 +382,7 @@ void Session::Impl::park_too_large(StreamKey key, Row& row, Seq first) {
   mark(Mark::parked_too_large);
   row.too_large_since.reset();
   row.stalled = true;
+  want_hello();
   out.push_back(Park{key, first, GapReason::frame_too_large});
   notice(Notice::Kind::parked,
          std::string("a block of lane ") + name_of(key.stream) +
