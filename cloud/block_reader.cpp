@@ -25,57 +25,42 @@ Result<std::vector<StoredEntry>> BlockReader::block(const Facility& fac, StreamK
   return decode_block(**value, raw_);
 }
 
-Result<const BlockReader::Decoded*> BlockReader::load(const Facility& fac, StreamKey key,
-                                                      Seq first) {
+// The block that holds a place, if one does: the last one that begins there or before.
+Result<BlockReader::Recent*> BlockReader::find(const Facility& fac, const Place& place) {
   if (fac != fac_) {
     recent_.clear();
     fac_ = fac;
   }
-  const Name name{key, first};
-  const auto it =
-      std::ranges::find(recent_, name, [](const auto& r) -> const Name& { return r.first; });
-  if (it != recent_.end()) {
-    recent_.splice(recent_.begin(), recent_, it);
-    return &recent_.front().second;
+  const auto known = std::ranges::find_if(recent_, [&](const Recent& r) {
+    return r.key == place.key && r.first <= place.seq && place.seq.value - r.first.value < r.pages.records();
+  });
+  if (known != recent_.end()) {
+    recent_.splice(recent_.begin(), recent_, known);
+    return &recent_.front();
   }
-  const auto value = kv_.get(kBlockSpace, numbered_key(fac, key, first));
-  if (!value) return value.error();
-  if (!*value) return missing("the block", {key, first});
-  recent_.emplace_front(name, Decoded{});
-  Decoded& decoded = recent_.front().second;
-  auto entries = decode_block(**value, decoded.raw);
-  if (!entries) {
-    recent_.pop_front();
-    return std::move(entries).error();
-  }
-  decoded.entries = std::move(*entries);
+  std::optional<Result<BlockPages>> opened;
+  Seq first;
+  const auto scanned = kv_.scan_back(kBlockSpace, stream_key(fac, place.key), numbered_key(fac, place.key, place.seq.next()),
+                                     [&](ByteView key, ByteView value) {
+                                       first.value = get_u64(key, key.size() - sizeof(uint64_t));
+                                       opened = BlockPages::open(Bytes(value));
+                                       return false;
+                                     });
+  if (!scanned) return scanned.error();
+  if (!opened) return missing("a record", place);
+  if (!*opened) return std::move(*opened).error();
+  recent_.push_front({place.key, first, std::move(**opened)});
   if (recent_.size() > kRecentBlocks) recent_.pop_back();
-  return &decoded;
+  return &recent_.front();
 }
 
 Result<StoredEntry> BlockReader::entry_at(const Facility& fac, const Place& place) {
-  // Leaves are keyed by a block's last number: the first key from `seq` on is the block that holds
-  // it.
-  std::optional<Seq> first;
-  bool damaged = false;
-  const Bytes prefix = stream_key(fac, place.key);
-  const auto scanned = kv_.scan(kLeafSpace, numbered_key(fac, place.key, place.seq),
-                                after_prefix(prefix), [&](ByteView, ByteView value) {
-                                  const auto row = decode_leaves(value);
-                                  damaged = !row;
-                                  if (row) first = row->first;
-                                  return false;
-                                });
-  if (!scanned) return scanned.error();
-  if (damaged)
-    return Error{Errc::corrupt,
-                 "cloud store: a row of the table \"leaves\" is not as it was written"};
-  if (!first || first->value > place.seq.value) return missing("a record", place);
-  const auto block = load(fac, place.key, *first);
-  if (!block) return block.error();
-  const uint64_t index = place.seq.value - first->value;
-  if (index >= (*block)->entries.size()) return missing("a record", place);
-  return (*block)->entries[index];
+  const auto found = find(fac, place);
+  if (!found) return found.error();
+  Recent& block = **found;
+  const uint64_t index = place.seq.value - block.first.value;
+  if (index >= block.pages.records()) return missing("a record", place);
+  return block.pages.at(index);
 }
 
 Result<ReadRecord> BlockReader::at(const Facility& fac, const Place& place) {

@@ -1,11 +1,10 @@
 // BlockReader: the records of stored blocks, whole again: bodies of duplicates and quarantined
 // records are fetched. Promises: what it gives back is byte for byte what came in; a record that
-// was deleted is said to be so, never made up. The last blocks stay decoded, since duplicates point
-// to neighbours. Leaves to others: proving it (verify), writing it out (export).
+// was deleted is said to be so, never made up. What was decoded of the last blocks stays, since
+// duplicates point to neighbours. Leaves to others: proving it (verify), writing it out (export).
 #pragma once
 
 #include <list>
-#include <map>
 
 #include "cloud/stored_block.h"
 
@@ -31,17 +30,17 @@ class BlockReader {
   Result<ReadRecord> at(const Facility& fac, const Place& place);
 
  private:
-  struct Decoded {
-    Bytes raw;
-    std::vector<StoredEntry> entries;
+  struct Recent {
+    StreamKey key;
+    Seq first;
+    BlockPages pages;
   };
-  using Name = std::pair<StreamKey, Seq>;
-  Result<const Decoded*> load(const Facility& fac, StreamKey key, Seq first);
+  Result<Recent*> find(const Facility& fac, const Place& place);
   Result<StoredEntry> entry_at(const Facility& fac, const Place& place);
 
   const Kv& kv_;
   Facility fac_;                                // whose blocks are in the cache
-  std::list<std::pair<Name, Decoded>> recent_;  // newest first; nodes do not move
+  std::list<Recent> recent_;  // newest first; nodes do not move
   Bytes raw_;                                   // of the block last asked for
 };
 

@@ -15,7 +15,7 @@ namespace {
 // One state for all reads, and of two that change a row the second is refused. With the turns of facilities that is
 // all that serializable would give, without its predicate locks, which know pages and not facilities.
 constexpr const char* kBegin = "BEGIN ISOLATION LEVEL REPEATABLE READ";
-constexpr size_t kFirstPage = 32, kPage = 512, kBlocksPage = 64;
+constexpr size_t kFirstPage = 32, kPage = 512, kFirstBlocks = 1, kBlocksPage = 64;  // rows; a block has 15 KB and more
 constexpr size_t kSeenMax = 65'536;  // keys; whoever reads a whole store in one transaction reads some again
 constexpr int kTurnTries = 50;  // each waits until another has ended
 
@@ -245,7 +245,8 @@ Result<void> PgKv::walk(Space space, ByteView first, ByteView end, bool back, co
     const PgTable& table = tables[back ? tables.size() - 1 - i : i];
     if (table.space != space) continue;
     Bytes from(first), to(end), last;
-    for (size_t rows = kFirstPage;; rows = table.space == kBlockSpace ? kBlocksPage : kPage) {
+    const bool blocks = table.space == kBlockSpace;
+    for (size_t rows = blocks ? kFirstBlocks : kFirstPage;; rows = blocks ? kBlocksPage : kPage) {
       const auto range = range_in(table, from, to);
       if (!range) break;
       const auto more = page(table, *range, rows, back, watched, last);
