@@ -103,15 +103,17 @@ Json Json::number(std::string digits) {
   return out;
 }
 
-Json Json::array(std::vector<Json> items) {
+Json Json::array(std::initializer_list<Item> items) {
   Json out(Kind::array);
-  for (Json& item : items) out.push(std::move(item));
+  out.items_.reserve(items.size());
+  for (const Item& item : items) out.push(std::move(item.value));
   return out;
 }
 
-Json Json::object(std::vector<Member> members) {
+Json Json::object(std::initializer_list<Field> members) {
   Json out(Kind::object);
-  for (Member& member : members) out.set(member.first, std::move(member.second));
+  out.members_.reserve(members.size());
+  for (const Field& member : members) out.set(member.name, std::move(member.value));
   return out;
 }
 

@@ -4,7 +4,9 @@
 // may hold (check.h), syntax (schemas/record_json_syntax).
 #pragma once
 
+#include <concepts>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,10 +30,11 @@ class Json {
   static Json boolean(bool value);
   static Json number(std::string digits);
   static Json number(int64_t value) { return number(std::to_string(value)); }
-  static Json array(std::vector<Json> items = {});
-  static Json object() { return Json(Kind::object); }
-  // Members whose value is empty are left out.
-  static Json object(std::vector<Member> members);
+  // What is listed is moved in. Items and members whose value is empty are left out.
+  struct Item;
+  struct Field;
+  static Json array(std::initializer_list<Item> items = {});
+  static Json object(std::initializer_list<Field> members = {});
 
   Kind kind() const { return kind_; }
   bool is(Kind kind) const { return kind_ == kind; }
@@ -66,6 +69,18 @@ class Json {
   std::string text_;
   std::vector<Json> items_;
   std::vector<Member> members_;
+};
+
+// A list in braces can only be looked at; what these hold can be taken.
+struct Json::Item {
+  template <std::convertible_to<Json> Value>
+  Item(Value&& item) : value(std::forward<Value>(item)) {}
+  mutable Json value;
+};
+struct Json::Field {
+  Field(std::string_view member, Json with) : name(member), value(std::move(with)) {}
+  std::string_view name;
+  mutable Json value;
 };
 
 // Errors: bad_input ("malformed JSON at byte 17: ...", a key twice), too_large (kFhirRequestBytesMax, kFhirValuesMax).
