@@ -15,9 +15,10 @@ KvOptions options_for(const std::filesystem::path& dir) {
   options.spaces = kCloudSpaces;
   options.memtable_bytes = 32 << 20;
   options.memtables_total_bytes = 128 << 20;
-  options.cache_bytes = 64 << 20;
+  options.cache_bytes = 256 << 20;
   options.log_bytes_max = 256 << 20;
   options.lookup_spaces = {kNaturalSpace};
+  options.small_block_spaces = {kViewSpace};
   options.packed_spaces = {kBlockSpace, kLeafSpace};
   return options;
 }

@@ -180,7 +180,7 @@ rocksdb::ColumnFamilyOptions family_options(const KvOptions& o,
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache;
   table.cache_index_and_filter_blocks = true;
-  table.block_size = 16 << 10;
+  table.block_size = is_in(o.small_block_spaces) ? 4 << 10 : 16 << 10;
   table.format_version = 5;
   if (lookups) table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
 
@@ -650,7 +650,9 @@ Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& o) {
     db.env = doubt.env.get();
   }
   if (auto ready = o.read_only ? check_spaces(o, db) : mend_torn_ends(o, db); !ready) return ready.error();
-  const auto cache = rocksdb::NewLRUCache(o.cache_bytes, 0, false, 0.5);
+  // Readers of a large cache do not wait for each other; of a small one a part would be too small for an index.
+  const int parts_log2 = o.cache_bytes >= (size_t{64} << 20) ? 4 : 0;
+  const auto cache = rocksdb::NewLRUCache(o.cache_bytes, parts_log2, false, 0.5);
   std::vector<rocksdb::ColumnFamilyDescriptor> wanted;
   for (unsigned space = 0; space < o.spaces; ++space) {
     wanted.emplace_back(family_name(Space(space)), family_options(o, cache, Space(space)));

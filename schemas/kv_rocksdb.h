@@ -25,6 +25,7 @@ struct KvOptions {
   size_t log_bytes_max = 16 << 20;  // write-ahead log before the oldest space is flushed
   bool compress = true;             // zstd tables; off where values are compressed already,
   std::vector<Space> packed_spaces;  // or in these alone
+  std::vector<Space> small_block_spaces;  // rows are read one by one, all over the space: less is read and unpacked for each
   // Spaces whose keys end in a hash and are looked up one by one, mostly in vain. A scan of one
   // sorts what is in memory first.
   std::vector<Space> lookup_spaces;
