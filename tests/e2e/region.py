@@ -120,7 +120,7 @@ port: {port}
 jetstream {{ store_dir: "{dir}" }}
 mqtt {{ port: {mqtt} }}
 cluster {{ name: egret, port: {cluster}, routes: [{routes}] }}
-authorization {{ users: [{users}] }}
+authorization {{ timeout: 10, users: [{users}] }}
 """
 
 
