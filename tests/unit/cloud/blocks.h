@@ -18,9 +18,16 @@ inline JudgedRecord judged(const Bytes& record) {
   return {record, body->key, QuarantineReason::none, ""};
 }
 
+inline LedgerRow row_at(Seq w, const Hash& c) {
+  LedgerRow out;
+  out.w = w;
+  out.c = c;
+  return out;
+}
+
 // One block behind W.
 inline std::vector<Disposition> append(Txn& txn, const std::vector<JudgedRecord>& records, StreamKey key = kStream, WallTime at = kAt) {
-  LedgerRow row = txn.row(kFac, key).value().value_or(LedgerRow{{}, chain_start(kFac, key)});
+  LedgerRow row = txn.row(kFac, key).value().value_or(row_at({}, chain_start(kFac, key)));
   const Seq before = row.w;
   const Hash c_before = row.c;
   std::vector<Hash> leaves;

@@ -167,7 +167,6 @@ TEST_CASE("an answer may come later from another thread; one that never comes is
   HttpLimits limits;
   limits.answer_ms = 200;
   HttpServer server(limits);
-  std::atomic<bool> done{false};
   std::thread later;
   auto port = server.listen_tcp("127.0.0.1:0", [&](const HttpRequest& request, HttpAnswer answer) {
     if (request.path == "/never") return;

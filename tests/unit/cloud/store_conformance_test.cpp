@@ -9,12 +9,12 @@ using namespace egret::cloud;
 TEMPLATE_TEST_CASE("a ledger row moves only for who knows where it stands", "[store]", MemoryBed, RocksBed, PostgresBed, PooledBed) {
   TestType bed;
   auto txn = bed.store().begin();
-  LedgerRow row{{5}, Hash{1}};
+  LedgerRow row = row_at({5}, Hash{1});
   CHECK_FALSE(txn->advance(kFac, kStream, {1}, Hash{1}, row).value());
   CHECK_FALSE(txn->advance(kFac, kStream, {0}, Hash{9}, row).value());
   CHECK_FALSE(txn->row(kFac, kStream).value());
   CHECK(txn->advance(kFac, kStream, {0}, chain_start(kFac, kStream), row).value());
-  LedgerRow next{{6}, Hash{2}};
+  LedgerRow next = row_at({6}, Hash{2});
   CHECK_FALSE(txn->advance(kFac, kStream, {5}, Hash{2}, next).value());
   CHECK_FALSE(txn->advance(kFac, kStream, {4}, Hash{1}, next).value());
   REQUIRE(bed.store().commit(std::move(txn)) == CommitResult::committed);
@@ -202,7 +202,7 @@ TEMPLATE_TEST_CASE("a facility's rows are its own, even where its name begins an
   for (const Facility fac : {"clinic", "clinic-1", "clinic-10"}) {
     txn->put(fac, Registration{{SitePublicKey{}}, false, false});
     txn->put(fac, SessionId{1}, SessionRow{});
-    REQUIRE(txn->advance(fac, kStream, {}, chain_start(fac, kStream), {{1}, Hash{1}}).value());
+    REQUIRE(txn->advance(fac, kStream, {}, chain_start(fac, kStream), row_at({1}, Hash{1})).value());
   }
   REQUIRE(bed.store().commit(std::move(txn)) == CommitResult::committed);
   txn = bed.store().begin();
@@ -214,7 +214,7 @@ TEMPLATE_TEST_CASE("a facility's rows are its own, even where its name begins an
 TEMPLATE_TEST_CASE("rows come back as they were put, with every field", "[store]", MemoryBed, RocksBed, PostgresBed, PooledBed) {
   TestType bed;
   auto txn = bed.store().begin();
-  LedgerRow row{{9}, Hash{3}};
+  LedgerRow row = row_at({9}, Hash{3});
   row.safe = {4};
   row.claims = {{{12}, Digest16{1}}, {{15}, Digest16{2}}};
   row.claimed = {15};

@@ -23,7 +23,7 @@ CommitResult add_block(KvStore& store, const Facility& fac, const std::vector<By
   auto txn = turn_first ? store.begin({&fac, 1}) : store.begin();
   auto row = txn->row(fac, kStream);
   if (!row) return CommitResult::failed;
-  LedgerRow at = row->value_or(LedgerRow{{}, chain_start(fac, kStream)});
+  LedgerRow at = row->value_or(row_at({}, chain_start(fac, kStream)));
   const Seq w = at.w;
   const Hash c = at.c;
   std::vector<JudgedRecord> all;
