@@ -170,12 +170,12 @@ struct MqttState {
     fn(progress);
     changed.notify_all();
   }
-  // The first reason is the true one: what follows is its echo.
-  void note_end(std::string why, int code = 0) {
+  // The first reason is the true one: what follows is its echo. An older version is tried for a CONNECT alone.
+  void note_end(std::string why, int code = 0, bool at_connect = false) {
     note([&](Progress& p) {
       if (p.end) return;
       p.end = MqttEnd{false, refuses_identity(code), std::move(why)};
-      p.version_refused = refuses_version(code);
+      p.version_refused = at_connect && refuses_version(code);
     });
   }
   std::optional<uint64_t> landed(const InFlight* sent) {
@@ -218,7 +218,7 @@ struct Calls {
   }
   // Without a code of the broker the text stays empty: the worker takes a second look.
   static void refused_with(void* context, int code) {
-    at(context).note_end(code > 0 ? connack_text(code) : "", code);
+    at(context).note_end(code > 0 ? connack_text(code) : "", code, true);
   }
 
   static void subscribed5(void* context, MQTTAsync_successData5*) { acknowledged(context); }

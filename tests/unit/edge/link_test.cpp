@@ -683,6 +683,19 @@ TEST_CASE("a subscription that is refused fails the connect") {
   CHECK(failed.why.find("subscription refused") != std::string::npos);
 }
 
+TEST_CASE("a broker that names the version once it has let us in ends the connection, and is not asked in an older one") {
+  FakeBroker broker({kConnackOk5, kSubackOk5, raw({0xe0, 0x01, 0x84})});
+  Owner owner;
+  Link link(config_for(broker.url()), owner.post(), owner.on_event());
+  link.carry_out(Connect{"hospital-1-a"});
+  REQUIRE(owner.next<Connected>());
+  link.carry_out(Publish{TopicKind::up_bulk, 1, "frame"});
+  REQUIRE(owner.next<Disconnected>());
+  owner.run_for(300ms);
+  CHECK(owner.count<ConnectFailed>() == 0);
+  CHECK(broker.greetings().size() == 1);
+}
+
 TEST_CASE("wrong link settings are named before anything is tried") {
   auto text = [](auto change) {
     LinkConfig config = config_for("mqtts://broker.example:8883");
