@@ -261,10 +261,12 @@ void EdgeWatch::check_lost(const std::set<Id>& held_before) {
   }
 }
 
+// A clone's number may be another record's.
 bool EdgeWatch::names(const Fact& fact) const {
   for (const Spot& spot : fact.spots) {
     for (const auto& [no, row] : rows_) {
-      if (row.id == spot.key.epoch && spot.seq <= row.at(spot.key.stream).head) return true;
+      const edge::StreamRow& s = row.at(spot.key.stream);
+      if (row.id == spot.key.epoch && spot.seq <= s.head && history_.holds(fac_, spot.key, s.head, s.c_head, spot.seq, fact)) return true;
     }
     if (spot.seq.value <= finished_stream(spot.key).purged()) return true;
   }

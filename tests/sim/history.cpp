@@ -1,5 +1,7 @@
 #include "tests/sim/history.h"
 
+#include <algorithm>
+
 #include "schemas/chain.h"
 
 namespace egret::sim {
@@ -70,6 +72,16 @@ std::optional<Hash> History::c_at(const Facility& fac, StreamKey key, Seq last, 
     return !found && node.first > at;
   });
   return found;
+}
+
+bool History::holds(const Facility& fac, StreamKey key, Seq last, const Hash& c, Seq at, const Fact& fact) const {
+  bool other = false;
+  walk(fac, key, last, c, [&](Seq, const Hash&, const Node& node) {
+    if (node.first > at) return true;
+    other = std::ranges::none_of(node.ids, [&](Id id) { return &facts_[id] == &fact; });
+    return false;
+  });
+  return !other;
 }
 
 void History::clone_writer(uint64_t from, uint64_t to) {

@@ -72,6 +72,8 @@ class History {
   bool walk(const Facility& fac, StreamKey key, Seq last, Hash c, const See& see) const;
   // c at `at` on the way back from (last, c).
   std::optional<Hash> c_at(const Facility& fac, StreamKey key, Seq last, const Hash& c, Seq at) const;
+  // Is `fact` what stands at `at` on the way back from (last, c)? Also true where the way is not known.
+  bool holds(const Facility& fac, StreamKey key, Seq last, const Hash& c, Seq at, const Fact& fact) const;
 
   // Which processes may append to an epoch: the one that minted it, and its live clones.
   std::set<uint64_t>& writers(const Facility& fac, EpochId epoch) { return writers_[{fac, epoch}]; }
