@@ -233,9 +233,9 @@ bool Session::Impl::sid_in_use_elsewhere(const es1::Welcome& welcome) const {
 // or changed its key, and not know any more what this one says. False: a new run has begun.
 bool Session::Impl::take_news(const es1::Welcome& welcome) {
   unanswered = 0;
-  given_up.fill(0);
   for (auto& [key, row] : rows) row.granted = false;
   for (const es1::WelcomeEntry& entry : welcome.entries()) apply_entry(entry);
+  given_up.fill(0);  // what it makes us recall, too: it is the region's word about all that was out
   if (sid_in_use_elsewhere(welcome)) {
     start_new_run("this run's keys were seen in use elsewhere");
     return false;

@@ -1,7 +1,8 @@
 #include "cloud/stored_block.h"
 
 #include <catch2/catch.hpp>
-
+#include <string>
+#include <vector>
 
 using namespace egret;
 using namespace egret::cloud;
