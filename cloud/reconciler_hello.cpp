@@ -81,6 +81,11 @@ void finish(LedgerRow& row, const es1::FinishedStream& stream) {
                 [&](const Claim& claim) { return claim.n > row.w && view(claim.c) != c; });
 }
 
+// All that this site has finished is known: its list, and no other's.
+bool knows_list(const FacilityRow& facility, const es1::FinishedPart& part) {
+  return facility.finished_count == part.count() && (part.count() == 0 || part.hash() == wire_bytes(facility.finished_hash));
+}
+
 }  // namespace
 
 Result<void> Reconciler::Impl::hello(Handling& h, const Registration& registration) {
@@ -188,6 +193,10 @@ Result<void> Reconciler::Impl::take_finished(Handling& h, const es1::FinishedPar
     facility.finished_count = 0;
     facility.finished_hash = {};
   }
+  const bool begins = part.count() == 0 || (part.entries_size() > 0 && part.offset() == 0);
+  if (begins) {
+    if (Result<void> r = forget_list(h); !r) return r;
+  }
   if (part.entries_size() == 0) return {};
   if (part.offset() != facility.finished_count && part.offset() != 0) return {};
   Hash hash = part.offset() == 0 ? Hash{} : facility.finished_hash;
@@ -203,6 +212,19 @@ Result<void> Reconciler::Impl::take_finished(Handling& h, const es1::FinishedPar
   bool other_list = count == part.count() && part.hash() != wire_bytes(hash);
   facility.finished_count = other_list ? 0 : count;
   facility.finished_hash = other_list ? Hash{} : hash;
+  return {};
+}
+
+// A list that begins anew may be another disk's: a GAP PURGED that the one before owed comes from this one only if it names the
+// stream again.
+Result<void> Reconciler::Impl::forget_list(Handling& h) {
+  Result<std::vector<std::pair<StreamKey, LedgerRow>>> rows = h.txn.rows(h.in.fac);
+  if (!rows) return rows.error();
+  for (auto& [key, row] : *rows) {
+    if (!row.finished || row.w >= row.finished_at) continue;
+    row.finished = false;
+    h.txn.put(h.in.fac, key, row);
+  }
   return {};
 }
 
@@ -277,6 +299,7 @@ Result<void> Reconciler::Impl::take_holder(Handling& h, const es1::Hello& hello,
     incident.note = "closed itself: one agent alone has spoken for long";
     h.txn.put(h.in.fac, incident);
   }
+  if (!knows_list(facility, hello.finished())) return {};
   return judge_orphans(h, hello, duplicate_open);
 }
 
@@ -388,11 +411,9 @@ Result<void> Reconciler::Impl::judge_orphans(Handling& h, const es1::Hello& hell
     if (!there && row.finished && row.moved && !mutant(Mutant::moved_claims_believed)) {
       if (Result<void> r = judge_late_claims(h, key, row); !r) return r;
     }
-    // More than was claimed when it was finished is another agent's, or an older disk's. A GAP
-    // PURGED that is owed for it never comes from a disk whose list is empty: the one that owed it
-    // is gone.
-    const bool owed = row.w < row.finished_at && hello.finished().count() == 0 && !duplicate_open;
-    if (row.finished && row.claimed <= row.finished_claimed && !owed) continue;
+    // More than was claimed when it was finished is another agent's, or an older disk's.
+    if (row.finished && row.claimed <= row.finished_claimed) continue;
+    if (duplicate_open && row.w < row.finished_at) continue;  // the other one's list may owe it
     if (there) continue;
     Incident orphan{0, IncidentKind::orphan, key, row.w.next(), row.claimed, {}, {}, {}, ""};
     for (const Claim& claim : row.claims) {

@@ -55,6 +55,7 @@ struct Reconciler::Impl {
   Result<void> take_rows(Handling& h, const es1::Hello& hello);
   Result<void> take_listed(Handling& h, StreamKey key, const es1::HelloStream& stream, bool final);
   Result<void> take_finished(Handling& h, const es1::FinishedPart& part, FacilityRow& facility);
+  Result<void> forget_list(Handling& h);
   Result<void> take_finished_epoch(Handling& h, const es1::FinishedEpoch& epoch);
   Result<void> take_holder(Handling& h, const es1::Hello& hello, FacilityRow& facility,
                            SessionRow& session);

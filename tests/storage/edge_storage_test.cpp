@@ -195,6 +195,7 @@ std::string wrong_with(const Holdings& found, const Books& books) {
     if (times != 1) return "twice: " + record.substr(0, record.find(':'));
     known += books.accepted.contains(record);
   }
+  if (found.unreadable) return "unreadable: " + std::to_string(found.unreadable);
   return known == found.records.size() ? "" : "invented";
 }
 
@@ -215,7 +216,7 @@ Outcome cut_at(uint64_t n, Kept kept, std::optional<Lie> lie = {}) {
   if (!site.open()) return {outcome.cut, "does not open: " + site.why()};
   if (!lie) audit(site.kv(), site.buffer());
   if (!site.buffer().unpark(std::nullopt)) return {outcome.cut, "does not unpark"};
-  outcome.wrong = wrong_with(holdings(site.buffer()), books);
+  outcome.wrong = wrong_with(found_in(site.buffer()), books);
   return outcome;
 }
 
@@ -246,7 +247,7 @@ Outcome fault_at(uint64_t n, PowerCutFs::Fault fault, Kept kept, std::optional<L
   if (ready > kReadyLimit) return {failures > 0, "is not ready within a second"};
   if (!lie) audit(site.kv(), site.buffer());
   if (!site.buffer().unpark(std::nullopt)) return {failures > 0, "does not unpark"};
-  return {failures > 0, wrong_with(holdings(site.buffer()), books)};
+  return {failures > 0, wrong_with(found_in(site.buffer()), books)};
 }
 
 uint64_t operations_of_the_work() {

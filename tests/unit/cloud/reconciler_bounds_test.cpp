@@ -25,6 +25,20 @@ es1::FinishedEpoch finished_epoch(uint64_t epoch, uint64_t purged) {
   return out;
 }
 
+// Says the whole list: epochs of one stream each, purged up to 6.
+es1::Hello with_list(es1::Hello hello, const std::vector<uint64_t>& epochs) {
+  Hash hash{};
+  hello.clear_finished();
+  for (uint64_t epoch : epochs) {
+    const Bytes entry = finished_epoch(epoch, 6).SerializeAsString();
+    hash = sha256(Bytes(view(hash)) + entry);
+    hello.mutable_finished()->add_entries(entry);
+  }
+  hello.mutable_finished()->set_count(epochs.size());
+  hello.mutable_finished()->set_hash(Bytes(view(hash).substr(0, kDigestWireBytes)));
+  return hello;
+}
+
 Bytes record_with(const Bytes& body, int64_t wall_us = 1'700'000'000'000'000) {
   v1::Arrival arrival;
   arrival.set_wall_us(wall_us);
@@ -308,22 +322,39 @@ TEST_CASE("a session is forgotten after its days unused, by the next takeover, a
   CHECK(known() == 2);
 }
 
-TEST_CASE("a disk with an empty list owes nothing any more: what it had finished without committing is an orphan", "[I13]") {
+TEST_CASE("another disk's list owes nothing for the one before: what that had finished without committing is an orphan", "[I13]") {
   CloudRig rig;
   Writer w = three_blocks();
   rig.hello({CloudRig::listing(w)});
-  es1::Hello done = rig.hello_of({});
-  const Bytes entry = finished_epoch(5, 6).SerializeAsString();
-  done.mutable_finished()->set_count(1);
-  done.mutable_finished()->set_hash(Bytes(view(sha256(Bytes(32, '\0') + entry)).substr(0, kDigestWireBytes)));
-  done.mutable_finished()->add_entries(entry);
+  const es1::Hello done = with_list(rig.hello_of({}), {5});
   rig.run({rig.frame(FrameType::hello, done)});
   CHECK(rig.incidents().empty());  // a GAP PURGED is owed and will come
-  SECTION("one agent, a new disk") {
-    rig.hello({}, 2);
+  auto orphan_up_to = [&](Seq last) {
     REQUIRE(rig.incidents().size() == 1);
     CHECK(rig.incidents()[0].kind == IncidentKind::orphan);
-    CHECK(rig.incidents()[0].last == Seq{6});
+    CHECK(rig.incidents()[0].key == w.key);
+    CHECK(rig.incidents()[0].last == last);
+  };
+  SECTION("one agent, a new disk") {
+    rig.hello({}, 2);
+    orphan_up_to({6});
+  }
+  SECTION("one agent, a disk with another list, of which the region has a part at first") {
+    es1::Hello part = with_list(rig.hello_of({}), {8, 9});
+    part.mutable_finished()->mutable_entries()->RemoveLast();
+    rig.run({rig.frame(FrameType::hello, part)});
+    CHECK(rig.incidents().empty());  // the rest may name it
+    es1::Hello rest = with_list(rig.hello_of({}), {8, 9});
+    rest.mutable_finished()->mutable_entries()->DeleteSubrange(0, 1);
+    rest.mutable_finished()->set_offset(1);
+    rig.run({rig.frame(FrameType::hello, rest)});
+    orphan_up_to({6});
+  }
+  SECTION("the same list from its beginning") {
+    rig.run({rig.frame(FrameType::hello, with_list(rig.hello_of({}), {8, 5}))});
+    rig.run({rig.frame(FrameType::hello, with_list(rig.hello_of({}), {8, 5}))});
+    CHECK(rig.incidents().empty());
+    CHECK(rig.row(w.key).finished);
   }
   SECTION("two agents: the other one may owe it") {
     es1::Hello listing = done;
@@ -334,7 +365,7 @@ TEST_CASE("a disk with an empty list owes nothing any more: what it had finished
         hello.set_hello_no(++rig.hello_no[sid]);
         for (int twice = 0; twice < 2; twice++) {
           hello.set_ticket(tickets[sid]);
-          if (sid == 2) hello.mutable_finished()->set_count(1);
+          if (sid == 2) hello = with_list(std::move(hello), {8});
           rig.run({rig.frame(FrameType::hello, hello, sid)});
           tickets[sid] = rig.answer<es1::Welcome>().ticket();
         }

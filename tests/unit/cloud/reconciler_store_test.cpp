@@ -182,6 +182,7 @@ TEST_CASE("a HELLO that meets a store which stops answering is never answered, a
     rig.push(late);
     es1::Hello after = rig.hello_of({});
     after.mutable_finished()->set_count(1);
+    after.mutable_finished()->set_hash(done.finished().hash());
     fail_each_read(rig, rig.frame(FrameType::hello, after));
     CHECK(std::ranges::count(rig.incidents(), IncidentKind::fork, &Incident::kind) == 1);
   }

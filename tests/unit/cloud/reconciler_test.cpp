@@ -449,6 +449,7 @@ TEST_CASE("what was claimed below the head of a moved stream, and never came, is
     rig.push(late);
     es1::Hello listed = rig.hello_of({});
     listed.mutable_finished()->set_count(1);
+    listed.mutable_finished()->set_hash(Bytes(view(rig.facility().finished_hash).substr(0, kDigestWireBytes)));
     rig.run({rig.frame(FrameType::hello, listed)});
     REQUIRE(rig.incidents().size() == 2);
     CHECK(rig.incidents()[1].kind == IncidentKind::fork);
