@@ -216,7 +216,8 @@ Result<uint64_t> Buffer::unpark(std::optional<StreamId> stream) {
     Result<ParkedRow> parked = decode_parked(key, **value);
     if (!parked) return fail(parked.error());
     if (stream && parked->stream != *stream) continue;
-    Result<OpenBlock> open = parked->whole ? open_block(parked->block, parked->count)
+    // What the block holds counts, for that is proven.
+    Result<OpenBlock> open = parked->whole ? open_block(parked->block)
                                            : Result<OpenBlock>(Error{Errc::corrupt, ""});
     Change change = begin();
     if (!open) mark(Mark::parked_unreadable);

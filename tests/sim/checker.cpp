@@ -340,7 +340,7 @@ bool Checker::waits_for_one_agent(cloud::Txn& txn, const Claimed& claim) {
   const auto row = txn.row(claim.fac, claim.key);
   const auto open = txn.incidents(claim.fac, true);
   const bool two = std::ranges::any_of(*open, [](const auto& i) { return i.kind == IncidentKind::duplicate_identity; });
-  return two && *row && (*row)->finished && (*row)->w < (*row)->finished_at;
+  return two && *row && (*row)->w < (*row)->finished_at;
 }
 
 // I13: what was claimed and can come no more, an open incident names.

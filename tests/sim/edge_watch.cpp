@@ -106,7 +106,7 @@ void EdgeWatch::for_each_block(const std::function<void(const PlaceOnDisk&, cons
 std::vector<Id> EdgeWatch::ids_parked(const Bytes& key, const Bytes& value) {
   const auto parked = edge::decode_parked(key, value);
   if (!parked || !parked->whole) return {};
-  const auto open = edge::open_block(parked->block, parked->count);
+  const auto open = edge::open_block(parked->block);
   return open ? ids_of_raw(open->raw) : std::vector<Id>{};
 }
 

@@ -65,6 +65,25 @@ TEST_CASE("a block that was damaged before it is parked, or while it is, is neve
   }
 }
 
+TEST_CASE("a parked block comes back whole whatever bit flips of what is written beside it", "[es1 I11]") {
+  constexpr size_t kBeside = 4 + 1 + 8;  // count, reason, when it was appended
+  Rig<MemoryDisk> rig;
+  rig.fill(StreamId::result, 3, 2);
+  const StreamKey key = rig.key(StreamId::result);
+  const Holdings before = holdings(*rig.buffer);
+  REQUIRE(rig.buffer->park(key, {3}, GapReason::frame_too_large));
+  const KvMemory::State parked = rig.disk.kv_.snapshot();
+  for (size_t bit = 0; bit < 8 * kBeside; ++bit) {
+    rig.disk.kv_.rollback(parked);
+    rig.reopen();
+    REQUIRE(rig.disk.kv_.flip_bit(kParkedSpace, parked_key(1, StreamId::result, {3}), bit));
+    REQUIRE(rig.buffer->unpark(std::nullopt));
+    CHECK(holdings(*rig.buffer).records == before.records);
+    CHECK(rig.buffer->view().counters.corrupt == 0);
+    audit(rig.disk.kv(), *rig.buffer);
+  }
+}
+
 TEST_CASE("any one bit of a block that flips is noticed", "[es1 I11]") {
   Rig<MemoryDisk> rig;
   rig.fill(StreamId::result, 1, 3);
