@@ -7,6 +7,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -18,6 +19,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <mutex>
 #include <optional>
@@ -62,10 +64,10 @@ HttpResponse plain(unsigned status, std::string text) {
 // Wakes one waiting coroutine; what it holds of the server goes with it.
 class Waiter {
  public:
-  Waiter(std::shared_ptr<Slot> slot, const asio::any_io_executor& executor, int64_t patience_ms)
-      : slot_(std::move(slot)),
-        timer_(std::make_shared<asio::steady_timer>(executor, milliseconds(patience_ms))) {
+  Waiter(std::shared_ptr<Slot> slot, const asio::any_io_executor& executor, int64_t patience_ms) : slot_(std::move(slot)) {
     std::lock_guard held(slot_->lock);
+    if (slot_->filled) return;
+    timer_ = std::make_shared<asio::steady_timer>(executor, milliseconds(patience_ms));
     slot_->wake = [executor, timer = timer_] {
       asio::post(executor, [timer] { timer->cancel(); });
     };
@@ -77,7 +79,8 @@ class Waiter {
   Waiter(const Waiter&) = delete;
   Waiter& operator=(const Waiter&) = delete;
 
-  asio::steady_timer& timer() { return *timer_; }
+  // nullptr: the answer is there already.
+  asio::steady_timer* timer() { return timer_.get(); }
   HttpResponse result() {
     std::lock_guard held(slot_->lock);
     if (slot_->filled) return std::move(slot_->response);
@@ -114,10 +117,11 @@ std::optional<HttpResponse> answer_to(const error_code& error) {
 }
 
 struct Listener {
+  Listener(HttpHandler h, HttpBodyLimit b, HttpLimits l) : handler(std::move(h)), body_limit(std::move(b)), limits(l) {}
   HttpHandler handler;
   HttpBodyLimit body_limit;
   HttpLimits limits;
-  size_t open = 0;
+  std::atomic<size_t> open = 0;
 };
 
 // Counts a connection as long as it lives.
@@ -265,13 +269,12 @@ asio::awaitable<bool> one_request(Stream<Protocol>& stream, Listener& listener,
   auto in = co_await read_request(stream, listener, buffer, parser);
   if (!in) co_return false;
   const auto& request = parser.get();
-  error_code error;
   auto slot = std::make_shared<Slot>();
-  Waiter waiter(slot, stream.get_executor(), listener.limits.answer_ms);
   listener.handler(*in, [slot](HttpResponse response) { slot->put(std::move(response)); });
-  // An answer that is there already has woken the timer before it was awaited; its cancellation is
-  // posted, and so comes after the wait has begun.
-  co_await waiter.timer().async_wait(asio::redirect_error(asio::use_awaitable, error));
+  Waiter waiter(slot, stream.get_executor(), listener.limits.answer_ms);
+  // An answer that comes now cancels the timer by what it posts to this very connection, and so after the wait has begun.
+  error_code error;
+  if (waiter.timer() != nullptr) co_await waiter.timer()->async_wait(asio::redirect_error(asio::use_awaitable, error));
   HttpResponse answer = waiter.result();
   bool head = request.method() == http::verb::head;
   if (!answer.file.empty()) {
@@ -285,9 +288,8 @@ asio::awaitable<bool> one_request(Stream<Protocol>& stream, Listener& listener,
 }
 
 template <class Protocol>
-asio::awaitable<void> serve(typename Protocol::socket socket, std::shared_ptr<Listener> shared) {
+asio::awaitable<void> serve(typename Protocol::socket socket, std::shared_ptr<Listener> shared, std::unique_ptr<Place>) {
   Listener& listener = *shared;
-  Place place(listener);
   Stream<Protocol> stream(std::move(socket));
   beast::flat_buffer buffer(listener.limits.header_bytes + listener.limits.body_bytes);
   bool more = true;
@@ -299,13 +301,41 @@ asio::awaitable<void> serve(typename Protocol::socket socket, std::shared_ptr<Li
   stream.socket().shutdown(Protocol::socket::shutdown_both, ignored);
 }
 
+// Threads, each with connections of its own.
+class Threads {
+ public:
+  explicit Threads(size_t n) {
+    for (size_t i = 0; i < n; i++) all_.push_back(std::make_unique<Own>());
+  }
+  // The one that listens, and the one whose turn it is to get a connection.
+  asio::io_context& first() { return all_.front()->io; }
+  asio::io_context& next() { return all_[turn_++ % all_.size()]->io; }
+  void start() {
+    for (const auto& own : all_) own->thread = std::thread([&io = own->io] { io.run(); });
+  }
+  void stop() {
+    for (const auto& own : all_) own->io.stop();
+    for (const auto& own : all_) {
+      if (own->thread.joinable()) own->thread.join();
+    }
+  }
+
+ private:
+  struct Own {
+    asio::io_context io{1};
+    asio::executor_work_guard<asio::io_context::executor_type> open = asio::make_work_guard(io);
+    std::thread thread;
+  };
+  std::vector<std::unique_ptr<Own>> all_;
+  size_t turn_ = 0;  // of the first thread
+};
+
 template <class Protocol>
-asio::awaitable<void> accept_all(typename Protocol::acceptor acceptor,
-                                 std::shared_ptr<Listener> listener) {
+asio::awaitable<void> accept_all(typename Protocol::acceptor acceptor, std::shared_ptr<Listener> listener, Threads& threads) {
   auto executor = acceptor.get_executor();
   for (;;) {
     error_code error;
-    typename Protocol::socket socket(executor);
+    typename Protocol::socket socket(threads.next());
     co_await acceptor.async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
     if (error == asio::error::operation_aborted) co_return;
     if (error) {
@@ -315,7 +345,9 @@ asio::awaitable<void> accept_all(typename Protocol::acceptor acceptor,
       continue;
     }
     if (listener->open >= listener->limits.connections) continue;
-    asio::co_spawn(executor, serve<Protocol>(std::move(socket), listener), asio::detached);
+    auto place = std::make_unique<Place>(*listener);
+    const auto connection = socket.get_executor();
+    asio::co_spawn(connection, serve<Protocol>(std::move(socket), listener, std::move(place)), asio::detached);
   }
 }
 
@@ -343,25 +375,22 @@ Result<asio::ip::tcp::endpoint> parse_address(const std::string& address) {
 }  // namespace
 
 struct HttpServer::Impl {
-  explicit Impl(HttpLimits l) : limits(l) {}
+  explicit Impl(HttpLimits l) : limits(l), threads(l.threads) {}
   template <class Protocol>
   void open(typename Protocol::acceptor acceptor, HttpHandler handler, HttpBodyLimit body_limit) {
-    auto listener = std::make_shared<Listener>(Listener{std::move(handler), std::move(body_limit), limits});
-    asio::co_spawn(io, accept_all<Protocol>(std::move(acceptor), std::move(listener)),
-                   asio::detached);
+    auto listener = std::make_shared<Listener>(std::move(handler), std::move(body_limit), limits);
+    asio::co_spawn(acceptor.get_executor(), accept_all<Protocol>(std::move(acceptor), std::move(listener), threads), asio::detached);
   }
 
   HttpLimits limits;
   std::vector<std::filesystem::path> paths;
-  asio::io_context io{1};
-  std::thread thread;
+  Threads threads;
 };
 
 HttpServer::HttpServer(HttpLimits limits) : impl_(std::make_unique<Impl>(limits)) {}
 
 HttpServer::~HttpServer() {
-  impl_->io.stop();
-  if (impl_->thread.joinable()) impl_->thread.join();
+  impl_->threads.stop();
   for (const auto& path : impl_->paths) {
     std::error_code ignored;
     std::filesystem::remove(path, ignored);
@@ -371,7 +400,7 @@ HttpServer::~HttpServer() {
 Result<uint16_t> HttpServer::listen_tcp(const std::string& address, HttpHandler handler, HttpBodyLimit body_limit) {
   auto endpoint = parse_address(address);
   if (!endpoint) return endpoint.error();
-  asio::ip::tcp::acceptor acceptor(impl_->io);
+  asio::ip::tcp::acceptor acceptor(impl_->threads.first());
   error_code error;
   acceptor.open(endpoint->protocol(), error);
   if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
@@ -389,13 +418,13 @@ Result<void> HttpServer::listen_unix(const std::filesystem::path& path, HttpHand
     return bad_address(path.string(), "the path is over 100 characters");
   Local::endpoint endpoint(path.string());
   error_code error;
-  Local::socket probe(impl_->io);
+  Local::socket probe(impl_->threads.first());
   probe.connect(endpoint, error);
   if (!error)
     return Error{Errc::locked, fmt::format("'{}': another process listens there", path.string())};
   std::error_code ignored;
   if (std::filesystem::is_socket(path, ignored)) std::filesystem::remove(path, ignored);
-  Local::acceptor acceptor(impl_->io);
+  Local::acceptor acceptor(impl_->threads.first());
   error.clear();
   acceptor.open(endpoint.protocol(), error);
   // No moment with wider permissions: the mask holds from the socket's first.
@@ -410,7 +439,7 @@ Result<void> HttpServer::listen_unix(const std::filesystem::path& path, HttpHand
 }
 
 void HttpServer::start() {
-  impl_->thread = std::thread([this] { impl_->io.run(); });
+  impl_->threads.start();
 }
 
 }  // namespace egret::cloud

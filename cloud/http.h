@@ -34,13 +34,15 @@ inline constexpr size_t kHttpPieceBytes =
     64 * 1024;  // of a file, in memory for each that is being sent
 // May be called from any thread, at once or later; what comes after the first call is ignored.
 using HttpAnswer = std::function<void(HttpResponse response)>;
-// Runs on the server's one thread: must not block; gives `answer` away when that takes longer.
+// Runs on one of the server's threads, on several at once for different connections: must not block; gives `answer` away when
+// that takes longer.
 using HttpHandler = std::function<void(const HttpRequest& request, HttpAnswer answer)>;
 
 // How large the body may be of a request with this header; asked before any of it is read.
 using HttpBodyLimit = std::function<size_t(const HttpRequest& head)>;
 
 struct HttpLimits {
+  size_t threads = 1;
   size_t connections = 64;  // of each listener; more are closed at once
   size_t header_bytes = 8 * 1024;
   size_t body_bytes = 64 * 1024;  // unless HttpBodyLimit says another
@@ -51,7 +53,7 @@ struct HttpLimits {
 class HttpServer {
  public:
   explicit HttpServer(HttpLimits limits = {});
-  // Ends all connections and joins the thread. No handler runs afterwards.
+  // Ends all connections and joins the threads. No handler runs afterwards.
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

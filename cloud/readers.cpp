@@ -6,33 +6,33 @@
 #include "schemas/kv_rocksdb.h"
 
 namespace egret::cloud {
-namespace {
+
+using Clock = std::chrono::steady_clock;
 
 // A state that nobody asks about is let go: what it sees cannot be compacted away.
 constexpr std::chrono::milliseconds kIdle{200};
 
 // One state of the store, as jobs get it.
-struct Seen {
+struct Readers::Seen {
   OpenedStore opened;
   const KvSnapshot* snapshot = nullptr;  // opened.kv
+  Clock::time_point used;
   std::shared_ptr<void> kept;            // goes first
+
+  // nullptr: it cannot be read.
+  static std::unique_ptr<Seen> of(const Kv& kv) {
+    auto snapshot = snapshot_of(kv);
+    if (!snapshot) return nullptr;
+    auto out = std::make_unique<Seen>();
+    out->snapshot = snapshot.get();
+    out->opened.kv = std::move(snapshot);
+    OsEntropy entropy;  // to found a store that is empty; this one is not
+    auto store = open_store(*out->opened.kv, entropy);
+    if (!store) return nullptr;
+    out->opened.store = std::move(*store);
+    return out;
+  }
 };
-
-// nullptr: it cannot be read.
-std::unique_ptr<Seen> look_at(const Kv& kv) {
-  auto snapshot = snapshot_of(kv);
-  if (!snapshot) return nullptr;
-  auto out = std::make_unique<Seen>();
-  out->snapshot = snapshot.get();
-  out->opened.kv = std::move(snapshot);
-  OsEntropy entropy;  // to found a store that is empty; this one is not
-  auto store = open_store(*out->opened.kv, entropy);
-  if (!store) return nullptr;
-  out->opened.store = std::move(*store);
-  return out;
-}
-
-}  // namespace
 
 Readers::Readers(size_t threads) {
   for (size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
@@ -59,6 +59,7 @@ void Readers::close() {
   kv_ = nullptr;
   wake_.notify_all();
   idle_.wait(held, [this] { return reading_ == 0 && jobs_.empty(); });
+  seen_.clear();
 }
 
 bool Readers::take(ReadJob& job) {
@@ -71,41 +72,61 @@ bool Readers::take(ReadJob& job) {
   return true;
 }
 
-void Readers::work() {
+bool Readers::run(ReadJob& job) {
+  std::unique_lock held(mutex_);
+  if (kv_ == nullptr) return false;
+  answer(held, std::move(job));
+  return true;
+}
+
+void Readers::answer(std::unique_lock<std::mutex>& held, ReadJob job) {
+  const Kv* kv = kv_;
   std::unique_ptr<Seen> seen;
+  if (kv != nullptr && !seen_.empty()) {
+    seen = std::move(seen_.back());
+    seen_.pop_back();
+  }
+  ++reading_;
+  held.unlock();
+  if (kv != nullptr && !(seen && seen->snapshot->current())) {
+    seen.reset();
+    seen = Seen::of(*kv);
+  }
+  job(seen ? &seen->opened : nullptr, seen ? &seen->kept : nullptr);
+  job = nullptr;
+  held.lock();
+  if (seen && kv_ != nullptr) {
+    seen->used = Clock::now();
+    seen_.push_back(std::move(seen));
+    if (seen_.size() == 1) wake_.notify_one();  // to look after it
+  }
+  // Before the owner hears that nobody reads.
+  seen.reset();
+  if (--reading_ == 0) idle_.notify_all();
+}
+
+void Readers::let_go() {
+  const auto now = Clock::now();
+  std::erase_if(seen_, [now](const auto& seen) { return now - seen->used >= kIdle || !seen->snapshot->current(); });
+}
+
+void Readers::work() {
   std::unique_lock held(mutex_);
   for (;;) {
-    const auto something = [this, &seen] { return stopping_ || !jobs_.empty() || (seen && kv_ == nullptr); };
-    if (seen) {
-      wake_.wait_for(held, kIdle, something);
+    const auto asked = [this] { return stopping_ || !jobs_.empty(); };
+    if (seen_.empty()) {
+      wake_.wait(held, [&] { return asked() || !seen_.empty(); });
     } else {
-      wake_.wait(held, something);
+      wake_.wait_for(held, kIdle, asked);
     }
-    if (seen && (kv_ == nullptr || jobs_.empty())) {
-      seen.reset();
-      --reading_;
-      idle_.notify_all();
-    }
+    let_go();
     if (jobs_.empty()) {
       if (stopping_) return;
       continue;
     }
     ReadJob job = std::move(jobs_.front());
     jobs_.pop_front();
-    const Kv* kv = kv_;
-    if (!seen) ++reading_;
-    held.unlock();
-    if (kv != nullptr && !(seen && seen->snapshot->current())) {
-      seen.reset();
-      seen = look_at(*kv);
-    }
-    job(seen ? &seen->opened : nullptr, seen ? &seen->kept : nullptr);
-    job = nullptr;
-    held.lock();
-    if (!seen) {
-      --reading_;
-      idle_.notify_all();
-    }
+    answer(held, std::move(job));
   }
 }
 

@@ -34,6 +34,7 @@ namespace {
 
 constexpr int64_t kRetentionEveryMs = 3600 * 1000;
 constexpr size_t kRetentionStepBlocks = 16;  // between two groups of frames
+constexpr size_t kHttpThreads = 2;           // one may read the store while another takes what comes
 constexpr std::chrono::milliseconds kLeaveMs{1'000};  // of the two seconds that a stop may take
 constexpr int64_t kStallMs = 20'000;  // the store thread has not come round for this long
 
@@ -91,7 +92,7 @@ class Server {
   std::string shards_trouble_;           // told once
   StoreThread thread_;
   Door door_;
-  std::optional<HttpServer> http_ = std::optional<HttpServer>(std::in_place);
+  std::optional<HttpServer> http_ = std::optional<HttpServer>(std::in_place, HttpLimits{.threads = kHttpThreads});
   std::mutex tellers_lock_;
   std::vector<std::unique_ptr<Teller>> tellers_;
 };
@@ -128,6 +129,7 @@ Region Server::region() {
   Region out;
   out.on_store = [this](StoreThread::Job job) { thread_.post(std::move(job)); };
   out.beside_store = [this](ReadJob job) { thread_.read(std::move(job)); };
+  out.read_here = [this](ReadJob job) { thread_.read_here(std::move(job)); };
   out.facilities.safe = config_.safe;
   out.facilities.safe_age_ms = config_.safe_age_h * 3600 * 1000;
   out.rates = [this] { return &thread_.rates(); };

@@ -297,6 +297,10 @@ void StoreThread::read(ReadJob job) {
   if (!impl_->readers.take(job)) post([job = std::move(job)](OpenedStore* store) { job(store, nullptr); });
 }
 
+void StoreThread::read_here(ReadJob job) {
+  if (!impl_->readers.run(job)) post([job = std::move(job)](OpenedStore* store) { job(store, nullptr); });
+}
+
 StoreHealth StoreThread::health() const {
   std::lock_guard held(impl_->lock);
   StoreHealth out = impl_->health;

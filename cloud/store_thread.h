@@ -66,6 +66,8 @@ class StoreThread {
   // Runs what only reads: on a thread beside, and on a state of the store that lasts, where the store can be read so
   // (Readers), else as post() would.
   void read(ReadJob job);
+  // The same on the calling thread, at once, where it can be: for what reads little.
+  void read_here(ReadJob job);
   StoreHealth health() const;
   // Only for jobs: the rates as they stand.
   const std::map<Facility, double>& rates() const;

@@ -271,8 +271,11 @@ Result<void> OpenDb::iterate(const rocksdb::Snapshot* at, Space space, ByteView 
 class RocksSnapshot final : public KvSnapshot {
  public:
   explicit RocksSnapshot(std::shared_ptr<const OpenDb> of)
-      : open_(std::move(of)), at_(open_->db->GetSnapshot()) {}
-  ~RocksSnapshot() override { open_->db->ReleaseSnapshot(at_); }
+      : open_(std::move(of)), at_(open_->db->GetSnapshot()), walkers_(open_->families.size()) {}
+  ~RocksSnapshot() override {
+    for (auto& idle : walkers_) delete idle.load();
+    open_->db->ReleaseSnapshot(at_);
+  }
   RocksSnapshot(const RocksSnapshot&) = delete;
   RocksSnapshot& operator=(const RocksSnapshot&) = delete;
 
@@ -288,17 +291,33 @@ class RocksSnapshot final : public KvSnapshot {
   Result<void> scan(Space space, ByteView first, ByteView end, const Visit& visit) const override {
     return open_->iterate(at_, space, first, end, visit, true);
   }
-  Result<void> scan_back(Space space, ByteView first, ByteView end,
-                         const Visit& visit) const override {
-    return open_->iterate(at_, space, first, end, visit, false);
-  }
+  Result<void> scan_back(Space space, ByteView first, ByteView end, const Visit& visit) const override;
   uint64_t disk_bytes() const override { return bytes_in(open_->dir); }
   void reclaim(Space, ByteView, ByteView) override {}
 
  private:
   const std::shared_ptr<const OpenDb> open_;
   const rocksdb::Snapshot* const at_;
+  mutable std::vector<std::atomic<rocksdb::Iterator*>> walkers_;  // a space: one that nobody uses; making it costs as much as a look
 };
+
+Result<void> RocksSnapshot::scan_back(Space space, ByteView first, ByteView end, const Visit& visit) const {
+  if (end <= first) return {};
+  std::atomic<rocksdb::Iterator*>& idle = walkers_.at(space);
+  std::unique_ptr<rocksdb::Iterator> it(idle.exchange(nullptr));
+  if (!it) {
+    rocksdb::ReadOptions options;
+    options.snapshot = at_;
+    options.total_order_seek = true;  // in look-up spaces too
+    it.reset(open_->db->NewIterator(options, open_->family(space)));
+  }
+  it->SeekForPrev(slice(end));
+  if (it->Valid() && byte_view(it->key()) == end) it->Prev();
+  while (it->Valid() && byte_view(it->key()) >= first && visit(byte_view(it->key()), byte_view(it->value()))) it->Prev();
+  if (!it->status().ok()) return open_->failed(it->status(), "scanning");
+  delete idle.exchange(it.release());
+  return {};
+}
 
 class RocksKv final : public Kv {
  public:

@@ -56,7 +56,8 @@ void add_fhir(Endpoints& endpoints, const Region& region) {
     // The time of a write is of the store's thread: what is written later has a later time, which exports rely on.
     const FromStore owner = [clock = region.now, request, note](OpenedStore& store) { return answer_from(store, *request, clock(), std::make_shared<fhir::Known>(), *note); };
     if (!fhir::only_reads(*request)) return answer_from_store(region, std::move(answer), owner);
-    region.beside_store([region, now, request, owner, note, answer = std::move(answer)](OpenedStore* store, std::shared_ptr<void>* kept) {
+    const auto& read = fhir::reads_one(*request) ? region.read_here : region.beside_store;
+    read([region, now, request, owner, note, answer = std::move(answer)](OpenedStore* store, std::shared_ptr<void>* kept) {
       auto beside = store != nullptr && kept != nullptr ? answer_beside(*store, *kept, *request, now, *note) : std::nullopt;
       if (beside) return answer(std::move(*beside));
       // Views that are not whole are made by who owns the store.

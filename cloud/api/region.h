@@ -18,6 +18,7 @@ class Exports;
 struct Region {
   std::function<void(StoreThread::Job)> on_store;  // null to the job: the store is being opened again
   std::function<void(ReadJob)> beside_store;       // for what only reads; on any thread, several at once
+  std::function<void(ReadJob)> read_here;          // the same for what reads little; on the calling thread where that can be
   FacilitiesQuery facilities;                      // `now` and `rates` are filled in at each request
   std::function<const std::map<Facility, double>*()> rates;  // only in a job
   std::function<WallTime()> now;

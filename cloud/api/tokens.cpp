@@ -132,8 +132,9 @@ void Tokens::look() {
 }
 
 std::optional<Caller> Tokens::find(std::string_view token, WallTime now) {
-  look();
   const Hash shown = sha256(token);
+  std::lock_guard held(lock_);
+  look();
   for (const TokenRow& row : rows_) {
     if (CRYPTO_memcmp(row.hash.data(), shown.data(), shown.size()) != 0) continue;
     if (row.ends.us != 0 && row.ends.us <= now.us) return std::nullopt;

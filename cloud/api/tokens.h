@@ -8,6 +8,7 @@
 #pragma once
 
 #include <filesystem>
+#include <mutex>
 #include <optional>
 #include <vector>
 
@@ -36,7 +37,7 @@ struct Caller {
   Role role = Role::viewer;
 };
 
-// The file as the service reads it: again whenever it has changed.
+// The file as the service reads it: again whenever it has changed. From any thread.
 class Tokens {
  public:
   explicit Tokens(std::filesystem::path file) : file_(std::move(file)) {}
@@ -52,6 +53,7 @@ class Tokens {
   void look();
 
   const std::filesystem::path file_;
+  std::mutex lock_;  // guards what follows
   Seen seen_;
   std::vector<TokenRow> rows_;
 };

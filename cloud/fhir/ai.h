@@ -33,6 +33,12 @@ Found observation(World& world, const ResultName& name, std::string_view version
 Result<std::vector<Json>> observation_history(World& world, const ResultName& name);
 // The version that this record made of the result; nullopt: it made none that is shown.
 Found observation_by(World& world, const ResultName& name, const Hash& record);
+// The Observation of a result, and what its report says of it.
+struct Concluded {
+  Json observation;
+  std::string conclusion;
+};
+Result<std::optional<Concluded>> concluded(World& world, const ResultName& name);
 Found report(World& world, const RunName& run);
 Found device(World& world, const Hash& model);
 Found patient(World& world, const Hash& name);

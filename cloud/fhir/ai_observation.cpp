@@ -80,7 +80,19 @@ class Shown {
     if (s != version && std::holds_alternative<Review>(s->statement)) {
       if (auto read = read_into(*s, review); !read) return gone_or(read.error());
     }
-    return render(*s, *version, body.ai_result(), review.review());
+    rendered_ = version;
+    conclusion_ = body.ai_result().phi().conclusion();
+    return render(*s, *version, std::move(*body.mutable_ai_result()), review.review());
+  }
+
+  // What the version that is shown concludes; empty: nothing, or it is not there any more.
+  Result<std::string> conclusion() {
+    const PlacedStatement* version = shown_version(row_, view_);
+    if (version == nullptr) return std::string();
+    if (version == rendered_) return conclusion_;
+    v1::Body body;
+    if (auto read = read_into(*version, body); !read) return read.error().code == Errc::not_found ? Result<std::string>(std::string()) : read.error();
+    return body.ai_result().phi().conclusion();
   }
 
   const ResultRow& row() const { return row_; }
@@ -117,6 +129,8 @@ class Shown {
   const ResultName name_;
   const ResultRow row_;
   const ResultView view_;
+  const PlacedStatement* rendered_ = nullptr;  // the version that at() has read last
+  std::string conclusion_;                     // its
 };
 
 // Final, with the values of before: those of the nearest version below that has its own.
@@ -291,6 +305,18 @@ Found observation(World& world, const ResultName& name, std::string_view version
     if (version_of(*s) == version) return (*shown)->at(s);
   }
   return std::optional<Json>();
+}
+
+Result<std::optional<Concluded>> concluded(World& world, const ResultName& name) {
+  auto shown = show(world, name);
+  if (!shown) return shown.error();
+  if (!*shown) return std::optional<Concluded>();
+  auto resource = (*shown)->at((*shown)->current());
+  if (!resource) return std::move(resource).error();
+  if (!*resource) return std::optional<Concluded>();
+  auto conclusion = (*shown)->conclusion();
+  if (!conclusion) return std::move(conclusion).error();
+  return std::optional(Concluded{std::move(**resource), std::move(*conclusion)});
 }
 
 Found observation_by(World& world, const ResultName& name, const Hash& record) {

@@ -82,11 +82,11 @@ Found report(World& world, const RunName& run) {
   std::vector<Json> results;
   std::string conclusion;
   for (const ResultName& name : *names) {
-    auto one = observation(world, name);
-    const auto body = body_of_result(world, name);
-    if (!one || !body) return one ? body.error() : one.error();
-    if (*one) results.push_back(std::move(**one));
-    if (*one && *body && conclusion.empty()) conclusion = (*body)->ai_result().phi().conclusion();
+    auto one = concluded(world, name);
+    if (!one) return std::move(one).error();
+    if (!*one) continue;
+    results.push_back(std::move((*one)->observation));
+    if (conclusion.empty()) conclusion = std::move((*one)->conclusion);
   }
   // What was taken back is in no report that still says something.
   const auto gone = [](const Json& result) { return result.text_at("status") == "entered-in-error"; };

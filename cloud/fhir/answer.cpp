@@ -180,4 +180,11 @@ bool only_reads(const Request& request) {
   return request.method == "GET" || (request.method == "POST" && request.path.ends_with("/_search"));
 }
 
+bool reads_one(const Request& request) {
+  const auto path = parse_path(request.path);
+  if (request.method != "GET" || !path || path->size() < 2) return false;
+  const bool one = path->size() == 2 && is_id((*path)[1]), version = path->size() == 4 && (*path)[2] == "_history";
+  return one || version;
+}
+
 }  // namespace egret::cloud::fhir

@@ -13,5 +13,7 @@ Response answer(const Request& request, World& world);
 // Does this request change nothing? Then it may be answered from a state of the store that only lasts; when its views are
 // whole, for else they must be made first.
 bool only_reads(const Request& request);
+// One resource, or one version of it: little is read.
+bool reads_one(const Request& request);
 
 }  // namespace egret::cloud::fhir

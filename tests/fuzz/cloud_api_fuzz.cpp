@@ -21,6 +21,7 @@ class Bench {
     store_.store = open_store(*store_.kv, entropy_).value();
     region_.on_store = [this](StoreThread::Job job) { job(&store_); };
     region_.beside_store = [this](ReadJob job) { job(&store_, nullptr); };
+    region_.read_here = [this](ReadJob job) { job(&store_, nullptr); };
     region_.rates = [this] { return &rates_; };
     region_.now = [now] { return now; };
     region_.metrics = region_.health = [] { return HttpResponse{}; };

@@ -25,6 +25,7 @@ struct ApiRig {
     opened.store = open_store(*opened.kv, entropy).value();
     region.on_store = [this](StoreThread::Job job) { job(down ? nullptr : &opened); };
     region.beside_store = [this](ReadJob job) { job(down ? nullptr : &opened, nullptr); };
+    region.read_here = [this](ReadJob job) { job(down ? nullptr : &opened, nullptr); };
     region.rates = [this] { return &rates; };
     region.now = [this] { return now; };
     region.metrics = [] { return HttpResponse{200, "text/plain", "egret_cloud_up 1\n", {}}; };

@@ -104,6 +104,41 @@ TEST_CASE("one connection carries many requests, also pipelined and in small pie
   CHECK(client.read("GET /3 ").find("200 OK") != std::string::npos);
 }
 
+TEST_CASE("several threads answer: a handler that takes its time holds up the connections of its own thread alone") {
+  HttpLimits limits;
+  limits.threads = 3;
+  HttpServer server(limits);
+  std::atomic<int> inside = 0, most = 0;
+  auto port = server.listen_tcp("127.0.0.1:0", [&](const HttpRequest& request, HttpAnswer answer) {
+    const int now = ++inside;
+    for (int known = most; known < now && !most.compare_exchange_weak(known, now);) {
+    }
+    std::this_thread::sleep_for(2ms);
+    --inside;
+    // Some at once, some by another thread and later.
+    if (request.path.back() % 2 == 0) return echo(request, std::move(answer));
+    std::thread([request, answer = std::move(answer)] { echo(request, answer); }).detach();
+  });
+  REQUIRE(port.has_value());
+  server.start();
+  std::atomic<int> right = 0;
+  std::vector<std::thread> clients;
+  for (int c = 0; c < 12; ++c) {
+    clients.emplace_back([&, c] {
+      Client client(*port);
+      for (int i = 0; i < 25; ++i) {
+        const std::string name = "/" + std::to_string(c) + "-" + std::to_string(i);
+        client.send("GET " + name + " HTTP/1.1\r\nHost: x\r\n\r\n");
+        right += client.read("GET " + name + " ").find("(timeout)") == std::string::npos;
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  CHECK(right == 12 * 25);
+  CHECK(most >= 2);
+  CHECK(most <= 3);
+}
+
 TEST_CASE("HEAD tells the length and sends no body") {
   HttpServer server;
   auto port = server.listen_tcp("127.0.0.1:0", echo);

@@ -57,7 +57,7 @@ TEST_CASE("a reader sees what was written before it was asked, and nothing by ha
   std::atomic<uint64_t> written = 0;
   std::vector<std::thread> clients;
   for (int c = 0; c < 3; ++c) {
-    clients.emplace_back([&] {
+    clients.emplace_back([&, c] {
       while (!over) {
         std::promise<void> done;
         ReadJob job = [&, least = written.load()](OpenedStore* store, std::shared_ptr<void>*) {
@@ -68,7 +68,7 @@ TEST_CASE("a reader sees what was written before it was asked, and nothing by ha
           ++answers;
           done.set_value();
         };
-        if (!bed.readers.take(job)) break;
+        if (!(c == 0 ? bed.readers.run(job) : bed.readers.take(job))) break;
         done.get_future().wait();
       }
     });
@@ -101,6 +101,38 @@ TEST_CASE("what a reader keeps of a state goes with the next write, or when nobo
   CHECK(bed.ask(keep)->first);
   for (int i = 0; i < 200 && !kept.expired(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
   CHECK(kept.expired());
+}
+
+TEST_CASE("who asks may read at once, on its own thread, what the readers see") {
+  Bed bed(1);
+  const auto keep = [](std::weak_ptr<void>& kept, bool& fresh) {
+    return [&](OpenedStore*, std::shared_ptr<void>* place) {
+      fresh = *place == nullptr;
+      if (fresh) *place = std::make_shared<int>(7);
+      kept = *place;
+    };
+  };
+  std::weak_ptr<void> kept;
+  bool fresh = false;
+  std::thread::id where;
+  ReadJob job = [&](OpenedStore* store, std::shared_ptr<void>* place) {
+    where = std::this_thread::get_id();
+    keep(kept, fresh)(store, place);
+  };
+  REQUIRE(bed.readers.run(job));
+  CHECK(where == std::this_thread::get_id());
+  CHECK(fresh);
+  CHECK_FALSE(bed.ask([](OpenedStore&, std::shared_ptr<void>& place) { return place == nullptr; }).value());
+  ReadJob again = keep(kept, fresh);
+  REQUIRE(bed.readers.run(again));
+  CHECK_FALSE(fresh);
+  // When nobody asks any more it goes, though no reader of its own had it last.
+  for (int i = 0; i < 200 && !kept.expired(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  CHECK(kept.expired());
+  bed.readers.close();
+  ReadJob late = [](OpenedStore*, std::shared_ptr<void>*) {};
+  CHECK_FALSE(bed.readers.run(late));
+  CHECK(late);
 }
 
 TEST_CASE("a reader cannot write") {
@@ -164,6 +196,7 @@ struct BesideRig : ApiRig {
       job(&disk.opened);
     };
     region.beside_store = [this](ReadJob job) { REQUIRE(disk.readers.take(job)); };
+    region.read_here = [this](ReadJob job) { REQUIRE(disk.readers.run(job)); };
     door = std::make_unique<Door>(api_endpoints(region), file(), false, [this] { return now; });
     Follower follower(*disk.opened.kv);
     while (follower.step(64).value() > 0) {
@@ -211,7 +244,7 @@ TEST_CASE("FHIR is refused while the store is down") {
   BesideRig rig;
   Region down = rig.region;
   down.on_store = [](StoreThread::Job job) { job(nullptr); };
-  down.beside_store = [](ReadJob job) { job(nullptr, nullptr); };
+  down.beside_store = down.read_here = [](ReadJob job) { job(nullptr, nullptr); };
   rig.door = std::make_unique<Door>(api_endpoints(down), rig.file(), false, [&] { return rig.now; });
   const auto answer = rig.fhir("GET", "Patient/p");
   CHECK(answer.status == 503);

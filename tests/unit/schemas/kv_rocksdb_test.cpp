@@ -417,6 +417,47 @@ TEST_CASE("a snapshot stays as it is while its store goes on, and knows when it 
   CHECK(snapshot_of(*kv)->current());
 }
 
+TEST_CASE("looking back in a snapshot again and again keeps to the bounds of each look, one inside another and on any thread") {
+  TempDir dir;
+  const auto kv = opened(options_in(dir.path));
+  for (uint64_t n = 0; n < 50; ++n) put(*kv, 1, key_of(n), "v");
+  const auto seen = snapshot_of(*kv);
+  const auto look = [&](uint64_t first, uint64_t end, size_t most) {
+    std::vector<Bytes> out;
+    REQUIRE(seen->scan_back(1, key_of(first), key_of(end), [&](ByteView key, ByteView) {
+      out.emplace_back(key);
+      return out.size() < most;
+    }).has_value());
+    return out;
+  };
+  CHECK(look(3, 9, 1) == std::vector<Bytes>{key_of(8)});
+  CHECK(look(3, 6, 99) == std::vector<Bytes>{key_of(5), key_of(4), key_of(3)});
+  CHECK(look(48, 60, 99) == std::vector<Bytes>{key_of(49), key_of(48)});
+  CHECK(look(50, 60, 99).empty());
+  CHECK(look(7, 7, 99).empty());
+  CHECK(look(0, 1, 99) == std::vector<Bytes>{key_of(0)});
+  std::vector<Bytes> outer;
+  REQUIRE(seen->scan_back(1, key_of(10), key_of(13), [&](ByteView key, ByteView) {
+    outer.emplace_back(key);
+    CHECK(look(20, 30, 1) == std::vector<Bytes>{key_of(29)});
+    return true;
+  }).has_value());
+  CHECK(outer == std::vector<Bytes>{key_of(12), key_of(11), key_of(10)});
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> threads;
+  for (uint64_t t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 500; ++i) {
+        Bytes got;
+        const auto scanned = seen->scan_back(1, key_of(t), key_of(t + 10), [&](ByteView key, ByteView) { return got = Bytes(key), false; });
+        wrong += !scanned || got != key_of(t + 9);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(wrong == 0);
+}
+
 TEST_CASE("a snapshot shows what was there, whatever is written or closed after it") {
   TempDir dir;
   const KvOptions o = options_in(dir.path);
