@@ -40,6 +40,7 @@ Committer::Went Committer::run_group(std::span<const Inbound> group, Now now, Co
 // then nothing is said either, and the edges' timers will ask again.
 Committer::Went Committer::try_group(std::span<const Inbound> group, Now now, CommitReport& report) {
   std::unique_ptr<Txn> txn = store_.begin(facilities_of(group));
+  txn->suppose_new();
   Result<StoreMeta> meta = store_.meta();
   if (!meta) return meta.error().code == Errc::conflict ? Went::lost_a_race : Went::badly;
   std::vector<Reply> replies;

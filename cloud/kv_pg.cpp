@@ -18,6 +18,8 @@ constexpr const char* kBegin = "BEGIN ISOLATION LEVEL REPEATABLE READ";
 constexpr size_t kFirstPage = 32, kPage = 512, kFirstBlocks = 1, kBlocksPage = 64;  // rows; a block has 15 KB and more
 constexpr size_t kSeenMax = 65'536;  // keys; whoever reads a whole store in one transaction reads some again
 constexpr int kTurnTries = 50;  // each waits until another has ended
+constexpr int kLooksAfterWrong = 64;  // a supposition that was wrong cost a transaction; a look costs a third of one
+constexpr const char* kThereAlready = "23505";
 
 Bytes seen_key(Space space, ByteView key) {
   Bytes out(1, static_cast<char>(space));
@@ -87,6 +89,7 @@ PgKv::~PgKv() { end(); }
 void PgKv::begin(std::span<const Facility> about) {
   std::lock_guard held(mutex_);
   forget();
+  if (looks_ > 0) --looks_;
   open_ = Open::wanted;
   turns_.assign(about.begin(), about.end());
   std::ranges::sort(turns_);
@@ -106,6 +109,7 @@ void PgKv::forget() const {
   open_ = Open::no;
   turns_.clear();
   seen_.clear();
+  supposed_.clear();
   broken_.reset();
 }
 
@@ -154,7 +158,9 @@ Result<PgRows> PgKv::read(const std::string& sql, PgParams params) const {
 
 Result<std::optional<Bytes>> PgKv::get(Space space, ByteView key) const {
   std::lock_guard held(mutex_);
-  if (const auto known = seen_.find(seen_key(space, key)); known != seen_.end()) return known->second;
+  const Bytes name = seen_key(space, key);
+  if (const auto known = seen_.find(name); known != seen_.end()) return known->second;
+  if (supposed_.contains(name)) return std::optional<Bytes>();
   const PgTable& table = pg_table(space, key);
   const PgPlace place = place_in(table, key);
   PgParams params;
@@ -166,7 +172,7 @@ Result<std::optional<Bytes>> PgKv::get(Space space, ByteView key) const {
   if (rows->size() > 0) value = Bytes(rows->at(0, 0));
   if (open_ != Open::no) {
     if (seen_.size() >= kSeenMax) seen_.clear();
-    seen_[seen_key(space, key)] = value;
+    seen_[name] = value;
   }
   return value;
 }
@@ -177,6 +183,19 @@ void PgKv::expect(Space space, std::span<const Bytes> keys) const {
   if (open_ == Open::no || broken_ || keys.empty()) return;
   if (seen_.size() >= kSeenMax) seen_.clear();
   (void)fetch(space, keys);
+}
+
+void PgKv::expect_new(Space space, std::span<const Bytes> keys) const {
+  std::unique_lock held(mutex_);
+  if (open_ == Open::no || broken_) return;
+  if (looks_ > 0 || supposed_.size() + keys.size() > kSeenMax) {
+    held.unlock();
+    return expect(space, keys);
+  }
+  for (const Bytes& key : keys) {
+    Bytes name = seen_key(space, key);
+    if (!seen_.contains(name)) supposed_.insert(std::move(name));
+  }
 }
 
 // One statement for the keys of one facility, or for the one row that each of several facilities has.
@@ -302,12 +321,14 @@ Result<void> PgKv::commit(const KvBatch& batch) {
   const PgReply reply = run_in_transaction([&] {
     add_turns(turns);
     add_batch(*link_, batch, [&](Space space, ByteView key) {
-      const auto known = seen_.find(seen_key(space, key));
-      return known != seen_.end() && !known->second;
+      const Bytes name = seen_key(space, key);
+      const auto known = seen_.find(name);
+      return supposed_.contains(name) || (known != seen_.end() && !known->second);
     });
     link_->add("COMMIT");
   });
   if (was_lost) return reply.failed->error;
+  if (!supposed_.empty() && reply.failed && reply.failed->state == kThereAlready) looks_ = kLooksAfterWrong;
   const Result<void> outcome = outcome_of(reply, link_->lost());
   if (outcome || outcome.error().code == Errc::unknown_outcome) open_ = Open::no;
   return outcome;

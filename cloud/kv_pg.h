@@ -9,6 +9,7 @@
 #include <functional>
 #include <mutex>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "cloud/pg_link.h"
 #include "cloud/pg_tables.h"
@@ -31,6 +32,7 @@ class PgKv final : public SharedKv {
   void begin(std::span<const Facility> about = {}) override;
   void end() override;
   void expect(Space space, std::span<const Bytes> keys) const override;
+  void expect_new(Space space, std::span<const Bytes> keys) const override;
 
  private:
   enum class Open : uint8_t { no, wanted, yes };  // BEGIN travels with the first read or write
@@ -51,6 +53,8 @@ class PgKv final : public SharedKv {
   mutable Open open_ = Open::no;
   mutable std::vector<Bytes> turns_;  // facilities whose turn this transaction has, or takes with BEGIN; in order
   mutable Seen seen_;
+  mutable std::unordered_set<Bytes> supposed_;  // by space and key: taken for absent without a look; they are inserted or nothing is
+  int looks_ = 0;                               // transactions that look, for one that did not was wrong lately
   mutable std::optional<Error> broken_;  // why this transaction can only be given up
 };
 

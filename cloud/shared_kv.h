@@ -20,6 +20,9 @@ class SharedKv : public Kv {
   virtual void end() = 0;
   // These keys are read next: fetched at once, they cost one journey. Only between begin() and end().
   virtual void expect(Space space, std::span<const Bytes> keys) const = 0;
+  // The same of keys that are new, most likely, and are written if they are: they may be taken for absent without a look. If one
+  // is there after all the write() is refused with conflict, and done once more it is not on that account.
+  virtual void expect_new(Space space, std::span<const Bytes> keys) const = 0;
 };
 
 // All that is read and written in a block of code, where others write too.

@@ -143,6 +143,9 @@ class Txn {
   // What follows can be undone alone: a frame's changes inside a group.
   virtual void savepoint() = 0;
   virtual void rollback_to_savepoint() = 0;
+  // Records are new but for those that a producer sent twice: a store that is a journey away may take all for new, and find out
+  // at the commit, which is refused with `conflict` then. For who tries again.
+  virtual void suppose_new() {}
 
   virtual Result<std::optional<Registration>> registration(const Facility& fac) = 0;
   virtual void put(const Facility& fac, const Registration& row) = 0;

@@ -218,7 +218,7 @@ Result<void> KvTxn::expect(const std::vector<std::vector<Known>>& blocks) {
       if (has_tombstones_) tombstones.push_back(tombstone_key(hmac_sha256(view(store_key_), known.natural)));
     }
   }
-  shared_->expect(kNaturalSpace, naturals);
+  supposes_new_ ? shared_->expect_new(kNaturalSpace, naturals) : shared_->expect(kNaturalSpace, naturals);
   shared_->expect(kMetaSpace, tombstones);
   return {};
 }

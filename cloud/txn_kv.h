@@ -28,6 +28,7 @@ class KvTxn final : public Txn {
 
   void savepoint() override;
   void rollback_to_savepoint() override;
+  void suppose_new() override { supposes_new_ = true; }
 
   Result<std::optional<Registration>> registration(const Facility& fac) override;
   void put(const Facility& fac, const Registration& row) override;
@@ -100,6 +101,7 @@ class KvTxn final : public Txn {
   SharedKv* const shared_ = nullptr;
   const Key32 store_key_;
   const EachOf& each_;
+  bool supposes_new_ = false;
   bool has_tombstones_;
   bool sought_tombstones_ = false;
   bool had_tombstones_ = false;  // at the savepoint

@@ -66,6 +66,7 @@ class NotingShared final : public Noting<SharedKv> {
   void begin(std::span<const Facility> about) override { below_->begin(about); }
   void end() override { below_->end(); }
   void expect(Space space, std::span<const Bytes> keys) const override { below_->expect(space, keys); }
+  void expect_new(Space space, std::span<const Bytes> keys) const override { below_->expect_new(space, keys); }
 };
 
 std::unique_ptr<NotingShared> postgres(const std::string& url) {
@@ -123,6 +124,7 @@ class Committing {
   }
   void commit(const Group& group) {
     auto txn = store_->begin({&site_, 1});
+    txn->suppose_new();
     bench::append(*txn, site_, group, kAt);
     if (store_->commit(std::move(txn)) != CommitResult::committed) fail(store_->last_error().text);
   }

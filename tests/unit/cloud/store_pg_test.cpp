@@ -19,8 +19,9 @@ OpenedStore another(const PgOptions& options = PostgresBed::options()) {
 }
 
 // One block of `records` behind W of a facility; what became of it.
-CommitResult add_block(KvStore& store, const Facility& fac, const std::vector<Bytes>& records, bool turn_first = true) {
+CommitResult add_block(KvStore& store, const Facility& fac, const std::vector<Bytes>& records, bool turn_first = true, bool suppose_new = false) {
   auto txn = turn_first ? store.begin({&fac, 1}) : store.begin();
+  if (suppose_new) txn->suppose_new();
   auto row = txn->row(fac, kStream);
   if (!row) return CommitResult::failed;
   LedgerRow at = row->value_or(row_at({}, chain_start(fac, kStream)));
@@ -268,6 +269,38 @@ TEST_CASE("a block's look-ups read what they ask for, however much its facility 
   }
   CHECK(after > before);
   CHECK(after - before < 500);
+}
+
+TEST_CASE("records that are taken for new without a look are refused when one is not, and looked for when it is tried again", "[store][pg]") {
+  test::Postgres& pg = test::Postgres::shared();
+  OpenedStore store = another(pg.options(migrated()));
+  uint64_t next = 1;
+  const auto supposing = [&](const std::vector<Bytes>& records) { return add_block(*store.store, kFac, records, true, true); };
+  const auto fresh = [&](size_t n) {
+    std::vector<Bytes> out;
+    for (size_t i = 0; i < n; ++i) out.push_back(record_of(next++));
+    return out;
+  };
+  const std::vector<Bytes> first = fresh(10);
+  CHECK(supposing(first) == CommitResult::committed);
+  CHECK(supposing(fresh(10)) == CommitResult::committed);
+  std::vector<Bytes> half = fresh(5);
+  half.insert(half.end(), first.begin(), first.begin() + 5);
+  CHECK(supposing(half) == CommitResult::conflict);
+  CHECK(store.store->begin()->facility(kFac).value()->records == 20);
+  CHECK(supposing(half) == CommitResult::committed);
+  CHECK(store.store->begin()->facility(kFac).value()->records == 25);
+  CHECK(store.store->begin()->facility(kFac).value()->duplicates == 5);
+  // Twice in one block is no matter of the store's.
+  std::vector<Bytes> twice = fresh(3);
+  twice.push_back(twice.front());
+  CHECK(supposing(twice) == CommitResult::committed);
+  // It goes on looking for a while: what was sent twice once is sent twice again.
+  CHECK(supposing(first) == CommitResult::committed);
+  for (int i = 0; i < 64; ++i) CHECK(supposing(fresh(1)) == CommitResult::committed);
+  CHECK(supposing(first) == CommitResult::conflict);
+  CHECK(supposing(first) == CommitResult::committed);
+  CHECK(store.store->begin()->facility(kFac).value()->duplicates == 26);
 }
 
 TEST_CASE("what only PostgreSQL understands is not said to other engines", "[store][pg]") {
