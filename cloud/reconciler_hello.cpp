@@ -185,6 +185,18 @@ Result<void> Reconciler::Impl::take_listed(Handling& h, StreamKey key,
   return *inserted ? Result<void>{} : Error{Errc::conflict, "ledger row was inserted elsewhere"};
 }
 
+// What a site deleted and finished is here, by its digest; or the numbers here are another history's, and what it deleted is
+// nowhere. What has not come this far is judged when it has.
+Result<void> Reconciler::Impl::judge_purged(Handling& h, StreamKey key, LedgerRow& row, const Digest16& c_purged) {
+  const Claim purged{row.finished_at, c_purged};
+  if (row.w < purged.n && !row.moved) add_claim(row, purged);
+  if (purged.n.value == 0 || row.w < purged.n) return {};
+  const Result<std::optional<Hash>> c = h.txn.c_at(h.in.fac, key, purged.n);
+  if (!c) return c.error();
+  if (claim_holds(purged, *c)) return {};
+  return open_incident(h, {0, IncidentKind::fork, key, {1}, purged.n, purged.c, {}, {}, ""});
+}
+
 // The list continues what we know, or starts over: a site whose disk went back has another list,
 // and a cloud that went back knows a shorter one.
 Result<void> Reconciler::Impl::take_finished(Handling& h, const es1::FinishedPart& part,
@@ -239,8 +251,9 @@ Result<void> Reconciler::Impl::take_finished_epoch(Handling& h, const es1::Finis
     row.finished = row.final = true;
     row.moved |= stream.moved();
     row.finished_at = {stream.purged()};
-    row.finished_claimed = row.claimed;
     row.purged = std::max(row.purged, row.finished_at);
+    if (Result<void> r = judge_purged(h, key, row, take<sizeof(Digest16)>(stream.c_purged())); !r) return r;
+    row.finished_claimed = row.claimed;
     // It may have been re-homed and finished between two HELLOs, and was never listed as final.
     if (Result<void> r =
             judge_held(h, key, row, std::max(row.finished_at, {stream.head()}), stream.c_head());

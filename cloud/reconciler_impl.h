@@ -56,6 +56,7 @@ struct Reconciler::Impl {
   Result<void> take_listed(Handling& h, StreamKey key, const es1::HelloStream& stream, bool final);
   Result<void> take_finished(Handling& h, const es1::FinishedPart& part, FacilityRow& facility);
   Result<void> forget_list(Handling& h);
+  Result<void> judge_purged(Handling& h, StreamKey key, LedgerRow& row, const Digest16& c_purged);
   Result<void> take_finished_epoch(Handling& h, const es1::FinishedEpoch& epoch);
   Result<void> take_holder(Handling& h, const es1::Hello& hello, FacilityRow& facility,
                            SessionRow& session);

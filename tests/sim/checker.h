@@ -60,6 +60,7 @@ class Checker {
   std::set<Claimed> claims;
 
   // Has everything arrived? Empty: yes; else what is missing.
+  bool told_of(const Fact& fact) const;
   std::string missing() const;
   // Do the sites still hold what the cloud keeps in a backup?
   std::string not_deleted() const;

@@ -382,6 +382,53 @@ TEST_CASE("another disk's list owes nothing for the one before: what that had fi
   }
 }
 
+TEST_CASE("what a site deleted and finished is compared with what stands here under its numbers", "[I13]") {
+  CloudRig rig;
+  Writer w = three_blocks(), so_far{w.key};
+  for (size_t i : {0, 1}) so_far.data(w.blocks[i].records);
+  rig.hello({CloudRig::listing(so_far)});
+  REQUIRE(rig.push_all(so_far, 0, 2).w() == 4);
+  const auto finished = [&](uint64_t purged, const Hash& c) {
+    es1::FinishedEpoch epoch = finished_epoch(5, purged);
+    epoch.mutable_streams(0)->set_c_purged(Bytes(view(c)));
+    const Bytes entry = epoch.SerializeAsString();
+    es1::Hello hello = rig.hello_of({});
+    hello.mutable_finished()->set_count(1);
+    hello.mutable_finished()->set_hash(Bytes(view(sha256(Bytes(32, '\0') + entry)).substr(0, kDigestWireBytes)));
+    hello.mutable_finished()->add_entries(entry);
+    rig.run({rig.frame(FrameType::hello, hello)});
+  };
+  const auto fork_up_to = [&](Seq last) {
+    REQUIRE(rig.incidents().size() == 1);
+    CHECK(rig.incidents()[0].kind == IncidentKind::fork);
+    CHECK(rig.incidents()[0].last == last);
+  };
+  const Hash other{7};
+  SECTION("it is here") {
+    REQUIRE(rig.push_all(w, 2, 3).w() == 6);
+    finished(6, w.c());
+    CHECK(rig.incidents().empty());
+  }
+  SECTION("another history is here") {
+    finished(4, other);
+    fork_up_to({4});
+  }
+  SECTION("no border of this history is where it ends") {
+    finished(3, other);
+    fork_up_to({3});
+  }
+  SECTION("it is not here yet, and when it is it is another") {
+    finished(6, other);
+    CHECK(rig.incidents().empty());
+    REQUIRE(rig.push_all(w, 2, 3).w() == 6);
+    fork_up_to({6});
+  }
+  SECTION("nothing was deleted") {
+    finished(0, other);
+    CHECK(rig.incidents().empty());
+  }
+}
+
 TEST_CASE("entries of a finished list that make no sense change no row", "[es1 section 5]") {
   CloudRig rig;
   es1::FinishedEpoch good = finished_epoch(5, 6);
