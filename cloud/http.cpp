@@ -229,7 +229,7 @@ HttpRequest head_of(const http::request<http::string_body>& request, bool local)
 
 // The header, then the body as far as the listener lets it come. nullopt: refused, or the client has gone.
 template <class Protocol>
-asio::awaitable<std::optional<HttpRequest>> read_request(Stream<Protocol>& stream, Listener& listener, beast::flat_buffer& buffer,
+asio::awaitable<std::optional<HttpRequest>> read_request(Stream<Protocol>& stream, Listener& listener, beast::flat_buffer& buffer, bool local,
                                                          http::request_parser<http::string_body>& parser) {
   parser.header_limit(static_cast<std::uint32_t>(listener.limits.header_bytes));
   parser.body_limit(boost::none);
@@ -238,7 +238,7 @@ asio::awaitable<std::optional<HttpRequest>> read_request(Stream<Protocol>& strea
   co_await http::async_read_header(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
   HttpRequest in;
   if (!error) {
-    in = head_of(parser.get(), is_local(stream.socket()));
+    in = head_of(parser.get(), local);
   }
   if (!error && !parser.is_done()) {  // a body follows
     const size_t most = listener.body_limit ? listener.body_limit(in) : listener.limits.body_bytes;
@@ -264,9 +264,9 @@ asio::awaitable<std::optional<HttpRequest>> read_request(Stream<Protocol>& strea
 
 template <class Protocol>
 asio::awaitable<bool> one_request(Stream<Protocol>& stream, Listener& listener,
-                                  beast::flat_buffer& buffer) {
+                                  beast::flat_buffer& buffer, bool local) {
   http::request_parser<http::string_body> parser;
-  auto in = co_await read_request(stream, listener, buffer, parser);
+  auto in = co_await read_request(stream, listener, buffer, local, parser);
   if (!in) co_return false;
   const auto& request = parser.get();
   auto slot = std::make_shared<Slot>();
@@ -292,9 +292,10 @@ asio::awaitable<void> serve(typename Protocol::socket socket, std::shared_ptr<Li
   Listener& listener = *shared;
   Stream<Protocol> stream(std::move(socket));
   beast::flat_buffer buffer(listener.limits.header_bytes + listener.limits.body_bytes);
+  const bool local = is_local(stream.socket());
   bool more = true;
   while (more) {
-    bool again = co_await one_request(stream, listener, buffer);
+    bool again = co_await one_request(stream, listener, buffer, local);
     more = again;
   }
   error_code ignored;

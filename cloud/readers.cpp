@@ -98,7 +98,6 @@ void Readers::answer(std::unique_lock<std::mutex>& held, ReadJob job) {
   if (seen && kv_ != nullptr) {
     seen->used = Clock::now();
     seen_.push_back(std::move(seen));
-    if (seen_.size() == 1) wake_.notify_one();  // to look after it
   }
   // Before the owner hears that nobody reads.
   seen.reset();
@@ -113,12 +112,8 @@ void Readers::let_go() {
 void Readers::work() {
   std::unique_lock held(mutex_);
   for (;;) {
-    const auto asked = [this] { return stopping_ || !jobs_.empty(); };
-    if (seen_.empty()) {
-      wake_.wait(held, [&] { return asked() || !seen_.empty(); });
-    } else {
-      wake_.wait_for(held, kIdle, asked);
-    }
+    // Come round in any case: others use states, too.
+    wake_.wait_for(held, kIdle, [this] { return stopping_ || !jobs_.empty(); });
     let_go();
     if (jobs_.empty()) {
       if (stopping_) return;

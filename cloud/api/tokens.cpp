@@ -120,10 +120,7 @@ Result<void> remove_token(const std::filesystem::path& file, const std::string& 
   return write_tokens(file, *rows);
 }
 
-void Tokens::look() {
-  struct stat st {};
-  Seen now;
-  if (::stat(file_.c_str(), &st) == 0) now = {st.st_ctim.tv_sec * 1'000'000'000 + st.st_ctim.tv_nsec, st.st_ino, static_cast<uint64_t>(st.st_size)};
+void Tokens::look(const Seen& now) {
   if (now == seen_) return;
   seen_ = now;
   auto rows = read_tokens(file_);
@@ -132,9 +129,12 @@ void Tokens::look() {
 }
 
 std::optional<Caller> Tokens::find(std::string_view token, WallTime now) {
+  struct stat st {};
+  Seen file;
+  if (::stat(file_.c_str(), &st) == 0) file = {st.st_ctim.tv_sec * 1'000'000'000 + st.st_ctim.tv_nsec, st.st_ino, static_cast<uint64_t>(st.st_size)};
   const Hash shown = sha256(token);
   std::lock_guard held(lock_);
-  look();
+  look(file);
   for (const TokenRow& row : rows_) {
     if (CRYPTO_memcmp(row.hash.data(), shown.data(), shown.size()) != 0) continue;
     if (row.ends.us != 0 && row.ends.us <= now.us) return std::nullopt;

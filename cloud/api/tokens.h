@@ -50,7 +50,7 @@ class Tokens {
     uint64_t inode = 0, size = 0;
     bool operator==(const Seen&) const = default;
   };
-  void look();
+  void look(const Seen& now);
 
   const std::filesystem::path file_;
   std::mutex lock_;  // guards what follows
