@@ -61,7 +61,7 @@ class Page {
     out_.lines += fmt::format(R"({{"cursor":"{}","change":"{}","facility":"{}","epoch":"{:016x}","stream":"{}","seq":{})", text_of(here), change, fac, place.key.epoch.value,
                               egret::name_of(place.key.stream), place.seq.value);
     if (applied) out_.lines += fmt::format(R"(,"kind":"{}","content_sha256":"{}")", kind, content);
-    const auto hidden = applied && asked_.records ? is_restricted(parts->body) : Result<bool>(false);
+    const auto hidden = applied && asked_.records ? is_restricted(fac, parts->body) : Result<bool>(false);
     if (!hidden) return hidden.error();
     if (*hidden) out_.lines += ",\"restricted\":true";
     if (applied && asked_.records && !*hidden) {
@@ -73,13 +73,13 @@ class Page {
     out_.lines += "}\n";
     return {};
   }
-  Result<bool> is_restricted(ByteView body) {
+  Result<bool> is_restricted(const Facility& fac, ByteView body) {
     if (!restricted_) {
       auto read = Restricted::read(kv_);
       if (!read) return std::move(read).error();
       restricted_ = std::move(*read);
     }
-    const auto orders = restricted_->orders_of(kv_, body);
+    const auto orders = restricted_->orders_of(kv_, fac, body);
     if (!orders) return orders.error();
     return !orders->empty();
   }

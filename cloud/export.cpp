@@ -76,15 +76,15 @@ Result<void> Exporter::record(const StreamName& name, Seq seq, const StoredEntry
     if (options_.kind.empty()) put(head + "}");
     return {};
   }
-  collect(name.fac, body->key, parts->body, name, seq);
+  const auto hidden = options_.restricted ? Result<std::vector<uint64_t>>(std::vector<uint64_t>()) : restricted_.orders_of(kv_, name.fac, parts->body);
+  if (!hidden) return hidden.error();
+  if (hidden->empty()) collect(name.fac, body->key, parts->body, name, seq);
   if (!options_.kind.empty() && options_.kind != name_of(body->key.kind)) return {};
   head += fmt::format(R"(,"kind":"{}","content_sha256":"{}")", name_of(body->key.kind), hex(view(body->key.content)));
   if (entry.kind == EntryKind::quarantined) {
     put(head + "}");
     return {};
   }
-  const auto hidden = options_.restricted ? Result<std::vector<uint64_t>>(std::vector<uint64_t>()) : restricted_.orders_of(kv_, parts->body);
-  if (!hidden) return hidden.error();
   if (!hidden->empty()) {
     put(head + ",\"restricted\":true}");
     return {};

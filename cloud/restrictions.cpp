@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <set>
 
+#include "cloud/block_reader.h"
 #include "cloud/decoded.h"
 #include "cloud/json_text.h"
 #include "cloud/patients.h"
 #include "cloud/retention.h"
 #include "cloud/row_bytes.h"
 #include "cloud/shared_kv.h"
+#include "cloud/taken_away.h"
 #include "schemas/chain.h"
 #include "schemas/record.pb.h"
 
@@ -77,6 +79,9 @@ Result<uint64_t> add_restriction(Kv& kv, RestrictionOrder order) {
   order.id = known->empty() ? 1 : known->back().id + 1;
   KvBatch batch;
   batch.put(kMetaSpace, table_row('z', order.id), encode(order));
+  const auto times = kv.get(kMetaSpace, taken_away_key());
+  if (!times) return times.error();
+  if (order.kind == Kind::restrict) batch.put(kMetaSpace, taken_away_key(), once_more(*times));
   if (order.kind == Kind::lift) look_at_all_again(batch);  // what retention passed over on its account
   if (auto written = kv.write(batch, true); !written) return std::move(written).error();
   return order.id;
@@ -121,10 +126,45 @@ Result<std::vector<uint64_t>> Restricted::orders_of(const Kv& kv, const ResultNa
   return *row ? orders_of(**row) : std::vector<uint64_t>();
 }
 
-Result<std::vector<uint64_t>> Restricted::orders_of(const Kv& kv, ByteView bytes) const {
+// Read from the records themselves: a result names the document that it was made from, and no view does.
+Result<const Restricted::Documents*> Restricted::documents(const Kv& kv) const {
+  if (documents_) return &*documents_;
+  Documents out;
+  BlockReader reader(kv);
+  for (const auto& [patient, orders] : names_) {
+    std::vector<ResultName> results;
+    auto walked = each_of_patient(kv, Bytes(view(patient)), [&](const ResultName& name) { return results.push_back(name), true; });
+    if (!walked) return std::move(walked).error();
+    for (const ResultName& name : results) {
+      const auto row = find_result(kv, name);
+      if (!row) return row.error();
+      if (!*row) continue;
+      for (const PlacedStatement& s : (*row)->statements) {
+        const auto record = reader.at(s.by, s.place);
+        if (!record && record.error().code == Errc::not_found) continue;
+        if (!record) return record.error();
+        v1::Body body;
+        const auto parts = record->gone ? Result<RecordView>(Error{Errc::not_found, ""}) : split_record(record->record);
+        if (!parts || !body.ParseFromArray(parts->body.data(), static_cast<int>(parts->body.size())) || !body.has_source()) continue;
+        out[{s.by, body.source().document()}].insert(orders.begin(), orders.end());
+      }
+    }
+  }
+  documents_ = std::move(out);
+  return &*documents_;
+}
+
+Result<std::vector<uint64_t>> Restricted::orders_of(const Kv& kv, const Facility& fac, ByteView bytes) const {
   std::set<uint64_t> out;
   v1::Body body;
   if (nobody() || !body.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return std::vector<uint64_t>();
+  if (body.has_source_document() || body.has_document_part()) {
+    const auto known = documents(kv);
+    if (!known) return known.error();
+    const auto at = (*known)->find({fac, body.has_source_document() ? body.source_document().sha256() : body.document_part().document()});
+    if (at != (*known)->end()) out = at->second;
+    return std::vector<uint64_t>(out.begin(), out.end());
+  }
   const auto key = patient_key(kv);
   if (!key) return key.error();
   // The body's own word: the views may not have followed yet.

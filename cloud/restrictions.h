@@ -8,6 +8,8 @@
 #pragma once
 
 #include <map>
+#include <optional>
+#include <set>
 
 #include "cloud/view_tables.h"
 
@@ -43,11 +45,16 @@ class Restricted {
   std::vector<uint64_t> orders_of(const ResultRow& row) const;
   // A result by its name. Errors: corrupt, store_failed.
   Result<std::vector<uint64_t>> orders_of(const Kv& kv, const ResultName& name) const;
-  // A record: a result, what is said about one, or a link of identifiers. A document is of nobody that is known here.
-  Result<std::vector<uint64_t>> orders_of(const Kv& kv, ByteView body) const;
+  // A record: a result, what is said about one, a link of identifiers, or a document, or a part of one, that one of a restricted
+  // patient's results was made from. Of a document whose results have not come, or that made none, nobody knows whose it is.
+  Result<std::vector<uint64_t>> orders_of(const Kv& kv, const Facility& fac, ByteView body) const;
 
  private:
+  using Documents = std::map<std::pair<Facility, Bytes>, std::set<uint64_t>>;  // by SHA-256
+  Result<const Documents*> documents(const Kv& kv) const;
+
   std::map<Hash, std::vector<uint64_t>> names_;  // those that are joined with one that is restricted, too
+  mutable std::optional<Documents> documents_;   // of `names_`, once a document is asked about
 };
 
 std::string to_json(const RestrictionOrder& order, bool lifted);

@@ -25,6 +25,7 @@
 #include "cloud/retention.h"
 #include "cloud/shard_keeper.h"
 #include "cloud/store_thread.h"
+#include "cloud/taken_away.h"
 #include "schemas/entropy.h"
 #include "schemas/heap.h"
 #include "schemas/limits.h"
@@ -70,6 +71,7 @@ class Server {
   Result<void> begin_to_tell();
   void answer_control(const HttpRequest& request, HttpAnswer answer);
   void retain_a_little();
+  void end_copies_of_what_is_gone(const OpenedStore& store);
   void keep_root(OpenedStore& store);
   void write_what_was_read();
   void share_the_shards(OpenedStore& store);
@@ -115,6 +117,7 @@ StoreThread::Parts Server::parts() {
     audit_->tend(store);
     // It is opened anew only when nobody reads it.
     if (store == nullptr) return exports_->stop_reading("the store had to be opened again; ask again");
+    end_copies_of_what_is_gone(*store);
     keep_root(*store);
     share_the_shards(*store);
   };
@@ -143,6 +146,12 @@ Region Server::region() {
   out.freeze = [this](const OpenedStore& store) { return freeze(place_, store); };
   out.statement_key = [this] { return read_statement_key(config_.state_dir); };
   return out;
+}
+
+void Server::end_copies_of_what_is_gone(const OpenedStore& store) {
+  const auto times = times_taken_away(*store.kv);
+  // A store that is lost is told of by its thread.
+  if (times) exports_->end_older(*times, "something was erased or restricted since, which it may hold; ask again");
 }
 
 // In the service's log, too: a copy of the root that whoever changes the store does not hold.
@@ -225,9 +234,7 @@ void Server::answer_control(const HttpRequest& request, HttpAnswer answer) {
                 answer = std::move(answer)](OpenedStore* store) {
     if (store == nullptr) return answer({503, "text/plain; charset=utf-8", "75\nthe store is being opened again", {}});
     ControlAnswer done = run_control(name, args, *store, store_dir(config_.state_dir), clock_now().wall);
-    const bool takes_away = name == "result.erase" || name == "restrict.add";
-    if (takes_away && done.code == 0)
-      exports_->end_all("something was erased or restricted since, which it may hold; ask again");
+    end_copies_of_what_is_gone(*store);  // before it is told that it is gone
     answer({200, "text/plain; charset=utf-8", std::to_string(done.code) + "\n" + done.text, {}});
   });
 }

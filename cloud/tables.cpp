@@ -82,6 +82,9 @@ Bytes incident_number_key() {
 Bytes feed_number_key() {
   return "o";
 }
+Bytes taken_away_key() {
+  return "ot";
+}
 Bytes registration_key(const Facility& fac) {
   return key_of('r', fac);
 }

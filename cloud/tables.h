@@ -11,6 +11,7 @@
 //     'm'                        meta: format u32, gen u64, store key 32, last backup confirmed (UTC, us) i64 or 0
 //     'n'                        number of the last incident u64
 //     'o'                        number of the last row of space 4 u64
+//     'o' 't'                    how often something was erased, or restricted u64 (taken_away.h)
 //     'r' fac                    registration: flags u8 (1 revoked, 2 blocked), count u8, public keys 32 each
 //     's' fac sid 8              session: kid 4, enc 32, hello_no u64, nonce text, ticket echoed u64, lost u64,
 //                                used i64, heard i64, count u32, what it listed: epoch u64, stream u8 each
@@ -85,6 +86,7 @@ struct LeafRow {
 Bytes meta_key();
 Bytes incident_number_key();
 Bytes feed_number_key();
+Bytes taken_away_key();
 Bytes registration_key(const Facility& fac);
 Bytes session_key(const Facility& fac, const SessionId& sid);
 Bytes facility_key(const Facility& fac);

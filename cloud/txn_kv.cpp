@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cloud/decoded.h"
+#include "cloud/taken_away.h"
 #include "schemas/chain.h"
 #include "schemas/merge_rules.h"
 #include "schemas/mutants.h"
@@ -369,6 +370,9 @@ Result<void> KvTxn::erase(const Facility& fac, const NaturalKey& key, const std:
     if (auto erased = erase_entry(fac, *place, hmac); !erased) return erased;
     overlay_.erase(kNaturalSpace, std::move(natural));
   }
+  const auto times = overlay_.get(kMetaSpace, taken_away_key());
+  if (!times) return times.error();
+  overlay_.put(kMetaSpace, taken_away_key(), once_more(*times));
   overlay_.put(kMetaSpace, tombstone_key(hmac), reason);
   has_tombstones_ = true;
   return {};

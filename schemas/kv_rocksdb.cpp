@@ -668,6 +668,9 @@ Result<std::unique_ptr<Kv>> open_rocksdb(const KvOptions& o) {
     doubt.env = env_with(*db.env, doubt.tables);
     db.env = doubt.env.get();
   }
+  const fs::path above = fs::absolute(o.dir).parent_path();
+  if (db.env->FileExists(above.string()).IsNotFound())
+    return Error{Errc::store_failed, fmt::format("store {}: the folder {} is not there", o.dir.string(), above.string())};
   if (auto ready = o.read_only ? check_spaces(o, db) : mend_torn_ends(o, db); !ready) return ready.error();
   // Readers of a large cache do not wait for each other; of a small one a part would be too small for an index.
   const int parts_log2 = o.cache_bytes >= (size_t{64} << 20) ? 4 : 0;

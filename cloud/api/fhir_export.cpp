@@ -6,6 +6,7 @@
 #include "cloud/fhir/catch_up.h"
 #include "cloud/fhir/exports.h"
 #include "cloud/follower.h"
+#include "cloud/taken_away.h"
 
 namespace egret::cloud {
 namespace {
@@ -55,6 +56,9 @@ HttpResponse begin(const Region& region, OpenedStore& store, fhir::ExportAsked a
   // before the one of the export before.
   if (asked.wish.since_us && dynamic_cast<SharedKv*>(store.kv.get()) != nullptr)
     *asked.wish.since_us -= kFhirSharedSinceUs;
+  const auto taken_away = times_taken_away(*frozen->kv);
+  if (!taken_away) return fhir_as_http(fhir::refusal(taken_away.error()));
+  asked.taken_away = *taken_away;
   asked.store = std::move(*frozen);
   asked.at = region.now();
   const std::string files = asked.files;

@@ -95,6 +95,7 @@ struct Exports::Job {
                                        : state == State::done ? "done"
                                                               : "failed"},
                              {"why", why},
+                             {"taken_away", Json::number(static_cast<int64_t>(asked.taken_away))},
                              {"ended_us", Json::number(ended.us)}});
     out.set("manifest", manifest);
     return write_json(out);
@@ -142,6 +143,7 @@ void Exports::take_up() {
     job->state = was_done ? State::done : State::failed;
     job->why = was_done ? "" : text->text_at("why").empty() ? kStartedAnew : text->text_at("why");
     if (was_done) job->manifest = *text->find("manifest");
+    job->asked.taken_away = static_cast<uint64_t>(number_at(*text, "taken_away"));
     job->ended = {number_at(*text, "ended_us")};
     if (job->ended.us == 0) job->ended = now_();
     job->number = ++numbered_;
@@ -253,24 +255,28 @@ bool Exports::cancel(const std::string& id, const std::string& client) {
   return true;
 }
 
-void Exports::stop_reading(const std::string& why) {
-  std::lock_guard held(lock_);
-  for (const auto& [id, job] : jobs_) {
-    if (!job->at_work() || job->stop) continue;
-    job->stop = true;
-    job->why = why;
-    if (job->state == State::running) continue;
-    job->state = State::failed;
-    job->ended = now_();
-    to_delete_.push_back(job);
-    changed_.notify_all();
-  }
+// Of one that is at work. lock_ is held.
+void Exports::stop(const std::shared_ptr<Job>& job, const std::string& why) {
+  if (!job->at_work() || job->stop) return;
+  job->stop = true;
+  job->why = why;
+  if (job->state == State::running) return;
+  job->state = State::failed;
+  job->ended = now_();
+  to_delete_.push_back(job);
+  changed_.notify_all();
 }
 
-void Exports::end_all(const std::string& why) {
-  stop_reading(why);
+void Exports::stop_reading(const std::string& why) {
+  std::lock_guard held(lock_);
+  for (const auto& [id, job] : jobs_) stop(job, why);
+}
+
+void Exports::end_older(uint64_t taken_away, const std::string& why) {
   std::lock_guard held(lock_);
   for (const auto& [id, job] : jobs_) {
+    if (job->asked.taken_away == taken_away) continue;
+    stop(job, why);
     if (job->state != State::done) continue;
     job->state = State::failed;
     job->why = why;

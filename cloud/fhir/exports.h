@@ -2,7 +2,7 @@
 // their own, kept for a day. Promises: an export is exact: it holds the store's state of the moment
 // in which it was asked for, however long it waits and is written. One that was done is there after
 // a restart; one that was not ends clearly: it is told to have failed, and is asked for again. So
-// does every export when something is erased. Only who asked for an export sees it. Files that
+// does every export when something is erased or restricted. Only who asked for an export sees it. Files that
 // nobody may fetch any more are deleted. Calls come from any thread and wait for no disk but
 // start(). Leaves to others: HTTP (cloud/api/fhir_export.cpp), making the state that it reads
 // (freeze), which resources (export_walk.h).
@@ -37,6 +37,7 @@ struct ExportAsked {
   std::string
       files;  // address below which its files will be, without a slash at its end: ID/NAME is added
   WallTime at;        // the transactionTime: all that was committed before is in `store`
+  uint64_t taken_away = 0;  // how often something had been, in that state (cloud/taken_away.h)
   OpenedStore store;  // that state; read here alone
 };
 
@@ -70,8 +71,8 @@ class Exports {
   bool cancel(const std::string& id, const std::string& client);
   // The state that those at work read is not to be read any more (the store is down).
   void stop_reading(const std::string& why);
-  // What any of them holds is not to be had any more (something was erased): all end.
-  void end_all(const std::string& why);
+  // Something was taken away since, for the `taken_away`th time: those that were asked for before may hold it, and end.
+  void end_older(uint64_t taken_away, const std::string& why);
 
  private:
   struct Job;
@@ -83,6 +84,7 @@ class Exports {
   Ended write(Job& job);
   Result<void> write_all(Job& job, Json& output, Json& error);
   void finish(const std::shared_ptr<Job>& job, Ended ended);
+  void stop(const std::shared_ptr<Job>& job, const std::string& why);
   std::shared_ptr<Job> next();
   void sweep();
   void tidy(std::unique_lock<std::mutex>& held);

@@ -651,7 +651,10 @@ TEST_CASE_METHOD(JobRig,
   }
   CHECK(soon([&] { return *alive == 0; }));
   CHECK(exports->look(done, "a")->state == State::done);
-  exports->end_all("erased");
+  begin();  // another process, in which nothing was taken away
+  exports->end_older(0, "erased");
+  CHECK(exports->look(done, "a")->state == State::done);
+  exports->end_older(1, "erased");
   CHECK(exports->look(done, "a")->why == "erased");
   CHECK(!exports->file(done, "Patient.1.ndjson", "a").has_value());
   CHECK(soon([&] { return !std::filesystem::exists(folder() / done / "Patient.1.ndjson"); }));

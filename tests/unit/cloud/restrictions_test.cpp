@@ -1,10 +1,16 @@
 // Restrictions: whose they are about, as links are made and undone; what retention does; what is said of a result.
 #include "cloud/restrictions.h"
 
+#include <sstream>
+
+#include "cloud/changes.h"
 #include "cloud/patients.h"
 #include "cloud/results.h"
 #include "cloud/retention.h"
+#include "cloud/taken_away.h"
 #include "records.h"
+#include "schemas/chain.h"
+#include "schemas/record_document.h"
 
 using namespace egret;
 using namespace egret::cloud;
@@ -53,7 +59,9 @@ TEST_CASE("a restriction is about a patient: what is there, what comes, what is 
   rig.commit({of_patient(1, "A"), of_patient(2, "B")});
   rig.follow();
   CHECK(rig.of(1).empty());
+  CHECK(times_taken_away(rig.kv).value() == 0);
   CHECK(rig.restrict(rig.patient("A")).value() == 1);
+  CHECK(times_taken_away(rig.kv).value() == 1);
   CHECK(rig.of(1) == std::vector<uint64_t>{1});
   CHECK(rig.of(2).empty());
   rig.commit({of_patient(3, "A")});
@@ -67,11 +75,57 @@ TEST_CASE("a restriction is about a patient: what is there, what comes, what is 
   CHECK(rig.of(2).empty());
   CHECK(rig.of(1) == std::vector<uint64_t>{1});
   CHECK(rig.lift(1).value() == 2);
+  CHECK(times_taken_away(rig.kv).value() == 1);  // nothing is taken away by giving it back
   CHECK(rig.of(1).empty());
   CHECK(Restricted::read(rig.kv).value().nobody());
   // Once more is a new order; all of them stay on record.
   CHECK(rig.restrict(rig.patient("A")).value() == 3);
   CHECK(restriction_orders(rig.kv).value().size() == 3);
+}
+
+TEST_CASE("the document that a restricted patient's result was made from is restricted with it, part by part", "[restrict]") {
+  RestrictRig rig;
+  const auto documents = [](const std::string& text) {
+    std::vector<Bytes> out;
+    for (const NewBody& one : split_document(text, {"application/hl7-v2", "m.hl7", 4, {1}}, kFac).value()) out.push_back(join_record(one.bytes, encode_arrival({}).value()).value());
+    return out;
+  };
+  const std::string hers = "MSH|of A" + std::string(40'000, '.'), his = "MSH|of B";
+  const auto made_from = [](uint8_t id, const std::string& patient, const std::string& document) {
+    v1::Body body, again;
+    body.ParseFromString(Bytes(split_record(of_patient(id, patient))->body));
+    *again.mutable_ai_result() = body.ai_result();
+    again.mutable_source()->set_document(Bytes(view(sha256(document))));
+    return record_from(again, kFac);
+  };
+  const std::vector<Bytes> of_a = documents(hers), of_b = documents(his);
+  REQUIRE(of_a.size() == 3);
+  rig.commit(of_a);
+  rig.commit(of_b);
+  rig.commit({made_from(1, "A", hers), made_from(2, "B", his)});
+  rig.follow();
+  const auto orders = [&](const Bytes& record, const Facility& fac = kFac) { return Restricted::read(rig.kv)->orders_of(rig.kv, fac, split_record(record)->body).value(); };
+  const auto lines = [&](bool documents_alone) {
+    ChangesAsked asked;
+    asked.records = true;
+    size_t hidden = 0;
+    std::istringstream in(changes(rig.kv, asked)->lines);
+    for (std::string line; std::getline(in, line);) {
+      const bool is_document = line.find("document") != line.npos;
+      hidden += is_document == documents_alone && line.find("\"restricted\":true") != line.npos;
+      if (line.find("\"restricted\":true") != line.npos) CHECK(line.find("\"record\"") == line.npos);
+    }
+    return hidden;
+  };
+  CHECK(lines(true) == 0);
+  REQUIRE(rig.restrict(rig.patient("A")).has_value());
+  for (const Bytes& record : of_a) CHECK(orders(record) == std::vector<uint64_t>{1});
+  for (const Bytes& record : of_b) CHECK(orders(record).empty());
+  CHECK(orders(of_a.front(), "another").empty());  // the same bytes at another site are that site's
+  CHECK(lines(true) == 3);
+  CHECK(lines(false) == 1);
+  REQUIRE(rig.lift(1).has_value());
+  CHECK(lines(true) == 0);
 }
 
 TEST_CASE("what is no order is refused with why", "[restrict]") {
@@ -94,7 +148,7 @@ TEST_CASE("what is no order is refused with why", "[restrict]") {
 TEST_CASE("a record is restricted by its own word, before the views know of it", "[restrict]") {
   RestrictRig rig;
   REQUIRE(rig.restrict(rig.patient("A")).has_value());
-  const auto orders = [&](const Bytes& record) { return Restricted::read(rig.kv).value().orders_of(rig.kv, split_record(record)->body).value(); };
+  const auto orders = [&](const Bytes& record) { return Restricted::read(rig.kv).value().orders_of(rig.kv, kFac, split_record(record)->body).value(); };
   CHECK(orders(of_patient(1, "A")) == std::vector<uint64_t>{1});
   CHECK(orders(of_patient(1, "B")).empty());
   CHECK(orders(link("A", "C", false, 1)) == std::vector<uint64_t>{1});

@@ -1,5 +1,6 @@
 // What every store promises (cloud/store.h), asked of a store in memory, of one on RocksDB and of one in
 // PostgreSQL, directly and through PgBouncer.
+#include "cloud/taken_away.h"
 #include "cloud/verify.h"
 #include "store_beds.h"
 
@@ -125,6 +126,7 @@ TEMPLATE_TEST_CASE("what was erased is gone, stays provable, and a late copy cou
   CHECK(reader.at(kFac, {kStream, {1}})->gone);
   CHECK(reader.at(kFac, {kStream, {3}})->gone);
   CHECK(record_at(bed.store(), {2}) == two);
+  CHECK(times_taken_away(bed.store().kv()).value() == 1);
   CHECK(verify(bed.store().kv(), nullptr)->wrong == 0);
   txn = bed.store().begin();
   CHECK(append(*txn, {judged(one), judged(two)}) == std::vector{Disposition::deleted, Disposition::duplicate});

@@ -392,6 +392,17 @@ TEST_CASE("a reader beside the owner sees what was written, writes nothing and l
   CHECK_FALSE(fs::exists(o.dir));
 }
 
+TEST_CASE("a store in a folder that is not there is no damaged store, and makes none") {
+  TempDir dir;
+  KvOptions o = options_in(dir.path);
+  o.dir = dir.path / "not mounted" / "store";
+  const auto tried = open_rocksdb(o);
+  REQUIRE(tried.has_error());
+  CHECK(tried.error().code == Errc::store_failed);
+  CHECK(tried.error().text.find("not mounted") != std::string::npos);
+  CHECK(std::filesystem::is_empty(dir.path));
+}
+
 TEST_CASE("a snapshot stays as it is while its store goes on, and knows when it is old") {
   TempDir dir;
   const auto kv = open_rocksdb(options_in(dir.path)).value();
