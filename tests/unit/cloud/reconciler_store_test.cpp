@@ -166,6 +166,15 @@ TEST_CASE("a HELLO that meets a store which stops answering is never answered, a
     CHECK(rig.incidents()[0].kind == IncidentKind::fork);
     CHECK(rig.incidents()[0].key == next.key);
   }
+  SECTION("a finished list that says what is here was deleted") {
+    rig.hello({CloudRig::listing(w)});
+    rig.push_all(w, 0, 3);
+    es1::Hello hello = rig.hello_of({});
+    add_finished(hello, {finished_epoch(w, {6})});
+    fail_each_read(rig, rig.frame(FrameType::hello, hello));
+    CHECK(rig.row(w.key).finished);
+    CHECK(rig.incidents().empty());
+  }
   SECTION("what was claimed of a stream after its site had moved it, and above the head that it moved") {
     rig.hello({CloudRig::listing(w)});
     rig.push(w.batch(0, 1));

@@ -184,6 +184,37 @@ TEST_CASE("credit is for second batches too", "[es1 section 9]") {
   CHECK(rig.batches().size() == 3);
 }
 
+TEST_CASE("both batches of a lane that a late answer makes us leave keep their credit until a WELCOME", "[es1 section 9]") {
+  const StreamKey other = key_of(5, StreamId::telemetry);
+  PairRig rig;
+  for (const Bytes& r : rig.noise(60, 20'000)) rig.store.add(kRow, {r});
+  rig.start();
+  rig.to_greeting();
+  const auto greeted = [&] {
+    es1::Welcome w = rig.welcome();
+    w.set_credit(2);
+    rig.send(FrameType::welcome, w);
+    return w;
+  };
+  es1::Welcome late = greeted();
+  greeted();  // the HELLO of the new ticket
+  rig.on_broker(0);
+  REQUIRE(rig.batches().size() == 2);
+  for (es1::WelcomeEntry& e : *late.mutable_entries()) e.set_claimed(e.stream() == uint32_t(kRow.stream) ? 999 : 0);
+  es1::WelcomeEntry unknown = late.entries(0);  // a lane of a later program
+  unknown.set_stream(kStreamCount);
+  *late.add_entries() = unknown;
+  late.set_hello_nonce("12345678");
+  rig.send(FrameType::welcome, late);
+  REQUIRE(rig.all<Rehome>().size() == 1);
+  rig.store.add(other, {"x"});
+  rig.step(ViewChanged{rig.store.view});
+  CHECK(rig.batches().size() == 2);
+  rig.fire();
+  greeted();
+  CHECK(rig.batches().size() == 3);
+}
+
 TEST_CASE("a second batch that is too large for the broker is cut smaller", "[es1 section 6]") {
   PairRig rig;
   rig.start_with_pair();
