@@ -350,6 +350,19 @@ TEST_CASE("another disk's list owes nothing for the one before: what that had fi
     rig.run({rig.frame(FrameType::hello, rest)});
     orphan_up_to({6});
   }
+  SECTION("a list as long as the one that is known, and another: it may have finished what is not listed") {
+    Writer next = three_blocks(6);
+    rig.hello({CloudRig::listing(next)}, 1);  // its list is empty again
+    CHECK(std::ranges::count(rig.incidents(), IncidentKind::orphan, &Incident::kind) == 1);
+    rig.run({rig.frame(FrameType::hello, with_list(rig.hello_of({CloudRig::listing(next)}), {8}))});
+    es1::Hello other = with_list(rig.hello_of({}), {9});
+    other.mutable_finished()->clear_entries();
+    rig.run({rig.frame(FrameType::hello, other)});
+    CHECK(std::ranges::count(rig.incidents(), IncidentKind::orphan, &Incident::kind) == 1);
+    rig.run({rig.frame(FrameType::hello, with_list(rig.hello_of({}), {9}))});
+    // What is not listed, and what the list before had deleted.
+    CHECK(std::ranges::count(rig.incidents(), IncidentKind::orphan, &Incident::kind) == 3);
+  }
   SECTION("the same list from its beginning") {
     rig.run({rig.frame(FrameType::hello, with_list(rig.hello_of({}), {8, 5}))});
     rig.run({rig.frame(FrameType::hello, with_list(rig.hello_of({}), {8, 5}))});
@@ -388,9 +401,13 @@ TEST_CASE("what a site deleted and finished is compared with what stands here un
   for (size_t i : {0, 1}) so_far.data(w.blocks[i].records);
   rig.hello({CloudRig::listing(so_far)});
   REQUIRE(rig.push_all(so_far, 0, 2).w() == 4);
+  bool moved = false;
   const auto finished = [&](uint64_t purged, const Hash& c) {
     es1::FinishedEpoch epoch = finished_epoch(5, purged);
     epoch.mutable_streams(0)->set_c_purged(Bytes(view(c)));
+    epoch.mutable_streams(0)->set_moved(moved);
+    if (moved) epoch.mutable_streams(0)->set_head(6);
+    if (moved) epoch.mutable_streams(0)->set_c_head(Bytes(view(w.c()).substr(0, kDigestWireBytes)));
     const Bytes entry = epoch.SerializeAsString();
     es1::Hello hello = rig.hello_of({});
     hello.mutable_finished()->set_count(1);
@@ -425,6 +442,11 @@ TEST_CASE("what a site deleted and finished is compared with what stands here un
   }
   SECTION("nothing was deleted") {
     finished(0, other);
+    CHECK(rig.incidents().empty());
+  }
+  SECTION("the stream lives on elsewhere, and of what was deleted not all is here: a GAP PURGED is owed") {
+    moved = true;
+    finished(5, other);
     CHECK(rig.incidents().empty());
   }
 }
