@@ -444,6 +444,14 @@ TEST_CASE("what a site deleted and finished is compared with what stands here un
     finished(0, other);
     CHECK(rig.incidents().empty());
   }
+  SECTION("a lost tail was named, and is not named again when another list begins") {
+    rig.hello({CloudRig::listing(w)});
+    finished(4, so_far.c());
+    REQUIRE(rig.incidents().size() == 1);
+    CHECK(rig.incidents()[0].kind == IncidentKind::tail_lost);
+    rig.hello({}, 2);
+    CHECK(rig.incidents().size() == 1);
+  }
   SECTION("the stream lives on elsewhere, and of what was deleted not all is here: a GAP PURGED is owed") {
     moved = true;
     finished(5, other);
