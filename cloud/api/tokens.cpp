@@ -106,7 +106,7 @@ Result<std::string> add_token(const std::filesystem::path& file, const std::stri
     const uint64_t next = entropy.next();
     chance.append(reinterpret_cast<const char*>(&next), sizeof(next));
   }
-  const std::string token = std::string(kPrefix) + hex(chance);
+  std::string token = std::string(kPrefix) + hex(chance);
   rows->push_back({name, role, sha256(token), now, days == 0 ? WallTime{} : WallTime{now.us + days * kDayUs}});
   if (auto written = write_tokens(file, *rows); !written) return std::move(written).error();
   return token;
