@@ -35,6 +35,7 @@ namespace {
 
 constexpr int64_t kRetentionEveryMs = 3600 * 1000;
 constexpr size_t kRetentionStepBlocks = 16;  // between two groups of frames
+constexpr int64_t kCopiesEveryMs = 500;  // for what another process took away
 constexpr size_t kHttpThreads = 2;           // one may read the store while another takes what comes
 constexpr std::chrono::milliseconds kLeaveMs{1'000};  // of the two seconds that a stop may take
 constexpr int64_t kStallMs = 20'000;  // the store thread has not come round for this long
@@ -86,6 +87,7 @@ class Server {
   Metrics metrics_;
   const std::shared_ptr<Waiting> waiting_ = std::make_shared<Waiting>();
   const std::shared_ptr<AuditDesk> audit_ = std::make_shared<AuditDesk>([this](StoreThread::Job job) { thread_.post(std::move(job)); }, [] { return clock_now().mono; });
+  MonoTime next_look_at_copies_;  // of the store's thread
   int64_t root_day_ = -1;  // of the store's thread: whose root is known to be there
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   const std::shared_ptr<fhir::Exports> exports_;  // what it reads of the store outlives the store
@@ -117,7 +119,10 @@ StoreThread::Parts Server::parts() {
     audit_->tend(store);
     // It is opened anew only when nobody reads it.
     if (store == nullptr) return exports_->stop_reading("the store had to be opened again; ask again");
-    end_copies_of_what_is_gone(*store);
+    if (const MonoTime now = clock_now().mono; now >= next_look_at_copies_) {
+      next_look_at_copies_ = now + kCopiesEveryMs;
+      end_copies_of_what_is_gone(*store);
+    }
     keep_root(*store);
     share_the_shards(*store);
   };

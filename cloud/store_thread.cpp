@@ -294,11 +294,15 @@ void StoreThread::post(Job job) {
 }
 
 void StoreThread::read(ReadJob job) {
-  if (!impl_->readers.take(job)) post([job = std::move(job)](OpenedStore* store) { job(store, nullptr); });
+  if (!impl_->readers.take(job)) leave_to_owner(std::move(job));
 }
 
 void StoreThread::read_here(ReadJob job) {
-  if (!impl_->readers.run(job)) post([job = std::move(job)](OpenedStore* store) { job(store, nullptr); });
+  if (!impl_->readers.run(job)) leave_to_owner(std::move(job));
+}
+
+void StoreThread::leave_to_owner(ReadJob job) {
+  post([job = std::move(job)](OpenedStore* store) { job(store, nullptr); });
 }
 
 StoreHealth StoreThread::health() const {

@@ -73,6 +73,8 @@ class StoreThread {
   const std::map<Facility, double>& rates() const;
 
  private:
+  void leave_to_owner(ReadJob job);
+
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

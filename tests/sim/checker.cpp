@@ -300,15 +300,21 @@ void Checker::said_by_cloud(const cloud::Reply& reply) {
 
 // ---- the end ----
 
+namespace {
+
+bool names(const cloud::Incident& incident, const Fact& fact) {
+  return std::ranges::any_of(fact.spots, [&](const Spot& spot) {
+    return incident.key == spot.key && incident.first <= spot.seq && spot.seq <= incident.last;
+  });
+}
+
+}  // namespace
+
 // Its number is another record's where the region went back to another history: an open incident says so, no gap can.
 bool Checker::told_of(const Fact& fact) const {
   auto store = cloud::open_store(cloud_disk_, *std::make_unique<SeededEntropy>(1));
   const auto open = (*store)->begin()->incidents(fact.fac, true);
-  return std::ranges::any_of(*open, [&](const cloud::Incident& i) {
-    return i.kind != IncidentKind::restored && std::ranges::any_of(fact.spots, [&](const Spot& spot) {
-      return i.key == spot.key && i.first <= spot.seq && spot.seq <= i.last;
-    });
-  });
+  return std::ranges::any_of(*open, [&](const cloud::Incident& i) { return i.kind != IncidentKind::restored && names(i, fact); });
 }
 
 std::string Checker::missing() const {
@@ -366,11 +372,7 @@ void Checker::check_claims() {
     Seq at;
     // What was moved is claimed where it went, and an incident may name it there.
     auto named_elsewhere = [&](Id id) {
-      return std::ranges::any_of(*open, [&](const cloud::Incident& i) {
-        return std::ranges::any_of(history_.fact(id).spots, [&](const Spot& spot) {
-          return i.key == spot.key && i.key != claim.key && i.first <= spot.seq && spot.seq <= i.last;
-        });
-      });
+      return std::ranges::any_of(*open, [&](const cloud::Incident& i) { return i.key != claim.key && names(i, history_.fact(id)); });
     };
     history_.walk(claim.fac, claim.key, claim.n, *c, [&](Seq, const Hash&, const Node& node) {
       for (size_t i = 0; i < node.ids.size(); i++) {

@@ -60,7 +60,6 @@ class Checker {
   std::set<Claimed> claims;
 
   // Has everything arrived? Empty: yes; else what is missing.
-  bool told_of(const Fact& fact) const;
   std::string missing() const;
   // Do the sites still hold what the cloud keeps in a backup?
   std::string not_deleted() const;
@@ -83,6 +82,7 @@ class Checker {
   bool lawful(const Fact& fact) const;
   bool held(Id id, const Facility& fac) const;
   bool accounted(Id id) const;
+  bool told_of(const Fact& fact) const;
   bool lost_for_good(Id id) const;
   void check_entry(const Facility& fac, StreamKey key, Seq w, ByteView c, const char* what);
   static bool waits_for_one_agent(cloud::Txn& txn, const Claimed& claim);

@@ -27,15 +27,9 @@ es1::FinishedEpoch finished_epoch(uint64_t epoch, uint64_t purged) {
 
 // Says the whole list: epochs of one stream each, purged up to 6.
 es1::Hello with_list(es1::Hello hello, const std::vector<uint64_t>& epochs) {
-  Hash hash{};
-  hello.clear_finished();
-  for (uint64_t epoch : epochs) {
-    const Bytes entry = finished_epoch(epoch, 6).SerializeAsString();
-    hash = sha256(Bytes(view(hash)) + entry);
-    hello.mutable_finished()->add_entries(entry);
-  }
-  hello.mutable_finished()->set_count(epochs.size());
-  hello.mutable_finished()->set_hash(Bytes(view(hash).substr(0, kDigestWireBytes)));
+  std::vector<es1::FinishedEpoch> all;
+  for (uint64_t epoch : epochs) all.push_back(finished_epoch(epoch, 6));
+  add_finished(hello, all);
   return hello;
 }
 
@@ -408,11 +402,8 @@ TEST_CASE("what a site deleted and finished is compared with what stands here un
     epoch.mutable_streams(0)->set_moved(moved);
     if (moved) epoch.mutable_streams(0)->set_head(6);
     if (moved) epoch.mutable_streams(0)->set_c_head(Bytes(view(w.c()).substr(0, kDigestWireBytes)));
-    const Bytes entry = epoch.SerializeAsString();
     es1::Hello hello = rig.hello_of({});
-    hello.mutable_finished()->set_count(1);
-    hello.mutable_finished()->set_hash(Bytes(view(sha256(Bytes(32, '\0') + entry)).substr(0, kDigestWireBytes)));
-    hello.mutable_finished()->add_entries(entry);
+    add_finished(hello, {epoch});
     rig.run({rig.frame(FrameType::hello, hello)});
   };
   const auto fork_up_to = [&](Seq last) {

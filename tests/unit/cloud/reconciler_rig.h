@@ -110,6 +110,18 @@ struct Writer {
   }
 };
 
+// Says the whole finished list of a site.
+inline void add_finished(es1::Hello& hello, const std::vector<es1::FinishedEpoch>& epochs) {
+  Hash hash{};
+  for (const es1::FinishedEpoch& e : epochs) {
+    const Bytes entry = e.SerializeAsString();
+    hash = sha256(Bytes(view(hash)) + entry);
+    hello.mutable_finished()->add_entries(entry);
+  }
+  hello.mutable_finished()->set_count(epochs.size());
+  hello.mutable_finished()->set_hash(Bytes(view(hash).substr(0, kDigestWireBytes)));
+}
+
 struct CloudRig {
   SeededEntropy entropy{1};
   KvMemory kv{kCloudSpaces};

@@ -76,17 +76,6 @@ es1::FinishedEpoch finished_epoch(const Writer& w, Seq purged, bool moved = fals
   return out;
 }
 
-void add_finished(es1::Hello& hello, const std::vector<es1::FinishedEpoch>& epochs) {
-  Hash hash{};
-  for (const es1::FinishedEpoch& e : epochs) {
-    const Bytes entry = e.SerializeAsString();
-    hash = sha256(Bytes(view(hash)) + entry);
-    hello.mutable_finished()->add_entries(entry);
-  }
-  hello.mutable_finished()->set_count(epochs.size());
-  hello.mutable_finished()->set_hash(Bytes(view(hash).substr(0, kDigestWireBytes)));
-}
-
 }  // namespace
 
 TEST_CASE("a batch that meets a store which stops answering is never answered, and applied once when it comes again",

@@ -367,13 +367,8 @@ TEST_CASE("a tail that was lost before a re-homing is named by the finished list
     stream->set_moved(true);
     stream->set_head(head);
     stream->set_c_head(Bytes(view(w.blocks[head == 6 ? 2 : 1].after).substr(0, kDigestWireBytes)));
-    Bytes entry;
-    finished.SerializeToString(&entry);
     es1::Hello hello = rig.hello_of({});
-    hello.mutable_finished()->set_count(1);
-    hello.mutable_finished()->set_hash(
-        Bytes(view(sha256(Bytes(32, '\0') + entry)).substr(0, kDigestWireBytes)));
-    hello.mutable_finished()->add_entries(entry);
+    add_finished(hello, {finished});
     rig.run({rig.frame(FrameType::hello, hello)});
   };
   CloudRig rig;
@@ -424,11 +419,8 @@ TEST_CASE("what was claimed below the head of a moved stream, and never came, is
     stream->set_moved(true);
     stream->set_head(7);
     stream->set_c_head(Bytes(view(w.c()).substr(0, kDigestWireBytes)));
-    const Bytes entry = finished.SerializeAsString();
     es1::Hello hello = rig.hello_of({});
-    hello.mutable_finished()->set_count(1);
-    hello.mutable_finished()->set_hash(Bytes(view(sha256(Bytes(32, '\0') + entry)).substr(0, kDigestWireBytes)));
-    hello.mutable_finished()->add_entries(entry);
+    add_finished(hello, {finished});
     rig.run({rig.frame(FrameType::hello, hello)});
   };
   SECTION("it was claimed before the stream was moved") {
@@ -486,12 +478,8 @@ TEST_CASE("what a second agent claims of an epoch that the first has finished is
   stream->set_stream(static_cast<uint32_t>(w.key.stream));
   stream->set_purged(6);
   stream->set_c_purged(Bytes(view(w.c())));
-  const Bytes entry = finished.SerializeAsString();
-  const Hash list = sha256(Bytes(32, '\0') + entry);
   es1::Hello done = rig.hello_of({});
-  done.mutable_finished()->set_count(1);
-  done.mutable_finished()->set_hash(Bytes(view(list).substr(0, kDigestWireBytes)));
-  done.mutable_finished()->add_entries(entry);
+  add_finished(done, {finished});
   rig.run({rig.frame(FrameType::hello, done)});
   CHECK(rig.incidents().empty());
   Writer clone = three_blocks();
