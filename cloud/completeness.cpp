@@ -11,7 +11,7 @@ namespace {
 constexpr uint32_t kDaysShown = 14;
 
 Result<StreamCompleteness> stream_of(Txn& txn, const Facility& fac, StreamKey key, const LedgerRow& row) {
-  StreamCompleteness out{key, row.w, row.c, row.claimed, row.moved ? 0 : span(row.w, row.claimed), row.final, row.moved, row.finished, row.unverified, {}, 0};
+  StreamCompleteness out{key, row.w, row.c, row.claimed, row.purged, row.moved ? 0 : span(row.w, row.claimed), row.final, row.moved, row.finished, row.unverified, {}, 0};
   for (Seq after{0};;) {
     const auto page = txn.gaps(fac, key, after, kStatementGapsMax);
     if (!page) return page.error();
@@ -56,8 +56,8 @@ std::string stream_json(const StreamCompleteness& s) {
   std::string gaps;
   for (const GapRow& gap : s.gaps) gaps += (gaps.empty() ? "" : ",") + gap_json(gap);
   return fmt::format(
-      R"({{"epoch":"{:016x}","stream":"{}","complete_to":{},"claimed_to":{},"missing":{},"c":"{}","final":{},"moved":{},"finished":{},"unverified":{},"gaps":[{}],"more_gaps":{}}})",
-      s.key.epoch.value, egret::name_of(s.key.stream), s.complete_to.value, s.claimed_to.value, s.missing, hex(view(s.c)), s.final, s.moved, s.finished, s.unverified, gaps, s.more_gaps);
+      R"({{"epoch":"{:016x}","stream":"{}","complete_to":{},"claimed_to":{},"purged_to":{},"missing":{},"c":"{}","final":{},"moved":{},"finished":{},"unverified":{},"gaps":[{}],"more_gaps":{}}})",
+      s.key.epoch.value, egret::name_of(s.key.stream), s.complete_to.value, s.claimed_to.value, s.purged_to.value, s.missing, hex(view(s.c)), s.final, s.moved, s.finished, s.unverified, gaps, s.more_gaps);
 }
 
 std::string day_json(const DayVolume& day, bool partial) {

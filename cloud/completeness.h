@@ -16,6 +16,7 @@ struct StreamCompleteness {
   Seq complete_to;
   Hash c{};
   Seq claimed_to;
+  Seq purged_to;         // deleted at the site, which had our word for it: what is only here now
   uint64_t missing = 0;  // claimed and not here; of a moved stream it comes in another epoch
   bool final = false, moved = false, finished = false, unverified = false;
   std::vector<GapRow> gaps;  // at most kStatementGapsMax

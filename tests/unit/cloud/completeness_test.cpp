@@ -126,7 +126,7 @@ TEST_CASE("streams, gaps and what is missing are as the ledger has them", "[comp
   Writer w{key_of(5, StreamId::telemetry)};
   commit_eight(rig, w);
   w.data({record_of(9), record_of(10)});
-  rig.hello({CloudRig::listing(w)});
+  rig.hello({CloudRig::listing(w, false, {4})});
   const Completeness now = of(rig);
   CHECK_FALSE(now.complete());
   REQUIRE(now.streams.size() == 1);
@@ -137,7 +137,7 @@ TEST_CASE("streams, gaps and what is missing are as the ledger has them", "[comp
   REQUIRE(s.gaps.size() == 1);
   CHECK((s.gaps[0].first == Seq{5} && s.gaps[0].last == Seq{7} && s.gaps[0].kind == GapKind::shed));
   const std::string json = to_json(now, rig.now.wall);
-  CHECK(json.find(R"("complete_to":8,"claimed_to":10,"missing":2)") != std::string::npos);
+  CHECK(json.find(R"("complete_to":8,"claimed_to":10,"purged_to":4,"missing":2)") != std::string::npos);
   CHECK(json.find(R"("first":5,"last":7,"kind":"shed","reason":)") != std::string::npos);
   FacilitiesQuery query;
   query.now = rig.now.wall;

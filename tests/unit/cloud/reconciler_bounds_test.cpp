@@ -415,6 +415,9 @@ TEST_CASE("what a site deleted and finished is compared with what stands here un
   SECTION("it is here") {
     REQUIRE(rig.push_all(w, 2, 3).w() == 6);
     finished(6, w.c());
+    CHECK(rig.row(w.key).purged == Seq{6});
+    rig.hello({}, 2);  // another list: what is here in full stays finished
+    CHECK(rig.row(w.key).finished);
     CHECK(rig.incidents().empty());
   }
   SECTION("another history is here") {
