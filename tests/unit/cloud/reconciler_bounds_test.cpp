@@ -453,6 +453,22 @@ TEST_CASE("what a site deleted and finished is compared with what stands here un
   }
 }
 
+TEST_CASE("a part of the finished list that does not follow what is known changes nothing", "[es1 section 5]") {
+  CloudRig rig;
+  const auto say = [&](uint64_t offset, uint64_t epoch) {
+    es1::Hello hello = rig.hello_of({});
+    hello.mutable_finished()->set_offset(offset);
+    hello.mutable_finished()->set_count(9);
+    hello.mutable_finished()->add_entries(finished_epoch(epoch, 6).SerializeAsString());
+    rig.run({rig.frame(FrameType::hello, hello)});
+    return rig.store->begin()->rows(kFac).value().size();
+  };
+  CHECK(say(1, 5) == 0);  // nothing is known
+  CHECK(say(0, 5) == 1);
+  CHECK(say(2, 6) == 1);  // one is known
+  CHECK(say(1, 6) == 2);
+}
+
 TEST_CASE("entries of a finished list that make no sense change no row", "[es1 section 5]") {
   CloudRig rig;
   es1::FinishedEpoch good = finished_epoch(5, 6);

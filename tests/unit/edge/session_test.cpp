@@ -539,6 +539,81 @@ TEST_CASE("a frame that the broker has and nobody answers is too large: soon, or
   CHECK(batches == size_t(passed_before ? kTriesBeforeDoubt : kTriesBeforeTooLarge));
 }
 
+TEST_CASE("what could not be sent is sent again soon, and nothing else is", "[es1 section 6]") {
+  const size_t failed = GENERATE(0, 1);
+  Rig rig;
+  for (StreamId s : {StreamId::result, StreamId::telemetry}) rig.store.add(key_of(5, s), {"x"});
+  rig.to(State::active);
+  REQUIRE(rig.count(FrameType::batch) == 2);
+  const StreamId lane = std::array{StreamId::result, StreamId::telemetry}[failed];
+  std::vector<Publish> batches;
+  for (const Publish& p : rig.published) {
+    if (parse_frame(p.frame)->prefix.type == FrameType::batch) batches.push_back(p);
+  }
+  const Publish& first = rig.last_batch().stream() == uint32_t(lane) ? batches[1] : batches[0];
+  rig.step(PublishFailed{first.token, false, "busy"});
+  CHECK(rig.count(FrameType::batch) == 2);
+  rig.wait(kBackoffFirstMs);
+  rig.step(TimerFired{});
+  REQUIRE(rig.count(FrameType::batch) == 3);
+  CHECK(rig.last_batch().stream() == uint32_t(lane));
+}
+
+TEST_CASE("a single block that the broker refuses as too large waits its time, and after an hour is parked and not sent any more", "[es1 section 9]") {
+  Rig rig;
+  rig.store.add(key_of(5), rig.noise(1, 20'000));
+  rig.to(State::active);
+  rig.send(FrameType::welcome, rig.welcome());  // the new ticket's HELLO
+  REQUIRE(rig.count(FrameType::batch) == 1);
+  rig.wait(rig.session->next_deadline() - rig.now.mono - 1);
+  rig.step(PublishFailed{rig.published.back().token, true, "too large"});
+  rig.wait(1);
+  rig.step(TimerFired{});
+  CHECK(rig.count(FrameType::batch) == 1);
+  rig.fire();
+  REQUIRE(rig.count(FrameType::batch) == 2);
+  rig.wait(kParkRetryMs);
+  for (int turn = 0; rig.count(FrameType::batch) == 2 && turn < 20; turn++) {
+    if (rig.state() == State::greeting) rig.send(FrameType::welcome, rig.welcome());
+    if (rig.count(FrameType::batch) == 2) rig.fire();
+  }
+  REQUIRE(rig.count(FrameType::batch) == 3);
+  rig.step(PublishFailed{rig.published.back().token, true, "too large"});
+  REQUIRE(rig.all<Park>().size() == 1);
+  rig.wait(kHelloSpacingMs - 1);
+  rig.step(TimerFired{});
+  CHECK(rig.count(FrameType::batch) == 3);
+  Item& parked = rig.store.items(key_of(5))[0];
+  parked.gap = GapKind::parked;
+  parked.raw.clear();
+  rig.step(ViewChanged{rig.store.view});
+  for (int turn = 0; rig.count(FrameType::batch) == 3 && turn < 20; turn++) {
+    if (rig.state() == State::greeting) rig.send(FrameType::welcome, rig.welcome());
+    if (rig.count(FrameType::batch) == 3) rig.fire();
+  }
+  REQUIRE(rig.count(FrameType::batch) == 4);
+  CHECK(rig.last_batch().items(0).gap() == es1::GapKindWire(GapKind::parked));
+}
+
+TEST_CASE("a late answer that makes us leave a lane is asked about soon", "[es1 section 9]") {
+  Rig rig;
+  rig.store.add(key_of(5), {"x"});
+  rig.start();
+  rig.to_greeting();
+  const es1::Welcome w = rig.welcome();
+  rig.send(FrameType::welcome, w);
+  rig.send(FrameType::welcome, rig.welcome());  // the new ticket's HELLO is answered, and none is out
+  es1::Welcome late = w;
+  for (es1::WelcomeEntry& e : *late.mutable_entries()) e.set_claimed(e.stream() == uint32_t(StreamId::result) ? 9 : 0);
+  late.set_hello_nonce("12345678");
+  rig.send(FrameType::welcome, late);
+  REQUIRE(rig.all<Rehome>().size() == 1);
+  const size_t hellos = rig.count(FrameType::hello);
+  rig.wait(kHelloSpacingMs);
+  rig.step(TimerFired{});
+  CHECK(rig.count(FrameType::hello) == hellos + 1);
+}
+
 TEST_CASE("a single block that is too large is tried anew before its frame is called too large again", "[es1 section 9]") {
   Rig rig;
   rig.store.add(key_of(5), rig.noise(1, 20'000));
