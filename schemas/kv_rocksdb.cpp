@@ -125,7 +125,7 @@ rocksdb::DBOptions db_options(const KvOptions& o) {
       o.salvage ? size_t{0} : o.memtables_total_bytes);
   db.avoid_flush_during_recovery = o.salvage;
   db.avoid_flush_during_shutdown = o.salvage;
-  db.max_open_files = 256;
+  db.max_open_files = o.open_files;
   // A log file of RocksDB's own would end the program (an assertion) when the disk is full; what
   // matters comes back as a Status.
   db.info_log = std::make_shared<NoLog>();
@@ -182,7 +182,8 @@ rocksdb::ColumnFamilyOptions family_options(const KvOptions& o,
   table.cache_index_and_filter_blocks = true;
   table.block_size = is_in(o.small_block_spaces) ? 4 << 10 : 16 << 10;
   table.format_version = 5;
-  if (lookups) table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  const bool rows = is_in(o.row_spaces);
+  if (lookups || rows) table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
 
   rocksdb::ColumnFamilyOptions cf;
   cf.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
@@ -190,8 +191,9 @@ rocksdb::ColumnFamilyOptions family_options(const KvOptions& o,
   if (lookups && !o.salvage) hash_memtables(cf);
   // The default is an eighth of the memtable, taken whole by a space that holds a single key.
   cf.arena_block_size = 64 << 10;
-  cf.target_file_size_base = kTableBytes;
-  cf.max_bytes_for_level_base = o.one_level ? kTiB : 4 * kTableBytes;
+  cf.target_file_size_base = o.table_bytes;
+  cf.max_bytes_for_level_base = o.one_level ? kTiB : 4 * o.table_bytes;
+  cf.optimize_filters_for_hits = rows;  // none for the last level, where nearly all is
   cf.level_compaction_dynamic_level_bytes = true;
   const bool compress = o.compress && !is_in(o.packed_spaces);
   cf.compression = compress ? rocksdb::kZSTD : rocksdb::kNoCompression;

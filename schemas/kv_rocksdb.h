@@ -9,6 +9,7 @@
 #include <functional>
 
 #include "schemas/kv.h"
+#include "schemas/limits.h"
 
 namespace rocksdb {
 class Env;
@@ -23,9 +24,12 @@ struct KvOptions {
   size_t memtables_total_bytes = 16 << 20;
   size_t cache_bytes = 4 << 20;
   size_t log_bytes_max = 16 << 20;  // write-ahead log before the oldest space is flushed
+  size_t table_bytes = kTableBytes;  // what can be dropped whole; of larger ones there are fewer levels to look through
+  int open_files = 256;              // tables that stay open: below what the process may open
   bool compress = true;             // zstd tables; off where values are compressed already,
   std::vector<Space> packed_spaces;  // or in these alone
   std::vector<Space> small_block_spaces;  // rows are read one by one, all over the space: less is read and unpacked for each
+  std::vector<Space> row_spaces;  // rows that are there are asked for by their keys, and found without a look into each level
   // Spaces whose keys end in a hash and are looked up one by one, mostly in vain. A scan of one
   // sorts what is in memory first.
   std::vector<Space> lookup_spaces;
