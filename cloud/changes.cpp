@@ -2,10 +2,9 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include "cloud/block_reader.h"
 #include "cloud/feed.h"
+#include "cloud/fhir/gate.h"
 #include "cloud/json_text.h"
-#include "cloud/restrictions.h"
 #include "schemas/chain.h"
 #include "schemas/record.pb.h"
 #include "schemas/record_json.h"
@@ -15,13 +14,13 @@ namespace {
 
 class Page {
  public:
-  Page(const Kv& kv, const ChangesAsked& asked) : kv_(kv), asked_(asked), reader_(kv) { out_.next = asked.after; }
+  Page(const Kv& kv, const ChangesAsked& asked) : asked_(asked), sight_(kv) { out_.next = asked.after; }
 
   // False: it is full.
   Result<bool> block(uint64_t number, ByteView key) {
     const auto name = numbered_of(key);
     if (!name) return Error{Errc::corrupt, "cloud store: a block's key has another form"};
-    const auto entries = reader_.block(name->fac, name->key, name->seq);
+    const auto entries = sight_.reader.block(name->fac, name->key, name->seq);
     // A block of which nothing is left has nothing to tell.
     if (!entries && entries.error().code != Errc::not_found) return entries.error();
     const uint32_t from = number == asked_.after.number ? asked_.after.index : 0;
@@ -61,7 +60,7 @@ class Page {
     out_.lines += fmt::format(R"({{"cursor":"{}","change":"{}","facility":"{}","epoch":"{:016x}","stream":"{}","seq":{})", text_of(here), change, fac, place.key.epoch.value,
                               egret::name_of(place.key.stream), place.seq.value);
     if (applied) out_.lines += fmt::format(R"(,"kind":"{}","content_sha256":"{}")", kind, content);
-    const auto hidden = applied && asked_.records ? is_restricted(fac, parts->body) : Result<bool>(false);
+    const auto hidden = applied && asked_.records ? fhir::is_restricted(sight_, fac, place, parts->body) : Result<bool>(false);
     if (!hidden) return hidden.error();
     if (*hidden) out_.lines += ",\"restricted\":true";
     if (applied && asked_.records && !*hidden) {
@@ -73,16 +72,6 @@ class Page {
     out_.lines += "}\n";
     return {};
   }
-  Result<bool> is_restricted(const Facility& fac, ByteView body) {
-    if (!restricted_) {
-      auto read = Restricted::read(kv_);
-      if (!read) return std::move(read).error();
-      restricted_ = std::move(*read);
-    }
-    const auto orders = restricted_->orders_of(kv_, fac, body);
-    if (!orders) return orders.error();
-    return !orders->empty();
-  }
   // Results that it states something about; else the record itself.
   void show(const Facility& fac, ByteView body) {
     const Hash content = sha256(body);
@@ -92,10 +81,8 @@ class Page {
     if (stated.empty()) out_.shown.push_back({AuditKind::record, fac, egret::take<sizeof(Uuid)>(view(content))});
   }
 
-  const Kv& kv_;
   const ChangesAsked& asked_;
-  std::optional<Restricted> restricted_;
-  BlockReader reader_;
+  fhir::Sight sight_;
   ChangesPage out_;
 };
 

@@ -6,9 +6,8 @@
 #include <fstream>
 #include <map>
 
-#include "cloud/block_reader.h"
+#include "cloud/fhir/gate.h"
 #include "cloud/json_text.h"
-#include "cloud/restrictions.h"
 #include "schemas/chain.h"
 #include "schemas/record.h"
 #include "schemas/record.pb.h"
@@ -28,7 +27,7 @@ std::string base64(ByteView bytes) {
 class Exporter {
  public:
   Exporter(const Kv& kv, const ExportOptions& options, const std::function<void(const std::string&)>& line)
-      : kv_(kv), options_(options), line_(line), reader_(kv), bodies_(kv) {}
+      : kv_(kv), options_(options), line_(line), reader_(kv), bodies_(kv), judged_(kv) {}
   Result<Exported> run();
 
  private:
@@ -48,7 +47,7 @@ class Exporter {
   const ExportOptions& options_;
   const std::function<void(const std::string&)>& line_;
   BlockReader reader_, bodies_;
-  Restricted restricted_;
+  fhir::Sight judged_;
   Exported done_;
   // Documents by their hash: where the SourceDocument and its parts stand.
   struct Document {
@@ -76,16 +75,18 @@ Result<void> Exporter::record(const StreamName& name, Seq seq, const StoredEntry
     if (options_.kind.empty()) put(head + "}");
     return {};
   }
-  const auto hidden = options_.restricted ? Result<std::vector<uint64_t>>(std::vector<uint64_t>()) : restricted_.orders_of(kv_, name.fac, parts->body);
+  const bool asked_for = options_.kind.empty() || options_.kind == name_of(body->key.kind);
+  if (!asked_for && options_.documents.empty()) return {};
+  const auto hidden = options_.restricted ? Result<bool>(false) : fhir::is_restricted(judged_, name.fac, {name.key, seq}, parts->body);
   if (!hidden) return hidden.error();
-  if (hidden->empty()) collect(name.fac, body->key, parts->body, name, seq);
-  if (!options_.kind.empty() && options_.kind != name_of(body->key.kind)) return {};
+  if (!*hidden) collect(name.fac, body->key, parts->body, name, seq);
+  if (!asked_for) return {};
   head += fmt::format(R"(,"kind":"{}","content_sha256":"{}")", name_of(body->key.kind), hex(view(body->key.content)));
   if (entry.kind == EntryKind::quarantined) {
     put(head + "}");
     return {};
   }
-  if (!hidden->empty()) {
+  if (*hidden) {
     put(head + ",\"restricted\":true}");
     return {};
   }
@@ -176,9 +177,6 @@ Result<void> Exporter::stream(const StreamName& name, const LedgerRow& row) {
 }
 
 Result<Exported> Exporter::run() {
-  auto restricted = Restricted::read(kv_);
-  if (!restricted) return std::move(restricted).error();
-  restricted_ = std::move(*restricted);
   std::vector<std::pair<StreamName, LedgerRow>> rows;
   Bytes first = options_.fac.empty() ? table_prefix('l') : table_prefix('l', options_.fac);
   Result<void> scanned = kv_.scan(kMetaSpace, first, after_prefix(first), [&](ByteView key, ByteView value) {

@@ -8,7 +8,7 @@
 
 namespace egret::cloud {
 
-inline constexpr const char* kFhirPath = "/fhir";
+using fhir::kFhirPath;
 
 HttpResponse fhir_as_http(const fhir::Response& from);
 // How the door says 401 and 403 there.

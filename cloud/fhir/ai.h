@@ -10,7 +10,7 @@
 #pragma once
 
 #include "cloud/fhir/json.h"
-#include "cloud/fhir/world.h"
+#include "cloud/fhir/sight.h"
 #include "cloud/result_index.h"
 
 namespace egret::cloud::fhir {
@@ -28,22 +28,22 @@ inline std::string observation_id(const ResultName& name) { return id_of(name.id
 // nullopt: there is no such thing, or nothing of it may be shown yet. Errors: corrupt, store_failed.
 using Found = Result<std::optional<Json>>;
 // One version; "": the current one.
-Found observation(World& world, const ResultName& name, std::string_view version = {});
+Found observation(Sight& sight, const ResultName& name, std::string_view version = {});
 // Newest first; the current one leads.
-Result<std::vector<Json>> observation_history(World& world, const ResultName& name);
+Result<std::vector<Json>> observation_history(Sight& sight, const ResultName& name);
 // The version that this record made of the result; nullopt: it made none that is shown.
-Found observation_by(World& world, const ResultName& name, const Hash& record);
+Found observation_by(Sight& sight, const ResultName& name, const Hash& record);
 // The Observation of a result, and what its report says of it.
 struct Concluded {
   Json observation;
   std::string conclusion;
 };
-Result<std::optional<Concluded>> concluded(World& world, const ResultName& name);
-Found report(World& world, const RunName& run);
-Found device(World& world, const Hash& model);
-Found patient(World& world, const Hash& name);
-Found provenance(World& world, const UnitId& id);
+Result<std::optional<Concluded>> concluded(Sight& sight, const ResultName& name);
+Found report(Sight& sight, const RunName& run);
+Found device(Sight& sight, const Hash& model);
+Found patient(Sight& sight, const Hash& name);
+Found provenance(Sight& sight, const UnitId& id);
 // Of every statement about a result; `version`: of that one.
-Result<std::vector<Json>> provenances_of(World& world, const ResultName& name, std::string_view version = {});
+Result<std::vector<Json>> provenances_of(Sight& sight, const ResultName& name, std::string_view version = {});
 
 }  // namespace egret::cloud::fhir

@@ -43,7 +43,7 @@ const PlacedStatement* version_numbered(const ResultRow& row, uint32_t number) {
 // One result, and how its statements become versions.
 class Shown {
  public:
-  Shown(World& world, const ResultName& name, ResultRow row) : world_(world), name_(name), row_(std::move(row)), view_(row_.view()) {}
+  Shown(Sight& sight, const ResultName& name, ResultRow row) : sight_(sight), name_(name), row_(std::move(row)), view_(row_.view()) {}
 
   // What makes a version of the resource, newest first.
   Statements entries() const {
@@ -111,7 +111,7 @@ class Shown {
   }
 
   Result<void> read_into(const PlacedStatement& s, v1::Body& body) {
-    const auto record = world_.reader.at(s.by, s.place);
+    const auto record = sight_.reader.at(s.by, s.place);
     if (!record) return record.error();
     if (record->gone) return Error{Errc::not_found, "erased"};
     const auto parts = split_record(record->record);
@@ -125,7 +125,7 @@ class Shown {
   ResultStatus status_at(const PlacedStatement& s, const Version& version) const;
   Result<Json> meta(const PlacedStatement& s, const v1::AiResult& result);
 
-  World& world_;
+  Sight& sight_;
   const ResultName name_;
   const ResultRow row_;
   const ResultView view_;
@@ -165,14 +165,14 @@ ResultStatus Shown::status_at(const PlacedStatement& s, const Version& version) 
 }
 
 Result<Json> Shown::meta(const PlacedStatement& s, const v1::AiResult& result) {
-  const auto known = world_.recalls();
+  const auto known = sight_.recalls();
   if (!known) return known.error();
   Json tags = Json::array();
   if (result.has_recognition()) tags.push(coding(result.recognition()));
   if (result.critical()) tags.push(coding(kOwnCodes, "critical", "Somebody must act now"));
   if (view_.verdict && !promotes(s)) tags.push(coding(kOwnCodes, "review-" + verdict_name(uint8_t(*view_.verdict)), "What the review that counts says"));
   for (const uint64_t id : recalls_of(name_.fac, row_.all(), **known)) tags.push(coding(kOwnCodes, "recall", fmt::format("Its model is under recall {}", id)));
-  return Json::object({{"versionId", version_of(s)}, {"lastUpdated", instant(world_.had(s.by, s.place))}, {"security", Json::array({ai_label()})}, {"tag", std::move(tags)}});
+  return Json::object({{"versionId", version_of(s)}, {"lastUpdated", instant(sight_.had(s.by, s.place))}, {"security", Json::array({ai_label()})}, {"tag", std::move(tags)}});
 }
 
 void add_subject(Json& out, const v1::AiResult::Phi& phi, const Hash& patient) {
@@ -269,11 +269,11 @@ Result<std::optional<Json>> Shown::render(const PlacedStatement& s, const Placed
   return std::optional<Json>(std::move(out));
 }
 
-Result<std::optional<Shown>> show(World& world, const ResultName& name) {
-  auto row = find_result(world.kv, name);
+Result<std::optional<Shown>> show(Sight& sight, const ResultName& name) {
+  auto row = find_result(sight.kv, name);
   if (!row) return std::move(row).error();
   if (!*row) return std::optional<Shown>();
-  return std::optional<Shown>(std::in_place, world, name, std::move(**row));
+  return std::optional<Shown>(std::in_place, sight, name, std::move(**row));
 }
 
 }  // namespace
@@ -296,8 +296,8 @@ std::optional<Hash> hash_in(std::string_view id) {
   return take<sizeof(Hash)>(*hash);
 }
 
-Found observation(World& world, const ResultName& name, std::string_view version) {
-  auto shown = show(world, name);
+Found observation(Sight& sight, const ResultName& name, std::string_view version) {
+  auto shown = show(sight, name);
   if (!shown) return shown.error();
   if (!*shown) return std::optional<Json>();
   if (version.empty()) return (*shown)->at((*shown)->current());
@@ -307,8 +307,8 @@ Found observation(World& world, const ResultName& name, std::string_view version
   return std::optional<Json>();
 }
 
-Result<std::optional<Concluded>> concluded(World& world, const ResultName& name) {
-  auto shown = show(world, name);
+Result<std::optional<Concluded>> concluded(Sight& sight, const ResultName& name) {
+  auto shown = show(sight, name);
   if (!shown) return shown.error();
   if (!*shown) return std::optional<Concluded>();
   auto resource = (*shown)->at((*shown)->current());
@@ -319,8 +319,8 @@ Result<std::optional<Concluded>> concluded(World& world, const ResultName& name)
   return std::optional(Concluded{std::move(**resource), std::move(*conclusion)});
 }
 
-Found observation_by(World& world, const ResultName& name, const Hash& record) {
-  auto shown = show(world, name);
+Found observation_by(Sight& sight, const ResultName& name, const Hash& record) {
+  auto shown = show(sight, name);
   if (!shown) return shown.error();
   if (!*shown) return std::optional<Json>();
   for (const PlacedStatement* s : (*shown)->entries()) {
@@ -329,8 +329,8 @@ Found observation_by(World& world, const ResultName& name, const Hash& record) {
   return std::optional<Json>();
 }
 
-Result<std::vector<Json>> observation_history(World& world, const ResultName& name) {
-  auto shown = show(world, name);
+Result<std::vector<Json>> observation_history(Sight& sight, const ResultName& name) {
+  auto shown = show(sight, name);
   if (!shown) return shown.error();
   std::vector<Json> out;
   if (!*shown) return out;

@@ -73,22 +73,22 @@ void add_retraction(Json& out, const v1::Retraction& retraction, const Json& obs
 }
 
 // Of one statement; nullopt: it cannot be shown.
-Found provenance_of(World& world, const ResultName& name, const PlacedStatement& s) {
+Found provenance_of(Sight& sight, const ResultName& name, const PlacedStatement& s) {
   const Hash record = body_of(s.statement);
-  auto target = observation_by(world, name, record);
+  auto target = observation_by(sight, name, record);
   if (!target) return target;
   // A review that promotes nothing is about the version that it saw, as it is now.
   std::string at = "Observation/" + observation_id(name);
-  if (!*target) target = observation(world, name);
+  if (!*target) target = observation(sight, name);
   else at += "/_history/" + (*target)->find("meta")->text_at("versionId");
   if (!target || !*target) return target;
-  const auto stored = world.reader.at(s.by, s.place);
+  const auto stored = sight.reader.at(s.by, s.place);
   if (!stored && stored.error().code != Errc::not_found) return stored.error();
   const auto parts = stored && !stored->gone ? split_record(stored->record) : Result<RecordView>(Error{Errc::not_found, ""});
   v1::Body body;
   if (!parts || !body.ParseFromArray(parts->body.data(), static_cast<int>(parts->body.size()))) return std::optional<Json>();
   Json out = Json::object({{"resourceType", "Provenance"}, {"id", id_of(take<sizeof(Uuid)>(view(record)), s.by)}});
-  out.set("meta", Json::object({{"versionId", "1"}, {"lastUpdated", instant(world.had(s.by, s.place))}, {"security", Json::array({ai_label()})}}));
+  out.set("meta", Json::object({{"versionId", "1"}, {"lastUpdated", instant(sight.had(s.by, s.place))}, {"security", Json::array({ai_label()})}}));
   out.set("target", Json::array({reference(std::move(at))}));
   if (body.has_ai_result()) add_result(out, body.ai_result(), **target, s.by);
   if (body.has_review()) add_review(out, body.review(), **target, s.by);
@@ -104,21 +104,21 @@ std::string version_in(const Json& provenance) {
 
 }  // namespace
 
-Result<std::vector<Json>> provenances_of(World& world, const ResultName& name, std::string_view version) {
+Result<std::vector<Json>> provenances_of(Sight& sight, const ResultName& name, std::string_view version) {
   std::vector<Json> out;
-  const auto row = find_result(world.kv, name);
+  const auto row = find_result(sight.kv, name);
   if (!row) return row.error();
   if (!*row) return out;
   for (const PlacedStatement& s : (*row)->statements) {
     if (std::holds_alternative<Successor>(s.statement)) continue;
-    auto one = provenance_of(world, name, s);
+    auto one = provenance_of(sight, name, s);
     if (!one) return std::move(one).error();
     if (*one && (version.empty() || version_in(**one) == version)) out.push_back(std::move(**one));
   }
   return out;
 }
 
-Found provenance(World& world, const UnitId& id) {
+Found provenance(Sight& sight, const UnitId& id) {
   for (const Kind kind : {Kind::ai_result, Kind::review, Kind::retraction}) {
     NaturalKey from, to;
     from.kind = to.kind = kind;
@@ -128,7 +128,7 @@ Found provenance(World& world, const UnitId& id) {
     std::copy(id.unit.begin(), id.unit.end(), to.content.begin());
     std::optional<Place> place;
     Hash content{};
-    auto scanned = world.kv.scan(kNaturalSpace, natural_key(id.fac, from), natural_key(id.fac, to), [&](ByteView key, ByteView value) {
+    auto scanned = sight.kv.scan(kNaturalSpace, natural_key(id.fac, from), natural_key(id.fac, to), [&](ByteView key, ByteView value) {
       const auto name = natural_of(key);
       const auto at = decode_place(value);
       if (name && at) place = *at;
@@ -137,12 +137,12 @@ Found provenance(World& world, const UnitId& id) {
     });
     if (!scanned) return std::move(scanned).error();
     if (!place) continue;
-    const auto record = world.reader.at(id.fac, *place);
+    const auto record = sight.reader.at(id.fac, *place);
     const auto parts = record && !record->gone ? split_record(record->record) : Result<RecordView>(Error{Errc::not_found, ""});
     v1::Body body;
     if (!parts || !body.ParseFromArray(parts->body.data(), static_cast<int>(parts->body.size()))) return std::optional<Json>();
     for (const Stated& stated : statements_in(body, content)) {
-      if (!std::holds_alternative<Successor>(stated.statement)) return provenance_of(world, stated.about, {stated.statement, *place, id.fac});
+      if (!std::holds_alternative<Successor>(stated.statement)) return provenance_of(sight, stated.about, {stated.statement, *place, id.fac});
     }
   }
   return std::optional<Json>();

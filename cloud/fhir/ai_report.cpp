@@ -41,13 +41,13 @@ std::string latest(const std::vector<Json>& results, std::string_view path) {
 }
 
 // The record of the version that a result shows. nullopt: it is not there any more.
-Result<std::optional<v1::Body>> body_of_result(World& world, const ResultName& name) {
+Result<std::optional<v1::Body>> body_of_result(Sight& sight, const ResultName& name) {
   using Body = std::optional<v1::Body>;
-  const auto row = find_result(world.kv, name);
+  const auto row = find_result(sight.kv, name);
   if (!row) return row.error();
   const PlacedStatement* shown = *row ? shown_version(**row, (*row)->view()) : nullptr;
   if (shown == nullptr) return Body();
-  const auto record = world.reader.at(shown->by, shown->place);
+  const auto record = sight.reader.at(shown->by, shown->place);
   if (!record && record.error().code != Errc::not_found) return record.error();
   const auto parts = record && !record->gone ? split_record(record->record) : Result<RecordView>(Error{Errc::not_found, ""});
   v1::Body body;
@@ -76,13 +76,13 @@ void describe(Json& out, const v1::ModelDef& model) {
 
 }  // namespace
 
-Found report(World& world, const RunName& run) {
-  const auto names = results_of_run(world.kv, run.fac, run.run);
+Found report(Sight& sight, const RunName& run) {
+  const auto names = results_of_run(sight.kv, run.fac, run.run);
   if (!names) return names.error();
   std::vector<Json> results;
   std::string conclusion;
   for (const ResultName& name : *names) {
-    auto one = concluded(world, name);
+    auto one = concluded(sight, name);
     if (!one) return std::move(one).error();
     if (!*one) continue;
     results.push_back(std::move((*one)->observation));
@@ -112,8 +112,8 @@ Found report(World& world, const RunName& run) {
   return std::optional<Json>(with_version(std::move(out), latest(results, "meta.lastUpdated")));
 }
 
-Found device(World& world, const Hash& model) {
-  const auto stored = find_definition(world.kv, model);
+Found device(Sight& sight, const Hash& model) {
+  const auto stored = find_definition(sight.kv, model);
   if (!stored) return stored.error();
   v1::ModelDef definition;
   const bool defined = *stored && definition.ParseFromString(**stored);
@@ -121,7 +121,7 @@ Found device(World& world, const Hash& model) {
   if (!defined) {
     CodedRange of_model;
     of_model.code = code_of_model(model);
-    auto scanned = each_coded(world.kv, of_model, [&](const CodedPlace&) { return !(used = true); });
+    auto scanned = each_coded(sight.kv, of_model, [&](const CodedPlace&) { return !(used = true); });
     if (!scanned) return std::move(scanned).error();
   }
   if (!used) return std::optional<Json>();
@@ -132,14 +132,14 @@ Found device(World& world, const Hash& model) {
   return std::optional<Json>(with_version(std::move(out), ""));
 }
 
-Found patient(World& world, const Hash& name) {
+Found patient(Sight& sight, const Hash& name) {
   const PatientName own{Bytes(view(name))};
   std::optional<v1::Body> body;
   std::optional<Error> failed;
-  const auto key = world.key();
+  const auto key = sight.key();
   if (!key) return key.error();
-  auto walked = each_of_patient(world.kv, own, [&](const ResultName& result) {
-    const auto read = body_of_result(world, result);
+  auto walked = each_of_patient(sight.kv, own, [&](const ResultName& result) {
+    const auto read = body_of_result(sight, result);
     if (!read) failed = read.error();
     // A later version may be about another patient.
     if (read && *read && patient_of(*key, (*read)->ai_result().phi().subject()) == name) body = **read;
@@ -148,7 +148,7 @@ Found patient(World& world, const Hash& name) {
   if (!walked) return std::move(walked).error();
   if (failed) return std::move(*failed);
   if (!body) return std::optional<Json>();
-  const auto group = resolve(world.kv, name);
+  const auto group = resolve(sight.kv, name);
   if (!group) return group.error();
   const v1::AiResult::Phi& phi = body->ai_result().phi();
   Json out = Json::object({{"resourceType", "Patient"}, {"id", hex(view(name))}});

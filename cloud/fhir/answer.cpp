@@ -39,7 +39,7 @@ class Answering {
     if (request_.method == "GET" && path_.size() == 1 && path_[0] == "metadata") return metadata();
     const auto whole = world_.views_whole();
     if (!whole) return refusal(whole.error());
-    if (auto ready = *whole ? Result<void>() : catch_up(world_.kv, false); !ready) return refusal(ready.error());
+    if (auto ready = *whole ? Result<void>() : catch_up(world_.views, false); !ready) return refusal(ready.error());
     if (path_.empty() && request_.method == "POST") return bundle();
     if (path_.empty()) return refusal(405, Issue::not_supported, "GET metadata, or POST a Bundle");
     const Type* type = find_type(path_[0]);
@@ -57,7 +57,7 @@ class Answering {
     for (int i = 0; i < kFhirWriteTries; i++) {
       const auto head = head_of(world_);
       if (!head) return refusal(head.error());
-      if (auto ready = catch_up(world_.kv, true); !ready) return refusal(ready.error());
+      if (auto ready = catch_up(world_.views, true); !ready) return refusal(ready.error());
       Writes writes(world_);
       if (auto refused = decided_by(writes)) return refused;
       if (writes.decided().empty()) return std::nullopt;
@@ -65,7 +65,7 @@ class Answering {
       if (!kept && kept.error().code == Errc::conflict) continue;
       if (!kept) return refusal(kept.error());
       // It is stored whatever comes of this; who asks next finds it.
-      (void)catch_up(world_.kv, true);
+      (void)catch_up(world_.views, true);
       return std::nullopt;
     }
     return refusal(503, Issue::transient, "others are writing, too; try again");

@@ -9,6 +9,9 @@
 
 namespace egret::cloud::fhir {
 
+// Where the facade stands on the region's server.
+inline constexpr const char* kFhirPath = "/fhir";
+
 // name=value, decoded; in the order in which they came.
 using Parameters = std::vector<std::pair<std::string, std::string>>;
 

@@ -5,30 +5,30 @@
 namespace egret::cloud::fhir {
 namespace {
 
-Found derived(World& world, std::string_view type, std::string_view id, std::string_view version) {
+Found derived(Sight& sight, std::string_view type, std::string_view id, std::string_view version) {
   const auto unit = unit_in(id);
   const auto hash = hash_in(id);
   Found out{std::optional<Json>()};
-  if (type == "Observation" && unit) return observation(world, {unit->fac, unit->unit}, version);
-  if (type == "DiagnosticReport" && unit) out = report(world, {unit->fac, unit->unit});
-  if (type == "Provenance" && unit) out = provenance(world, *unit);
-  if (type == "Device" && hash) out = device(world, *hash);
-  if (type == "Patient" && hash) out = patient(world, *hash);
+  if (type == "Observation" && unit) return observation(sight, {unit->fac, unit->unit}, version);
+  if (type == "DiagnosticReport" && unit) out = report(sight, {unit->fac, unit->unit});
+  if (type == "Provenance" && unit) out = provenance(sight, *unit);
+  if (type == "Device" && hash) out = device(sight, *hash);
+  if (type == "Patient" && hash) out = patient(sight, *hash);
   // Of these only the version that is current can be made.
   if (out && *out && !version.empty() && version_of(**out) != version) out = std::optional<Json>();
   return out;
 }
 
-Found stored(World& world, std::string_view type, std::string_view id, std::string_view version) {
+Found stored(Sight& sight, std::string_view type, std::string_view id, std::string_view version) {
   uint32_t number = 0;
   if (!version.empty()) {
     const auto [stop, failed] = std::from_chars(version.data(), version.data() + version.size(), number);
     if (failed != std::errc{} || stop != version.data() + version.size() || number == 0) return std::optional<Json>();
   }
-  const auto found = find_stored(world.kv, type, id, number);
+  const auto found = find_stored(sight.kv, type, id, number);
   if (!found) return found.error();
   if (!*found) return std::optional<Json>();
-  auto json = load(world.reader, (*found)->place);
+  auto json = load(sight.reader, (*found)->place);
   if (!json && json.error().code == Errc::not_found) return std::optional<Json>();
   if (!json) return std::move(json).error();
   return std::optional<Json>(std::move(*json));
@@ -36,9 +36,9 @@ Found stored(World& world, std::string_view type, std::string_view id, std::stri
 
 }  // namespace
 
-Found fetch(World& world, std::string_view type, std::string_view id, std::string_view version) {
+Found fetch(Sight& sight, std::string_view type, std::string_view id, std::string_view version) {
   if (!is_id(id)) return std::optional<Json>();
-  return is_derived_id(type, id) ? derived(world, type, id, version) : stored(world, type, id, version);
+  return is_derived_id(type, id) ? derived(sight, type, id, version) : stored(sight, type, id, version);
 }
 
 bool is_derived_id(std::string_view type, std::string_view id) {
@@ -46,20 +46,20 @@ bool is_derived_id(std::string_view type, std::string_view id) {
   return (type == "Device" || type == "Patient") && hash_in(id).has_value();
 }
 
-Result<std::vector<Json>> history_of(World& world, std::string_view type, std::string_view id) {
+Result<std::vector<Json>> history_of(Sight& sight, std::string_view type, std::string_view id) {
   const auto unit = unit_in(id);
-  if (type == "Observation" && unit) return observation_history(world, {unit->fac, unit->unit});
+  if (type == "Observation" && unit) return observation_history(sight, {unit->fac, unit->unit});
   std::vector<Json> out;
   if (is_derived_id(type, id)) {
-    auto one = derived(world, type, id, {});
+    auto one = derived(sight, type, id, {});
     if (!one) return std::move(one).error();
     if (*one) out.push_back(std::move(**one));
     return out;
   }
-  const auto versions = versions_of(world.kv, type, id);
+  const auto versions = versions_of(sight.kv, type, id);
   if (!versions) return versions.error();
   for (auto version = versions->rbegin(); version != versions->rend(); ++version) {
-    auto json = load(world.reader, version->place);
+    auto json = load(sight.reader, version->place);
     if (!json && json.error().code == Errc::not_found) continue;
     if (!json) return std::move(json).error();
     out.push_back(std::move(*json));

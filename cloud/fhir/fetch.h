@@ -8,11 +8,11 @@
 namespace egret::cloud::fhir {
 
 // `version` "": the current one. nullopt: there is none. Errors: corrupt, store_failed.
-Found fetch(World& world, std::string_view type, std::string_view id, std::string_view version = {});
+Found fetch(Sight& sight, std::string_view type, std::string_view id, std::string_view version = {});
 // Is this the id of something that is made from results? A client may not write there.
 bool is_derived_id(std::string_view type, std::string_view id);
 // Newest first.
-Result<std::vector<Json>> history_of(World& world, std::string_view type, std::string_view id);
+Result<std::vector<Json>> history_of(Sight& sight, std::string_view type, std::string_view id);
 
 std::string version_of(const Json& resource);
 std::string last_updated_of(const Json& resource);

@@ -81,6 +81,13 @@ std::optional<Ref> document_named(std::string_view name) {
   return ref;
 }
 
+std::optional<Place> document_of(const Place& place, const v1::Body& body) {
+  if (body.has_source_document()) return place;
+  const uint64_t back = 1 + uint64_t{body.document_part().index()};
+  if (!body.has_document_part() || back >= place.seq.value) return std::nullopt;
+  return Place{place.key, {place.seq.value - back}};
+}
+
 Result<void> shelve(BlockReader& reader, const Facility& fac, const Place& place, const v1::SourceDocument& document, KvBatch& batch) {
   const auto name = fac == kRegionFacility && document.media_type() == kDocumentType ? document_named(document.phi().name()) : std::nullopt;
   if (!name) return {};

@@ -13,6 +13,7 @@
 #include "cloud/fhir/terms.h"
 
 namespace egret::v1 {  // generated: schemas/record.pb.h
+class Body;
 class SourceDocument;
 }  // namespace egret::v1
 
@@ -29,6 +30,9 @@ struct Stored {
 // The name of a version's document, and the way back; nullopt: it is none.
 std::string document_name(std::string_view type, std::string_view id, uint32_t version);
 std::optional<Ref> document_named(std::string_view name);
+
+// Where the document stands that this record of the region's own is, or is a part of; nullopt: it is neither.
+std::optional<Place> document_of(const Place& place, const v1::Body& body);
 
 // Rows of a document that was committed at `place`. Errors: store_failed; what cannot be read is passed over.
 Result<void> shelve(BlockReader& reader, const Facility& fac, const Place& place, const v1::SourceDocument& document, KvBatch& batch);

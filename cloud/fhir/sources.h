@@ -5,6 +5,7 @@
 
 #include "cloud/fhir/fetch.h"
 #include "cloud/fhir/query.h"
+#include "cloud/fhir/world.h"
 
 namespace egret::cloud::fhir {
 

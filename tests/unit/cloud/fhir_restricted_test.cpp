@@ -1,6 +1,8 @@
 // Restrictions, seen from outside: FHIR, the change feed, the export: nothing of the patient leaves, whichever way is tried.
 #include <catch2/catch.hpp>
 
+#include <sstream>
+
 #include "cloud/changes.h"
 #include "cloud/export.h"
 #include "cloud/restrictions.h"
@@ -99,6 +101,49 @@ TEST_CASE("FHIR: what clients wrote of a restricted patient is hidden and not ch
   CHECK(rig.ask("PATCH", "Observation/w1", R"([{"op":"replace","path":"/status","value":"amended"}])").status == 403);
   CHECK(rig.ask("PUT", "Observation/w2", R"({"resourceType":"Observation","id":"w2","status":"final","code":{"text":"weight"},"subject":{"reference":"Patient/p1"}})").status == 201);
   CHECK(rig.get("Observation/w2").status == 403);
+}
+
+TEST_CASE("what clients wrote of a restricted patient is in no feed and no export, part by part", "[fhir][restrict]") {
+  HiddenRig rig;
+  const auto put = [&](const std::string& path, const std::string& rest) {
+    const size_t slash = path.find('/');
+    REQUIRE(rig.ask("PUT", path, R"({"resourceType":")" + path.substr(0, slash) + R"(","id":")" + path.substr(slash + 1) + "\"," + rest + "}").status == 201);
+  };
+  const auto weight_of = [](const std::string& subject, size_t note = 1) {
+    return R"("status":"final","code":{"text":"weight"},"note":[{"text":")" + std::string(note, 'x') + R"("}],"subject":{"reference":")" + subject + "\"}";
+  };
+  put("Patient/p1", R"("identifier":[{"system":"urn:site","value":"P-hidden"}])");     // a document and a part
+  put("Observation/w1", weight_of("Patient/p1", 40'000));                              // a document and two parts
+  put("Observation/w2", weight_of("https://region.example.org/fhir/Patient/p1"));      // a document and a part
+  put("Patient/p2", R"("identifier":[{"system":"urn:site","value":"P-other"}])");      // a document and a part
+  put("Observation/w3", weight_of("Patient/p2"));                                      // a document and a part
+  const auto count = [&](const std::string& lines, const std::string& what) {
+    std::istringstream in(lines);
+    size_t found = 0;
+    for (std::string line; std::getline(in, line);) found += line.find(R"("facility":"region")") != line.npos && line.find(what) != line.npos;
+    return found;
+  };
+  ChangesAsked asked;
+  asked.after = Cursor{rig.store->meta()->gen, 0, 0};
+  asked.records = true;
+  const auto exported = [&](const std::string& kind = {}) {
+    ExportOptions options;
+    options.kind = kind;
+    std::string out;
+    REQUIRE(export_records(rig.kv, options, [&](const std::string& line) { out += line + "\n"; }).has_value());
+    return out;
+  };
+  CHECK(count(changes(rig.kv, asked)->lines, "\"record\":") == 11);
+  CHECK(count(exported(), "\"body\":") == 11);
+  const uint64_t order = rig.restrict();
+  const std::string fed = changes(rig.kv, asked)->lines;
+  CHECK(count(fed, "\"record\":") == 4);
+  CHECK(count(fed, "\"restricted\":true}") == 7);
+  CHECK(count(exported(), "\"body\":") == 4);
+  CHECK(count(exported(), "\"restricted\":true}") == 7);
+  CHECK(count(exported("document_part"), "\"restricted\":true}") == 4);
+  rig.lift(order);
+  CHECK(count(changes(rig.kv, asked)->lines, "\"record\":") == 11);
 }
 
 TEST_CASE("FHIR: a condition makes no second patient of one that is hidden, and does not show it", "[fhir][restrict]") {

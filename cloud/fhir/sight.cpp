@@ -1,16 +1,15 @@
-#include "cloud/fhir/world.h"
+#include "cloud/fhir/sight.h"
 
 #include "cloud/follower.h"
 
 namespace egret::cloud::fhir {
 namespace {
 
-
 constexpr size_t kRowsKept = 4096;
 
 }  // namespace
 
-Result<Key32> World::key() {
+Result<Key32> Sight::key() {
   if (!known_->key) {
     const auto stored = patient_key(kv);
     if (!stored) return stored.error();
@@ -19,7 +18,7 @@ Result<Key32> World::key() {
   return *known_->key;
 }
 
-Result<const std::vector<Recall>*> World::recalls() {
+Result<const std::vector<Recall>*> Sight::recalls() {
   if (!known_->recalls) {
     auto stored = cloud::recalls(kv);
     if (!stored) return std::move(stored).error();
@@ -28,7 +27,7 @@ Result<const std::vector<Recall>*> World::recalls() {
   return &*known_->recalls;
 }
 
-Result<const Restricted*> World::restricted() {
+Result<const Restricted*> Sight::restricted() {
   if (!known_->restricted) {
     auto read = Restricted::read(kv);
     if (!read) return std::move(read).error();
@@ -37,7 +36,7 @@ Result<const Restricted*> World::restricted() {
   return &*known_->restricted;
 }
 
-WallTime World::had(const Facility& fac, const Place& place) {
+WallTime Sight::had(const Facility& fac, const Place& place) {
   auto& rows = known_->rows;
   if (rows.size() >= kRowsKept) rows.clear();
   const auto [at, fresh] = rows.try_emplace({fac, place.key});
@@ -52,7 +51,7 @@ WallTime World::had(const Facility& fac, const Place& place) {
   return now;
 }
 
-Result<bool> World::views_whole() {
+Result<bool> Sight::views_whole() {
   if (!known_->views_whole) {
     const auto behind = Follower::behind(kv);
     if (!behind) return behind.error();
