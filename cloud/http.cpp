@@ -121,7 +121,7 @@ struct Listener {
   HttpHandler handler;
   HttpBodyLimit body_limit;
   HttpLimits limits;
-  std::atomic<size_t> open = 0;
+  std::atomic<size_t> open = 0, flows = 0;
 };
 
 // Counts a connection as long as it lives.
@@ -203,6 +203,60 @@ asio::awaitable<bool> respond_with_file(Stream<Protocol>& stream, Listener& list
   co_return !error && keep_alive;
 }
 
+// Flows of a listener, counted as long as they live; the flow is over with it.
+class FlowPlace {
+ public:
+  FlowPlace(Listener& listener, std::shared_ptr<HttpFlow> flow) : listener_(listener), flow_(std::move(flow)) { fits_ = ++listener_.flows <= listener_.limits.flows; }
+  ~FlowPlace() {
+    flow_->end();
+    --listener_.flows;
+  }
+  FlowPlace(const FlowPlace&) = delete;
+  FlowPlace& operator=(const FlowPlace&) = delete;
+  bool fits() const { return fits_; }
+
+ private:
+  Listener& listener_;
+  const std::shared_ptr<HttpFlow> flow_;
+  bool fits_ = false;
+};
+
+// The header, then pieces as they come. Each has idle_ms to be taken. A client that goes is seen at the next piece.
+template <class Protocol>
+asio::awaitable<void> respond_with_flow(Stream<Protocol>& stream, Listener& listener, HttpResponse from, unsigned version) {
+  const std::shared_ptr<HttpFlow> flow = std::move(from.flow);
+  const FlowPlace place(listener, flow);
+  if (!place.fits()) {
+    HttpResponse full = plain(503, "as many streams are open as may be\n");
+    full.headers.emplace_back("Retry-After", "5");
+    co_await respond(stream, listener, render(std::move(full), version, false, false));
+    co_return;
+  }
+  const Response rendered = render(std::move(from), version, false, true);
+  http::response<http::empty_body> header(rendered.base());
+  header.erase(http::field::content_length);
+  header.chunked(true);
+  http::response_serializer<http::empty_body> serializer(header);
+  error_code error;
+  stream.expires_after(milliseconds(listener.limits.idle_ms));
+  co_await http::async_write_header(stream, serializer, asio::redirect_error(asio::use_awaitable, error));
+  const auto executor = stream.get_executor();
+  auto timer = std::make_shared<asio::steady_timer>(executor);
+  while (!error) {
+    timer->expires_at(asio::steady_timer::time_point::max());
+    const HttpFlow::Piece piece = flow->next([executor, timer] { asio::post(executor, [timer] { timer->cancel(); }); });
+    if (piece == nullptr) {
+      if (!flow->open()) break;
+      // What wakes it is posted to this very connection, and so comes after the wait has begun.
+      error_code woken;
+      co_await timer->async_wait(asio::redirect_error(asio::use_awaitable, woken));
+      continue;
+    }
+    stream.expires_after(milliseconds(listener.limits.idle_ms));
+    co_await asio::async_write(stream, http::make_chunk(asio::buffer(*piece)), asio::redirect_error(asio::use_awaitable, error));
+  }
+}
+
 bool is_local(const asio::ip::tcp::socket& socket) {
   error_code error;
   const auto peer = socket.remote_endpoint(error).address();
@@ -281,6 +335,10 @@ asio::awaitable<bool> one_request(Stream<Protocol>& stream, Listener& listener,
     bool after_file = co_await respond_with_file(stream, listener, std::move(answer),
                                                  request.version(), request.keep_alive(), head);
     co_return after_file;
+  }
+  if (answer.flow) {
+    co_await respond_with_flow(stream, listener, std::move(answer), request.version());
+    co_return false;
   }
   Response response = render(std::move(answer), request.version(), request.keep_alive(), head);
   bool more = co_await respond(stream, listener, std::move(response));

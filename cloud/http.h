@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "cloud/flow.h"
 #include "schemas/error.h"
 
 namespace egret::cloud {
@@ -29,6 +30,7 @@ struct HttpResponse {
   std::vector<std::pair<std::string, std::string>> headers;
   std::filesystem::path file =
       {};  // not empty: its bytes are the body, read and sent in pieces of kHttpPieceBytes
+  std::shared_ptr<HttpFlow> flow = {};  // not null: the body is what comes there, chunk by chunk, until it is over
 };
 inline constexpr size_t kHttpPieceBytes =
     64 * 1024;  // of a file, in memory for each that is being sent
@@ -47,6 +49,7 @@ struct HttpLimits {
   size_t header_bytes = 8 * 1024;
   size_t body_bytes = 64 * 1024;  // unless HttpBodyLimit says another
   int64_t idle_ms = 10'000;       // to send a request, and to take the answer, or a piece of a file
+  size_t flows = 32;  // of the connections, at once; more get 503
   int64_t answer_ms = 45'000;  // for the handler, which may wait for news for 30 s: then 503
 };
 

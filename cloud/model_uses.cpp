@@ -236,9 +236,8 @@ void put_model(KvBatch& batch, const ModelText& model) {
             RowWriter().text(model.model_id).text(model.vendor).text(model.name).text(model.version).take());
 }
 
-Result<std::vector<ModelText>> find_models(const Kv& kv, const std::string& model, const std::string& version) {
+Result<std::vector<ModelText>> models(const Kv& kv) {
   std::vector<ModelText> out;
-  const auto ref = model.size() == 2 * sizeof(Hash) ? bytes_from_hex(model) : std::nullopt;
   bool damaged = false;
   auto scanned = kv.scan(kViewSpace, "d", "e", [&](ByteView key, ByteView value) {
     ModelText row;
@@ -249,12 +248,23 @@ Result<std::vector<ModelText>> find_models(const Kv& kv, const std::string& mode
     row.name = in.text();
     row.version = in.text();
     damaged = !in.done();
-    const bool named = row.model_id == model || row.name == model || (ref && view(row.ref) == ByteView(*ref));
-    if (named && (version.empty() || row.version == version)) out.push_back(std::move(row));
+    out.push_back(std::move(row));
     return !damaged;
   });
   if (!scanned) return std::move(scanned).error();
   if (damaged) return damaged_view();
+  return out;
+}
+
+Result<std::vector<ModelText>> find_models(const Kv& kv, const std::string& model, const std::string& version) {
+  auto all = models(kv);
+  if (!all) return std::move(all).error();
+  std::vector<ModelText> out = std::move(*all);
+  const auto ref = model.size() == 2 * sizeof(Hash) ? bytes_from_hex(model) : std::nullopt;
+  std::erase_if(out, [&](const ModelText& row) {
+    const bool named = row.model_id == model || row.name == model || (ref && view(row.ref) == ByteView(*ref));
+    return !named || (!version.empty() && row.version != version);
+  });
   if (out.empty() && ref && version.empty()) out.push_back({take<sizeof(Hash)>(*ref), {}, {}, {}, {}});
   return out;
 }

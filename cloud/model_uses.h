@@ -52,6 +52,8 @@ struct ModelText {
   std::string model_id, vendor, name, version;
 };
 void put_model(KvBatch& batch, const ModelText& model);
+// All that were described. Errors: corrupt, store_failed.
+Result<std::vector<ModelText>> models(const Kv& kv);
 // Models whose id, name or reference (64 hex digits) is `model`, of `version`; empty: of any. A reference is found even
 // when its definition never came. Errors: corrupt, store_failed.
 Result<std::vector<ModelText>> find_models(const Kv& kv, const std::string& model, const std::string& version);

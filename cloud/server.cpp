@@ -10,6 +10,7 @@
 
 #include "cloud/access.h"
 #include "cloud/api/door.h"
+#include "cloud/api/live.h"
 #include "cloud/api/region.h"
 #include "cloud/control.h"
 #include "cloud/fhir/exports.h"
@@ -60,8 +61,9 @@ class Server {
         exports_(std::make_shared<fhir::Exports>(config.state_dir / "exports",
                                                  [] { return clock_now().wall; })),
         broker_(config.broker, broker_entropy_),
+        region_(region()),
         thread_(parts(), std::move(store)),
-        door_(api_endpoints(region()), token_file(config_.state_dir), config_.local_viewer,
+        door_(api_endpoints(region_), token_file(config_.state_dir), config_.local_viewer,
               [] { return clock_now().wall; }, audit_) {}
   int run();
 
@@ -86,6 +88,7 @@ class Server {
   OsEntropy broker_entropy_, store_entropy_, topic_entropy_, member_entropy_;
   Metrics metrics_;
   const std::shared_ptr<Waiting> waiting_ = std::make_shared<Waiting>();
+  const std::shared_ptr<Live> live_ = std::make_shared<Live>(fmt::format("{:x}", clock_now().wall.us));
   const std::shared_ptr<AuditDesk> audit_ = std::make_shared<AuditDesk>([this](StoreThread::Job job) { thread_.post(std::move(job)); }, [] { return clock_now().mono; });
   MonoTime next_look_at_copies_;  // of the store's thread
   int64_t root_day_ = -1;  // of the store's thread: whose root is known to be there
@@ -94,6 +97,7 @@ class Server {
   Broker broker_;
   ShardKeeper shards_{member_entropy_};  // on the store thread
   std::string shards_trouble_;           // told once
+  const Region region_;
   StoreThread thread_;
   Door door_;
   std::optional<HttpServer> http_ = std::optional<HttpServer>(std::in_place, HttpLimits{.threads = kHttpThreads});
@@ -123,6 +127,7 @@ StoreThread::Parts Server::parts() {
       next_look_at_copies_ = now + kCopiesEveryMs;
       end_copies_of_what_is_gone(*store);
     }
+    live_->look(*store->store, clock_now().mono, region_.facilities_now());
     keep_root(*store);
     share_the_shards(*store);
   };
@@ -144,6 +149,7 @@ Region Server::region() {
   out.now = [] { return clock_now().wall; };
   out.mono = [] { return clock_now().mono; };
   out.waiting = waiting_;
+  out.live = live_;
   out.audit = audit_;
   out.metrics = [this] { return metrics_text(); };
   out.health = [this] { return health(); };

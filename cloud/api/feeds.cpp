@@ -1,6 +1,5 @@
 // /api/alerts and /api/changes: ordered, with a cursor, and waiting for news.
 #include <spdlog/fmt/fmt.h>
-#include <simdjson.h>
 
 #include "cloud/alerts.h"
 #include "cloud/api/query.h"
@@ -108,16 +107,6 @@ Result<std::string> waiting_json(OpenedStore& store, AuditNote& note) {
     note.about.push_back(subject_of(name));
   }
   return "{\"alerts\":[" + out + "]}";
-}
-
-// {"note":"…"}, or nothing.
-Result<std::string> note_in(const std::string& body) {
-  if (body.empty()) return std::string();
-  simdjson::dom::parser parser;
-  simdjson::dom::element root;
-  std::string_view note;
-  if (parser.parse(body).get(root) != simdjson::SUCCESS || root["note"].get(note) != simdjson::SUCCESS) return Error{Errc::bad_input, "the body is {\"note\":\"…\"}, or empty"};
-  return std::string(note);
 }
 
 void acknowledge(const Region& region, const ApiCall& call, HttpAnswer answer) {

@@ -12,6 +12,7 @@ namespace egret::cloud {
 
 inline constexpr size_t kApiBodyBytesMax = 64 * kKiB;      // of a request, unless its endpoint says more
 inline constexpr size_t kApiParametersMax = 16;            // of a query
+inline constexpr size_t kNoteBytesMax = 1'000;             // of a person's note about what was closed
 inline constexpr size_t kTokensMax = 1'024;
 inline constexpr size_t kTokenFileBytesMax = 256 * kKiB;
 inline constexpr size_t kTokenNameCharsMax = 64;

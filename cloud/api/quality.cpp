@@ -1,12 +1,31 @@
 // /api/quality: how models do.
 #include "cloud/quality.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include "cloud/api/query.h"
 #include "cloud/api/region.h"
+#include "cloud/json_text.h"
 
 namespace egret::cloud {
 
+namespace {
+
+Result<std::string> models_json(const Kv& kv) {
+  const auto all = models(kv);
+  if (!all) return all.error();
+  std::string out;
+  for (const ModelText& m : *all)
+    out += fmt::format(R"({}{{"ref":"{}","model_id":{},"vendor":{},"name":{},"version":{}}})", out.empty() ? "" : ",", hex(view(m.ref)), json_string(m.model_id), json_string(m.vendor), json_string(m.name), json_string(m.version));
+  return "{\"models\":[" + out + "]}";
+}
+
+}  // namespace
+
 void add_quality(Endpoints& endpoints, const Region& region) {
+  endpoints.add(unaudited({"GET", "/api/models", {Role::viewer, Role::operations, Role::auditor}, "every model that was described, by id, vendor, name and version", [region](const ApiCall&, HttpAnswer answer) {
+                             answer_from_store(region, std::move(answer), [](OpenedStore& store) { return answer_of(models_json(*store.kv)); });
+                           }}));
   endpoints.add({"GET", "/api/quality", {Role::viewer, Role::operations, Role::auditor}, "?model=M&version=V&from=A&to=B&facility=F&before_from=C&before_to=D: how a model does, by version and site; at most 5,000 results",
                  [region](const ApiCall& call, HttpAnswer answer) {
                    const auto query = query_of(call.http.query, {"model", "version", "from", "to", "facility", "before_from", "before_to"});

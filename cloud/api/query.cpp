@@ -1,5 +1,6 @@
 #include "cloud/api/query.h"
 
+#include <simdjson.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
@@ -51,6 +52,16 @@ Result<uint64_t> number_in(const Query& query, std::string_view name, uint64_t f
   const auto [stop, failed] = std::from_chars(at->second.data(), end, out);
   if (failed != std::errc{} || stop != end || out < min || out > max) return Error{Errc::bad_input, fmt::format("{}: a whole number from {} to {}", name, min, max)};
   return out;
+}
+
+Result<std::string> note_in(const std::string& body) {
+  if (body.empty()) return std::string();
+  simdjson::dom::parser parser;
+  simdjson::dom::element root;
+  std::string_view note;
+  if (parser.parse(body).get(root) != simdjson::SUCCESS || root["note"].get_string().get(note) != simdjson::SUCCESS) return Error{Errc::bad_input, "the body is {\"note\":\"…\"}, or empty"};
+  if (note.size() > kNoteBytesMax) return Error{Errc::bad_input, fmt::format("note: at most {} bytes", kNoteBytesMax)};
+  return std::string(note);
 }
 
 }  // namespace egret::cloud

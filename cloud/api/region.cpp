@@ -1,6 +1,9 @@
 #include "cloud/api/region.h"
 
+#include <algorithm>
+
 #include "cloud/api/door.h"
+#include "cloud/dashboard/assets.h"
 #include "cloud/page.h"
 
 namespace egret::cloud {
@@ -14,10 +17,47 @@ void answer_from_store(const Region& region, HttpAnswer answer, FromStore from) 
   });
 }
 
+namespace {
+
+// Its own scripts and styles, and nothing else from anywhere.
+constexpr const char* kDashboardPolicy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+bool names(const HttpRequest& request, const char* header, std::string_view what) {
+  const auto at = request.headers.find(header);
+  return at != request.headers.end() && at->second.find(what) != std::string::npos;
+}
+
+HttpResponse asset_answer(const HttpRequest& request, const DashboardAsset& asset) {
+  HttpResponse out{200, std::string(asset.content_type), {}, {}};
+  out.headers = {{"Cache-Control", "no-cache"}, {"ETag", std::string(asset.etag)}, {"Vary", "Accept-Encoding"}, {"Content-Security-Policy", kDashboardPolicy}, {"Referrer-Policy", "no-referrer"}};
+  if (names(request, "if-none-match", asset.etag)) {
+    out.status = 304;
+  } else if (names(request, "accept-encoding", "gzip")) {
+    out.headers.emplace_back("Content-Encoding", "gzip");
+    out.body = asset.gzip;
+  } else {
+    out.body = asset.body;
+  }
+  return out;
+}
+
+void add_pages(Endpoints& endpoints) {
+  const auto plain = [](const ApiCall&, HttpAnswer answer) { answer({200, "text/html; charset=utf-8", page_html(), {{"Content-Security-Policy", page_policy()}}}); };
+  const auto assets = dashboard_assets();
+  const auto built = [assets](const ApiCall& call, HttpAnswer answer) {
+    const auto found = std::ranges::find(assets, call.http.path, &DashboardAsset::path);
+    answer(found == assets.end() ? error_answer(404, "the dashboard has no such part") : asset_answer(call.http, *found));
+  };
+  endpoints.add(unaudited({"GET", "/", Roles::anybody(), "the dashboard; what it shows comes from the endpoints below", assets.empty() ? ApiHandler(plain) : ApiHandler(built)}));
+  endpoints.add(unaudited({"GET", "/assets/*", Roles::anybody(), "its parts", built}));
+  endpoints.add(unaudited({"GET", "/plain", Roles::anybody(), "the table of sites alone, for old browsers", plain}));
+}
+
+}  // namespace
+
 void add_house(Endpoints& endpoints, const Region& region) {
-  endpoints.add(unaudited({"GET", "/", Roles::anybody(), "the page; what it shows comes from /api/facilities", [](const ApiCall&, HttpAnswer answer) {
-                             answer({200, "text/html; charset=utf-8", page_html(), {{"Content-Security-Policy", page_policy()}}});
-                           }}));
+  add_pages(endpoints);
   endpoints.add(unaudited({"GET", "/healthz", Roles::anybody(), "200 when broker and store work, else 503 and why", [health = region.health](const ApiCall&, HttpAnswer answer) { answer(health()); }}));
   endpoints.add(unaudited({"GET", "/metrics", {Role::viewer, Role::operations, Role::auditor, Role::admin}, "Prometheus' text format",
                            [metrics = region.metrics](const ApiCall&, HttpAnswer answer) { answer(metrics()); }}));
@@ -33,6 +73,7 @@ Endpoints api_endpoints(const Region& region) {
   add_feeds(out, region);
   add_quality(out, region);
   add_audit(out, region);
+  add_ops(out, region);
   // Last, for it lists all: itself too.
   const auto list = std::make_shared<std::string>();
   out.add(unaudited({"GET", "/api", Roles::anybody(), "this list", [list](const ApiCall&, HttpAnswer answer) { answer(json_answer(200, *list)); }}));

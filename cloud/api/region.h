@@ -14,6 +14,7 @@ namespace egret::cloud {
 namespace fhir {
 class Exports;
 }
+class Live;
 
 struct Region {
   std::function<void(StoreThread::Job)> on_store;  // null to the job: the store is being opened again
@@ -24,12 +25,20 @@ struct Region {
   std::function<WallTime()> now;
   std::function<MonoTime()> mono;
   std::shared_ptr<Waiting> waiting;                // looked at on the store's thread
+  std::shared_ptr<Live> live;                      // on the store's thread
   std::function<HttpResponse()> metrics, health;
   std::function<Result<SitePrivateKey>()> statement_key;  // Errors: not_found, config
   std::shared_ptr<AuditDesk> audit;
   std::shared_ptr<fhir::Exports> exports;
   // Only in a job: the store as it is now, for an export to read. Errors: as of access.h.
   std::function<Result<OpenedStore>(const OpenedStore& store)> freeze;
+
+  FacilitiesQuery facilities_now() const {  // only in a job
+    FacilitiesQuery out = facilities;
+    out.now = now();
+    out.rates = rates();
+    return out;
+  }
 };
 
 // Answers from a job on the store's thread; 503 while it is down.
@@ -48,6 +57,9 @@ void add_quality(Endpoints& endpoints, const Region& region);
 void add_audit(Endpoints& endpoints, const Region& region);
 // /api/completeness.
 void add_completeness(Endpoints& endpoints, const Region& region);
+
+// /api/live, /api/whoami, /api/incidents, /api/quarantine.
+void add_ops(Endpoints& endpoints, const Region& region);
 
 // /fhir: the FHIR facade (cloud/fhir).
 void add_fhir(Endpoints& endpoints, const Region& region);

@@ -12,9 +12,7 @@ namespace {
 constexpr Roles kReaders{Role::viewer, Role::operations, Role::auditor};
 
 Result<std::string> facilities_json(OpenedStore& store, const Region& region) {
-  FacilitiesQuery query = region.facilities;
-  query.now = region.now();
-  query.rates = region.rates();
+  const FacilitiesQuery query = region.facilities_now();
   const auto views = facilities(*store.store, query);
   if (!views) return views.error();
   return to_json(*views, query.now);

@@ -1,6 +1,7 @@
 // Fuzz entry: the region's API behind its socket: any method, address, token and body through the real door and table, as
 // each role. Each is answered once, and nobody is let in whom the table does not name.
 #include "cloud/api/door.h"
+#include "cloud/api/live.h"
 #include "cloud/api/region.h"
 #include "cloud/fhir/exports.h"
 #include "tests/fuzz/talk.h"
@@ -27,6 +28,7 @@ class Bench {
     region_.metrics = region_.health = [] { return HttpResponse{}; };
     region_.mono = [] { return MonoTime{1}; };
     region_.waiting = std::make_shared<Waiting>();
+    region_.live = std::make_shared<Live>("fuzz");
     region_.exports = std::make_shared<fhir::Exports>(folder_ / "exports", [now] { return now; });
     region_.freeze = [this](const OpenedStore& store) {
       OpenedStore out;

@@ -9,6 +9,7 @@
 #include "cloud/alerts.h"
 #include "cloud/api/door.h"
 #include "cloud/api/query.h"
+#include "cloud/api/live.h"
 #include "cloud/api/region.h"
 #include "cloud/fhir/exports.h"
 #include "cloud/follower.h"
@@ -32,6 +33,7 @@ struct ApiRig {
     region.health = [] { return json_answer(200, "{}"); };
     region.mono = [this] { return mono; };
     region.waiting = std::make_shared<Waiting>();
+    region.live = std::make_shared<Live>("rig");
     // Its thread has a clock of its own, which stands.
     region.exports = std::make_shared<fhir::Exports>(
         folder.path() / "exports", [at = now] { return at; }, export_limits());

@@ -12,6 +12,7 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <fstream>
+#include <mutex>
 #include <thread>
 
 #include "tests/unit/support/mosquitto.h"
@@ -375,4 +376,62 @@ TEST_CASE("a client that takes nothing of a file loses its place, and the others
   CHECK(answer.find("HTTP/1.1 200 OK\r\n") == 0);
   // What it has was never the whole.
   CHECK(slow.read("", 300).size() < (64 << 20));
+}
+
+TEST_CASE("an answer that goes on is sent piece by piece, and ends with its client") {
+  HttpServer server;
+  std::mutex lock;
+  std::vector<std::shared_ptr<HttpFlow>> flows;
+  auto port = server.listen_tcp("127.0.0.1:0", [&](const HttpRequest&, HttpAnswer answer) {
+    HttpResponse out{200, "text/event-stream", {}, {}};
+    out.flow = std::make_shared<HttpFlow>();
+    out.flow->put(std::make_shared<const std::string>("first\n"));
+    std::lock_guard held(lock);
+    flows.push_back(out.flow);
+    answer(std::move(out));
+  });
+  REQUIRE(port.has_value());
+  server.start();
+  auto client = std::make_unique<Client>(*port);
+  client->send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  const std::string begun = client->read("first\n\r\n");
+  CHECK(begun.find("Transfer-Encoding: chunked\r\n") != std::string::npos);
+  CHECK(begun.find("Content-Length") == std::string::npos);
+  CHECK(begun.ends_with("\r\n\r\n6\r\nfirst\n\r\n"));
+  CHECK(flows.at(0)->put(std::make_shared<const std::string>("second\n")));
+  CHECK(client->read("second\n\r\n") == "7\r\nsecond\n\r\n");
+  client.reset();
+  bool there = true;
+  for (int i = 0; i < 100 && there; i++) {
+    std::this_thread::sleep_for(20ms);
+    there = flows.at(0)->put(std::make_shared<const std::string>("third\n"));
+  }
+  CHECK_FALSE(there);
+}
+
+TEST_CASE("as many streams are open as may be, and the others are served") {
+  HttpLimits limits;
+  limits.flows = 2;
+  HttpServer server(limits);
+  auto port = server.listen_tcp("127.0.0.1:0", [&](const HttpRequest& request, HttpAnswer answer) {
+    HttpResponse out;
+    if (request.path == "/stream") {
+      out.flow = std::make_shared<HttpFlow>();
+      out.flow->put(std::make_shared<const std::string>("x"));
+    }
+    answer(std::move(out));
+  });
+  REQUIRE(port.has_value());
+  server.start();
+  Client one(*port), two(*port), three(*port), four(*port);
+  for (Client* client : {&one, &two}) {
+    client->send("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+    CHECK(client->read("1\r\nx\r\n").find("200 OK") != std::string::npos);
+  }
+  three.send("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+  const std::string full = three.read();
+  CHECK(full.find("HTTP/1.1 503") == 0);
+  CHECK(full.find("Retry-After: 5\r\n") != std::string::npos);
+  four.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  CHECK(four.read().find("HTTP/1.1 200 OK") == 0);
 }

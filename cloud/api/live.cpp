@@ -1,0 +1,154 @@
+#include "cloud/api/live.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <charconv>
+
+#include "cloud/json_text.h"
+
+namespace egret::cloud {
+namespace {
+
+constexpr int64_t kMinuteUs = 60'000'000;
+
+// When that began for which a site wants somebody, as far as the store knows it.
+WallTime since(const FacilityView& view) {
+  WallTime out;
+  switch (view.attention) {
+    case Attention::incident:
+      for (const Incident& incident : view.incidents) {
+        if (out.us == 0 || incident.opened < out) out = incident.opened;
+      }
+      return out;
+    case Attention::silent: return view.row.last_seen;
+    case Attention::behind: return view.row.last_progress;
+    default: return out;
+  }
+}
+
+// Times and no ages: what stands still is not told again.
+std::string site_json(const FacilityView& view) {
+  const FacilityRow& row = view.row;
+  const Vitals& site = row.vitals;
+  return fmt::format(
+      R"({{"facility":{},"attention":"{}","since":{},"last_seen":{},"last_progress":{},"behind":{},"eta_s":{},"records_per_s":{},"records":{},"quarantined":{},"gap_records":{},"incidents":{},)"
+      R"("version":{},"waiting":{},"oldest_unsynced_s":{},"shed":{},"refused":{},"parked":{},"disk_used_permille":{},"link_bytes_per_s":{},"clock_offset_ms":{}}})",
+      json_string(view.fac), name_of(view.attention), json_time(since(view)), json_time(row.last_seen), json_time(row.last_progress), view.behind, view.eta_ms ? std::to_string(*view.eta_ms / 1000) : "null",
+      view.records_per_s ? fmt::format("{:.1f}", *view.records_per_s) : "null", row.records, row.quarantined, row.gap_records, view.incidents.size(), json_string(site.agent_version), site.waiting_records,
+      site.oldest_unsynced_ms / 1000, site.shed, site.refused, site.parked, site.disk_used_permille, site.link_bytes_per_s, site.clock_offset_ms);
+}
+
+bool wants_somebody(Attention attention) { return attention != Attention::none && attention != Attention::revoked; }
+
+std::string region_json(const std::vector<FacilityView>& views) {
+  uint64_t complete = 0, behind = 0, silent = 0, gaps = 0, shed = 0, quarantined = 0, incidents = 0, wanting = 0, records = 0, missing = 0, oldest_s = 0;
+  double per_s = 0;
+  for (const FacilityView& view : views) {
+    complete += view.behind == 0 && view.row.gap_records == 0 && view.incidents.empty();
+    behind += view.behind > 0;
+    silent += view.attention == Attention::silent || view.attention == Attention::never_seen;
+    gaps += view.row.gap_records;
+    shed += view.row.vitals.shed;
+    quarantined += view.row.quarantined;
+    incidents += view.incidents.size();
+    wanting += wants_somebody(view.attention);
+    records += view.row.records;
+    missing += view.behind;
+    oldest_s = std::max(oldest_s, static_cast<uint64_t>(view.row.vitals.oldest_unsynced_ms / 1000));
+    per_s += view.records_per_s.value_or(0);
+  }
+  return fmt::format(R"({{"sites":{},"complete":{},"behind":{},"silent":{},"wanting":{},"gap_records":{},"shed":{},"quarantined":{},"incidents":{},"records":{},"missing":{},"oldest_unsynced_s":{},"records_per_s":{:.1f}}})",
+                     views.size(), complete, behind, silent, wanting, gaps, shed, quarantined, incidents, records, missing, oldest_s, per_s);
+}
+
+HttpFlow::Piece event_of(const std::string& service, uint64_t number, const char* name, const std::string& data) {
+  return std::make_shared<const std::string>(fmt::format("id: {}-{}\nevent: {}\ndata: {}\n\n", service, number, name, data));
+}
+
+}  // namespace
+
+Result<void> Live::compute(KvStore& store, const FacilitiesQuery& query) {
+  const auto views = facilities(store, query);
+  if (!views) return views.error();
+  std::string changed, gone;
+  std::map<Facility, std::string> sites;
+  for (const FacilityView& view : *views) {
+    std::string json = site_json(view);
+    const auto known = sites_.find(view.fac);
+    if (known == sites_.end() || known->second != json) changed += (changed.empty() ? "" : ",") + json;
+    sites.emplace(view.fac, std::move(json));
+  }
+  for (const auto& [fac, json] : sites_) {
+    if (!sites.contains(fac)) gone += (gone.empty() ? "" : ",") + json_string(fac);
+  }
+  sites_ = std::move(sites);
+  region_ = region_json(*views);
+  now_ = query.now;
+  remember(*views, query.now);
+  ++number_;
+  kept_.push_back({number_, event_of(service_, number_, "some", fmt::format(R"({{"now":{},"region":{},"sites":[{}],"gone":[{}]}})", json_time(now_), region_, changed, gone))});
+  kept_bytes_ += kept_.back().text->size();
+  while (kept_.size() > kLiveKept || (kept_.size() > 1 && kept_bytes_ > kLiveKeptBytes)) {
+    kept_bytes_ -= kept_.front().text->size();
+    kept_.pop_front();
+  }
+  return {};
+}
+
+void Live::remember(const std::vector<FacilityView>& views, WallTime now) {
+  Minute minute{now.us / kMinuteUs};
+  for (const FacilityView& view : views) {
+    minute.records += view.row.records;
+    minute.behind += view.behind;
+    minute.wanting += wants_somebody(view.attention);
+    minute.silent += view.attention == Attention::silent || view.attention == Attention::never_seen;
+  }
+  if (!history_.empty() && history_.back().minute >= minute.minute) {
+    history_.back() = minute;  // a clock that was put back: the same minute once more
+  } else {
+    history_.push_back(minute);
+  }
+  if (history_.size() > kLiveMinutes) history_.pop_front();
+}
+
+std::string Live::history_json() const {
+  std::string out;
+  for (const Minute& m : history_)
+    out += fmt::format(R"({}{{"at":{},"records":{},"behind":{},"wanting":{},"silent":{}}})", out.empty() ? "" : ",", json_time({m.minute * kMinuteUs}), m.records, m.behind, m.wanting, m.silent);
+  return out;
+}
+
+HttpFlow::Piece Live::everything() const {
+  std::string sites;
+  for (const auto& [fac, json] : sites_) sites += (sites.empty() ? "" : ",") + json;
+  return event_of(service_, number_, "all", fmt::format(R"({{"now":{},"region":{},"sites":[{}],"history":[{}]}})", json_time(now_), region_, sites, history_json()));
+}
+
+void Live::watch(KvStore& store, std::shared_ptr<HttpFlow> flow, std::string_view after, const FacilitiesQuery& query) {
+  uint64_t from = 0;
+  const size_t dash = after.rfind('-');
+  const bool ours = dash != std::string_view::npos && after.substr(0, dash) == service_;
+  const auto [stop, failed] = ours ? std::from_chars(after.data() + dash + 1, after.data() + after.size(), from) : std::from_chars_result{after.data(), std::errc::invalid_argument};
+  const bool known = failed == std::errc{} && stop == after.data() + after.size() && from <= number_ && !kept_.empty() && from + 1 >= kept_.front().number && !flows_.empty();
+  if (known) {
+    for (const Event& event : kept_) {
+      if (event.number > from) flow->put(event.text);
+    }
+  } else {
+    // Nobody watched: what was told last is old.
+    if (flows_.empty() && !compute(store, query)) return flow->end();
+    flow->put(everything());
+  }
+  flows_.push_back(std::move(flow));
+}
+
+void Live::look(KvStore& store, MonoTime now, const FacilitiesQuery& query) {
+  std::erase_if(flows_, [](const auto& flow) { return !flow->open(); });
+  if (now < (flows_.empty() ? next_minute_ : next_)) return;
+  next_ = now + kLiveEveryMs;
+  next_minute_ = now + 60 * 1000;  // for the history
+  if (!compute(store, query)) return;  // a store that is lost is told of by its thread
+  for (const auto& flow : flows_) flow->put(kept_.back().text);
+}
+
+}  // namespace egret::cloud

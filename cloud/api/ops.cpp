@@ -1,0 +1,131 @@
+// /api/live, /api/whoami, /api/incidents, /api/quarantine: what those who run the region watch, and what they do about it.
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+
+#include "cloud/api/live.h"
+#include "cloud/api/query.h"
+#include "cloud/api/region.h"
+#include "cloud/json_text.h"
+#include "cloud/quarantine.h"
+#include "schemas/record_text.h"
+
+namespace egret::cloud {
+namespace {
+
+constexpr Roles kReaders{Role::viewer, Role::operations, Role::auditor};
+constexpr size_t kIncidentsMax = 1'000;
+constexpr size_t kQuarantinedShown = 200;  // of a site
+
+void answer_live(const Region& region, const ApiCall& call, HttpAnswer answer) {
+  const auto last = call.http.headers.find("last-event-id");
+  region.on_store([region, after = last == call.http.headers.end() ? std::string() : last->second, answer = std::move(answer)](OpenedStore* store) {
+    if (store == nullptr) return answer(error_answer(503, "the store is being opened again"));
+    auto flow = std::make_shared<HttpFlow>();
+    region.live->watch(*store->store, flow, after, region.facilities_now());
+    HttpResponse out{200, "text/event-stream", {}, {}};
+    out.flow = std::move(flow);
+    answer(std::move(out));
+  });
+}
+
+std::string json_of(const Facility& fac, const Incident& i) {
+  return fmt::format(R"({{"facility":{},"id":{},"kind":"{}","epoch":"{:016x}","stream":"{}","first":{},"last":{},"opened":{},"closed":{},"note":{}}})", json_string(fac), i.id, name_of(i.kind), i.key.epoch.value,
+                     egret::name_of(i.key.stream), i.first.value, i.last.value, json_time(i.opened), json_time(i.closed), json_string(i.note));
+}
+
+// Open ones; of one site the closed ones, too. The newest first.
+Result<std::string> incidents_json(OpenedStore& store, const std::string& of) {
+  const auto facs = of.empty() ? store.store->facilities() : Result<std::vector<Facility>>(std::vector<Facility>{of});
+  if (!facs) return facs.error();
+  std::vector<std::pair<Facility, Incident>> all;
+  auto txn = store.store->begin();
+  for (const Facility& fac : *facs) {
+    const auto some = txn->incidents(fac, of.empty());
+    if (!some) return some.error();
+    for (const Incident& incident : *some) all.emplace_back(fac, incident);
+  }
+  std::ranges::sort(all, [](const auto& a, const auto& b) { return a.second.id > b.second.id; });
+  const bool more = all.size() > kIncidentsMax;
+  if (more) all.resize(kIncidentsMax);
+  std::string out;
+  for (const auto& [fac, incident] : all) out += (out.empty() ? "" : ",") + json_of(fac, incident);
+  return fmt::format(R"({{"incidents":[{}],"more":{}}})", out, more);
+}
+
+// Why each was refused, then and now. A record's bytes are not here: it may be about a patient.
+Result<std::string> quarantine_json(OpenedStore& store, const Facility& fac) {
+  const auto all = reread_quarantined(*store.kv, fac, "");
+  if (!all) return all.error();
+  std::string out;
+  size_t shown = 0;
+  for (const Reread& r : all->records) {
+    if (shown++ == kQuarantinedShown) break;
+    out += fmt::format(R"({}{{"id":"{}","reason":"{}","detail":{},"now":{},"becomes":"{}","epoch":"{:016x}","stream":"{}","seq":{},"at":{},"bytes":{}}})", out.empty() ? "" : ",", hex(view(r.id)), name_of(r.was),
+                       json_string(r.detail), json_string(r.now), name_of(r.becomes), r.place.key.epoch.value, egret::name_of(r.place.key.stream), r.place.seq.value, json_time(r.at), r.record.size());
+  }
+  return fmt::format(R"({{"facility":{},"records":[{}],"more":{}}})", json_string(fac), out, all->more || all->records.size() > kQuarantinedShown);
+}
+
+HttpResponse close_incident(OpenedStore& store, const Facility& fac, const std::string& id, std::string note, WallTime now) {
+  auto txn = store.store->begin({&fac, 1});
+  auto open = txn->incidents(fac, true);
+  if (!open) return error_answer(open.error());
+  const auto found = std::ranges::find_if(*open, [&](const Incident& i) { return std::to_string(i.id) == id; });
+  if (found == open->end()) return error_answer(404, "no open incident of that facility has this number");
+  found->closed = now;
+  found->note = std::move(note);
+  txn->put(fac, *found);
+  if (store.store->commit(std::move(txn)) != CommitResult::committed) return error_answer(store.store->last_error());
+  return json_answer(200, json_of(fac, *found));
+}
+
+HttpResponse retry_one(OpenedStore& store, const Facility& fac, const std::string& id) {
+  const auto done = retry_quarantined(*store.kv, fac, id);
+  if (!done) return error_answer(done.error());
+  if (done->looked_at == 0) return error_answer(404, "no refused record of that facility has this name");
+  return json_answer(200, fmt::format(R"({{"looked_at":{},"applied":{},"duplicates":{},"deleted":{},"more":{}}})", done->looked_at, done->applied, done->duplicates, done->deleted, done->more));
+}
+
+bool is_hash(const std::string& id) {
+  const auto bytes = bytes_from_hex(id);
+  return bytes && bytes->size() == sizeof(Hash);
+}
+
+void about(const ApiCall& call) { call.note->about.push_back({AuditKind::facility, call.names[0], {}}); }
+
+}  // namespace
+
+void add_ops(Endpoints& endpoints, const Region& region) {
+  endpoints.add(unaudited({"GET", "/api/live", kReaders, "server-sent events: how every site stands, and what changes, once a second", [region](const ApiCall& call, HttpAnswer answer) { answer_live(region, call, std::move(answer)); }}));
+  endpoints.add(unaudited({"GET", "/api/whoami", {Role::viewer, Role::operations, Role::auditor, Role::admin, Role::fhir}, "whose token this is, and its role", [](const ApiCall& call, HttpAnswer answer) {
+                             answer(json_answer(200, fmt::format(R"({{"name":{},"role":"{}"}})", json_string(call.caller.name), name_of(call.caller.role))));
+                           }}));
+  endpoints.add(unaudited({"GET", "/api/incidents", kReaders, "?facility=F: open incidents of all sites; of one its closed ones, too", [region](const ApiCall& call, HttpAnswer answer) {
+                             const auto query = query_of(call.http.query, {"facility"});
+                             if (!query) return answer(error_answer(query.error()));
+                             const auto at = query->find("facility");
+                             const std::string fac = at == query->end() ? "" : at->second;
+                             if (!fac.empty() && !valid_facility(fac)) return answer(error_answer(400, "facility: 1-32 of [a-z0-9-]"));
+                             answer_from_store(region, std::move(answer), [fac](OpenedStore& store) { return answer_of(incidents_json(store, fac)); });
+                           }}));
+  endpoints.add({"POST", "/api/incidents/{facility}/{id}/close", {Role::operations}, R"({"note":"…"}: closes an incident; 404 when it is closed)", [region](const ApiCall& call, HttpAnswer answer) {
+                   auto note = note_in(call.http.body);
+                   if (!note) return answer(error_answer(note.error()));
+                   if (!valid_facility(call.names[0])) return answer(error_answer(400, "facility: 1-32 of [a-z0-9-]"));
+                   about(call);
+                   answer_from_store(region, std::move(answer), [fac = call.names[0], id = call.names[1], note = std::move(*note), now = region.now()](OpenedStore& store) { return close_incident(store, fac, id, note, now); });
+                 }});
+  endpoints.add({"GET", "/api/quarantine/{facility}", kReaders, "records of a site that could not be taken: why, then and now; at most 200, no bytes", [region](const ApiCall& call, HttpAnswer answer) {
+                   if (!valid_facility(call.names[0])) return answer(error_answer(400, "facility: 1-32 of [a-z0-9-]"));
+                   about(call);
+                   answer_from_store(region, std::move(answer), [fac = call.names[0]](OpenedStore& store) { return answer_of(quarantine_json(store, fac)); });
+                 }});
+  endpoints.add({"POST", "/api/quarantine/{facility}/{id}/retry", {Role::operations}, "looks again at a record that could not be taken", [region](const ApiCall& call, HttpAnswer answer) {
+                   if (!valid_facility(call.names[0]) || !is_hash(call.names[1])) return answer(error_answer(400, "a record is named by its facility and 64 hex digits"));
+                   about(call);
+                   answer_from_store(region, std::move(answer), [fac = call.names[0], id = call.names[1]](OpenedStore& store) { return retry_one(store, fac, id); });
+                 }});
+}
+
+}  // namespace egret::cloud

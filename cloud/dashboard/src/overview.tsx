@@ -1,0 +1,162 @@
+// Which of the sites needs somebody, why, since when, and what happens if it waits; and all of them as one picture.
+import { useEffect, useRef, useState } from 'preact/hooks';
+import uPlot from 'uplot';
+import type { RegionSums, Site } from './api';
+import { ago, number, percent, span } from './format';
+import type { State as Told } from './live';
+import { kByHarm, SiteLink, State, stateClass, stateWord } from './parts';
+import { t, type Word } from './words';
+
+const kNeedyShown = 12;
+const kStripS = 24 * 3600;
+
+export function why(site: Site): string {
+  const n: Record<string, number> = { behind: site.behind, quarantine: site.quarantined, gap: site.gap_records, incident: site.incidents };
+  return t(`w_${site.attention}` as Word, number(n[site.attention] ?? 0));
+}
+const ifItWaits = (site: Site): string => t(`h_${site.attention}` as Word, percent(site.disk_used_permille));
+
+// The most harmful state first; of one state who has most that waits.
+export function byHarm(a: Site, b: Site): number {
+  return kByHarm.indexOf(a.attention) - kByHarm.indexOf(b.attention) || b.behind + b.waiting - a.behind - a.waiting || (a.facility < b.facility ? -1 : 1);
+}
+// The part of its name that sites of one district share.
+const districtOf = (site: Site): string => site.facility.replace(/-?[^-]*$/, '');
+
+function Counters({ region, now }: { region: RegionSums; now: string | null }) {
+  const one = (word: Word, value: string, href: string, bad = false) => (
+    <a class={bad ? 'counter bad' : 'counter'} href={href} key={word}>
+      <b>{value}</b>
+      <span>{t(word)}</span>
+    </a>
+  );
+  return (
+    <nav class="counters" aria-label={t('state')} data-now={now ?? ''}>
+      {one('sites', number(region.sites), '#/fleet')}
+      {one('complete', number(region.complete), '#/completeness')}
+      {one('behind', number(region.behind), '#/sites/behind')}
+      {one('silent', number(region.silent), '#/sites/silent', region.silent > 0)}
+      {one('gaps', number(region.gap_records), '#/sites/gap', region.gap_records > 0)}
+      {one('shed', number(region.shed), '#/sites/shed', region.shed > 0)}
+      {one('quarantined', number(region.quarantined), '#/quarantine', region.quarantined > 0)}
+      {one('openIncidents', number(region.incidents), '#/incidents', region.incidents > 0)}
+      {one('oldest', span(region.oldest_unsynced_s), '#/sites/behind')}
+      {one('committed', number(Math.round(region.records_per_s)), '#/fleet')}
+    </nav>
+  );
+}
+
+function Needy({ sites, now }: { sites: Site[]; now: string | null }) {
+  const [all, showAll] = useState(false);
+  const needy = sites.filter((s) => s.attention !== 'ok' && s.attention !== 'revoked').sort(byHarm);
+  const shown = all ? needy : needy.slice(0, kNeedyShown);
+  return (
+    <section aria-labelledby="needs">
+      <h2 id="needs">{t('needsYou')}</h2>
+      {needy.length === 0 && <p class="good">{t('allWell')}</p>}
+      <ol class="needy">
+        {shown.map((site) => (
+          <li key={site.facility}>
+            <State of={site.attention} /> <SiteLink name={site.facility} /> <span>{why(site)}</span>
+            {site.since !== null && (
+              <span class="muted">
+                {' '}
+                {t('since')} {ago(site.since, now)}
+              </span>
+            )}
+            <div class="muted">{ifItWaits(site)}</div>
+          </li>
+        ))}
+      </ol>
+      {shown.length < needy.length && (
+        <button type="button" onClick={() => showAll(true)}>
+          {t('others', number(needy.length - shown.length))}
+        </button>
+      )}
+    </section>
+  );
+}
+
+function Tiles({ sites }: { sites: Site[] }) {
+  const districts = new Map<string, Site[]>();
+  for (const site of sites) districts.set(districtOf(site), [...(districts.get(districtOf(site)) ?? []), site]);
+  const largest = Math.max(1, ...sites.map((s) => s.behind));
+  const present = kByHarm.filter((a) => sites.some((s) => s.attention === a));
+  return (
+    <section aria-labelledby="all">
+      <h2 id="all">{t('sites')}</h2>
+      <p class="legend muted">
+        {t('legend')}{' '}
+        {present.map((a) => (
+          <State key={a} of={a} />
+        ))}
+      </p>
+      {[...districts.entries()]
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([district, own]) => (
+          <div class="district" key={district}>
+            <h3>{district || '–'}</h3>
+            <div class="tiles">
+              {own
+                .sort((a, b) => a.facility.localeCompare(b.facility, 'en', { numeric: true }))
+                .map((site) => (
+                  <Tile key={site.facility} name={site.facility} state={site.attention} size={site.behind === 0 ? 0 : 1 + Math.round((4 * Math.log1p(site.behind)) / Math.log1p(largest))} behind={site.behind} />
+                ))}
+            </div>
+          </div>
+        ))}
+    </section>
+  );
+}
+
+function Tile({ name, state, size, behind }: { name: string; state: Site['attention']; size: number; behind: number }) {
+  const label = `${name}: ${stateWord(state)}${behind > 0 ? `, ${number(behind)}` : ''}`;
+  return <a class={`tile ${stateClass(state)} size-${size}`} href={`#/site/${encodeURIComponent(name)}`} title={label} aria-label={label} />;
+}
+
+function Strip({ told }: { told: Told }) {
+  const place = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | null>(null);
+  const minutes = told.history;
+  const at = minutes.slice(1).map((m) => Date.parse(m.at) / 1000);
+  const rates = minutes.slice(1).map((m, i) => Math.max(0, m.records - (minutes[i]?.records ?? m.records)));
+  useEffect(() => {
+    if (place.current === null) return;
+    const ink = getComputedStyle(document.documentElement).getPropertyValue('--ink');
+    const axis = { stroke: ink, grid: { stroke: 'rgba(128,128,128,.2)' } };
+    plot.current = new uPlot(
+      { width: place.current.clientWidth, height: 120, legend: { show: false }, cursor: { show: false }, scales: { x: { range: (_, __, end) => [end - kStripS, end] }, y: { range: (_, __, most) => [0, Math.max(1, most * 1.1)] } }, axes: [axis, axis], series: [{}, { stroke: '#2a7', fill: 'rgba(40,170,110,.15)', width: 1.5 }] },
+      [at, rates],
+      place.current,
+    );
+    const fit = () => plot.current?.setSize({ width: place.current?.clientWidth ?? 300, height: 120 });
+    addEventListener('resize', fit);
+    return () => {
+      removeEventListener('resize', fit);
+      plot.current?.destroy();
+    };
+  }, []);
+  useEffect(() => plot.current?.setData([at, rates]), [minutes.length, minutes.at(-1)?.records]);
+  return (
+    <section aria-labelledby="strip">
+      <h2 id="strip">{t('last24')}</h2>
+      <div ref={place} class="plot" role="img" aria-label={t('last24')} />
+    </section>
+  );
+}
+
+export function Overview({ told }: { told: Told }) {
+  if (told.region === null) return <p class="muted">{t('loading')}</p>;
+  const sites = [...told.sites.values()];
+  return (
+    <>
+      <Counters region={told.region} now={told.now} />
+      {sites.length === 0 && <p>{t('noSites')}</p>}
+      <div class="columns">
+        <Needy sites={sites} now={told.now} />
+        <Tiles sites={sites} />
+      </div>
+      <Strip told={told} />
+    </>
+  );
+}

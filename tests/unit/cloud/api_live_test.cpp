@@ -1,0 +1,122 @@
+// The stream of how sites stand, and the pieces that it is sent in.
+#include <catch2/catch.hpp>
+
+#include "api_rig.h"
+#include "cloud/flow.h"
+
+using namespace egret;
+using namespace egret::cloud;
+
+namespace {
+
+struct LiveRig {
+  CloudRig region;
+  Live live{"svc"};
+  MonoTime mono{1'000'000};
+  FacilitiesQuery query;
+
+  LiveRig() { region.register_facility("clinic-2"); }
+  std::shared_ptr<HttpFlow> watch(const std::string& after = {}) {
+    query.now = region.now.wall;
+    auto flow = std::make_shared<HttpFlow>();
+    live.watch(*region.store, flow, after, query);
+    return flow;
+  }
+  void pass(int64_t ms) {
+    mono = mono + ms;
+    region.wait(ms);
+    query.now = region.now.wall;
+    live.look(*region.store, mono, query);
+  }
+  void say_hello() { region.hello({}, 1); }
+};
+std::vector<std::string> taken(HttpFlow& flow) {
+  std::vector<std::string> out;
+  while (const auto piece = flow.next([] {})) out.push_back(*piece);
+  return out;
+}
+bool has(const std::string& text, const std::string& what) { return text.find(what) != std::string::npos; }
+std::string id_in(const std::string& event) { return event.substr(4, event.find('\n') - 4); }
+
+}  // namespace
+
+TEST_CASE("who watches is told everything at first, then each second what has changed", "[live]") {
+  LiveRig rig;
+  const auto flow = rig.watch();
+  auto events = taken(*flow);
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].starts_with("id: svc-1\nevent: all\ndata: {"));
+  CHECK(events[0].ends_with("}\n\n"));
+  CHECK(has(events[0], R"("facility":"clinic-1")"));
+  CHECK(has(events[0], R"("facility":"clinic-2")"));
+  CHECK(has(events[0], R"("history":[{"at":)"));
+  rig.pass(400);  // for the first time
+  REQUIRE(taken(*flow).size() == 1);
+  rig.pass(400);
+  CHECK(taken(*flow).empty());
+  rig.say_hello();
+  rig.pass(700);
+  events = taken(*flow);
+  REQUIRE(events.size() == 1);
+  CHECK(has(events[0], "event: some"));
+  CHECK(has(events[0], R"("facility":"clinic-1")"));
+  CHECK_FALSE(has(events[0], R"("facility":"clinic-2")"));
+  rig.pass(1'000);
+  events = taken(*flow);
+  REQUIRE(events.size() == 1);
+  CHECK(has(events[0], R"("sites":[],"gone":[])"));
+}
+
+TEST_CASE("who comes again goes on where it stopped, or begins anew", "[live]") {
+  LiveRig rig;
+  const auto other = rig.watch();
+  rig.pass(1'000);
+  const std::string last = id_in(taken(*other).back());
+  rig.say_hello();
+  rig.pass(1'000);
+  rig.pass(1'000);
+  SECTION("nothing is missed, and nothing told twice") {
+    const auto events = taken(*rig.watch(last));
+    REQUIRE(events.size() == 2);
+    CHECK(has(events[0], R"("facility":"clinic-1")"));
+    CHECK(has(events[1], R"("sites":[])"));
+  }
+  SECTION("another service's id, a broken one, one that is too old or was never given") {
+    for (const char* after : {"other-2", "svc-", "svc-x", "svc-99", "svc-18446744073709551615", "-", "svc"}) {
+      INFO(after);
+      const auto events = taken(*rig.watch(after));
+      REQUIRE(events.size() == 1);
+      CHECK(has(events[0], "event: all"));
+    }
+    for (size_t i = 0; i <= kLiveKept; i++) rig.pass(1'000);
+    CHECK(has(taken(*rig.watch(last))[0], "event: all"));
+  }
+  SECTION("after nobody watched") {
+    other->end();
+    rig.pass(1'000);
+    CHECK(rig.live.watched() == 0);
+    CHECK(has(taken(*rig.watch(last))[0], "event: all"));
+  }
+}
+
+TEST_CASE("nothing is computed while nobody watches, but for the history", "[live]") {
+  LiveRig rig;
+  for (int s = 0; s < 180; s++) rig.pass(1'000);
+  const auto events = taken(*rig.watch());
+  const std::string history = events[0].substr(events[0].find("\"history\""));
+  CHECK(std::ranges::count(history, '{') == 4);
+}
+
+TEST_CASE("whoever does not take what comes is let go, and costs no more than its limit", "[live]") {
+  HttpFlow flow;
+  const auto piece = std::make_shared<const std::string>(1024 * 1024, 'x');
+  int woken = 0;
+  CHECK(flow.next([&] { ++woken; }) == nullptr);
+  size_t taken_in = 0;
+  while (flow.put(piece)) ++taken_in;
+  CHECK(taken_in == kFlowBytesMax / piece->size());
+  CHECK_FALSE(flow.open());
+  CHECK(woken == static_cast<int>(taken_in) + 1);
+  CHECK(flow.next([] {}) == nullptr);
+  CHECK(piece.use_count() == 1);
+}
