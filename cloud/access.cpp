@@ -17,7 +17,7 @@ KvOptions options_for(const std::filesystem::path& dir) {
   options.memtables_total_bytes = 128 << 20;
   options.cache_bytes = 256 << 20;
   options.log_bytes_max = 256 << 20;
-  options.table_bytes = 64 << 20;
+  options.table_bytes = 32 << 20;  // up to twice that
   options.open_files = 512;
   options.lookup_spaces = {kNaturalSpace};
   options.small_block_spaces = {kViewSpace};

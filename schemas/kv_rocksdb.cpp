@@ -183,6 +183,12 @@ rocksdb::ColumnFamilyOptions family_options(const KvOptions& o,
   table.block_size = is_in(o.small_block_spaces) ? 4 << 10 : 16 << 10;
   table.format_version = 5;
   const bool rows = is_in(o.row_spaces);
+  if (o.table_bytes > kTableBytes) {
+    // The index of a large table has megabytes: read in pieces, as they are needed.
+    table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+    table.partition_filters = lookups || rows;
+    table.metadata_block_size = 4 << 10;
+  }
   if (lookups || rows) table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
 
   rocksdb::ColumnFamilyOptions cf;
