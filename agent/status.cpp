@@ -52,47 +52,28 @@ std::string rows_json(const StatusFacts& f) {
   return out + "]";
 }
 
-std::string count_text(uint64_t n) {
-  std::string digits = std::to_string(n), out;
-  for (size_t i = 0; i < digits.size(); i++) {
-    if (i > 0 && (digits.size() - i) % 3 == 0) out += ',';
-    out += digits[i];
-  }
-  return out;
-}
-
-std::string records_text(uint64_t n) { return count_text(n) + (n == 1 ? " record" : " records"); }
-
 }  // namespace
 
-std::string duration_text(int64_t s) {
-  if (s < 60) return fmt::format("{} s", s);
-  if (s < 3600) return fmt::format("{} min", s / 60);
-  if (s < 48 * 3600) return fmt::format("{} h {} min", s / 3600, s % 3600 / 60);
-  return fmt::format("{} days", s / 86400);
-}
-
-std::string bytes_text(uint64_t bytes) {
-  if (bytes < 10 * kKiB) return fmt::format("{} bytes", bytes);
-  if (bytes < 10 * kMiB) return fmt::format("{} KiB", bytes / kKiB);
-  return fmt::format("{} MiB", bytes / kMiB);
-}
-
-std::vector<std::string> todo_of(const StatusFacts& f) {
-  std::vector<std::string> out;
-  int64_t down_s = (f.now_ms - f.since_ms) / 1000;
-  if (f.session.state == edge::State::down && down_s > 600) out.push_back("no link for " + duration_text(down_s) + ": run egret-agent doctor; nothing is lost while the disk has room");
-  if (f.session.state == edge::State::held) out.push_back("the cloud holds this site back: " + f.session.why);
-  const std::string refused = "new records are refused until there is room, what was accepted is kept: ";
+std::vector<Todo> todo_of(const StatusFacts& f) {
+  std::vector<Todo> out;
+  const auto say = [&](Phrase phrase, const auto&... in) {
+    const auto one = [&](Language language) { return fmt::format(fmt::runtime(text_of(phrase, language)), in(language)...); };
+    out.push_back({one(Language::english), one(Language::chinese)});
+  };
+  const auto plain = [](const std::string& text) { return [text](Language) { return text; }; };
+  const auto number = [](uint64_t n) { return [n](Language) { return std::to_string(n); }; };
+  const int64_t down_s = (f.now_ms - f.since_ms) / 1000;
+  if (f.session.state == edge::State::down && down_s > 600) say(Phrase::todo_no_link, [&](Language in) { return duration_text(down_s, in); });
+  if (f.session.state == edge::State::held) say(Phrase::todo_held, plain(f.session.why));
   if (f.disk_budget_bytes > 0 && f.disk_free_bytes < kReserveBytes) {
-    out.push_back(fmt::format("the disk is full ({} free): {}make room on this file system", bytes_text(f.disk_free_bytes), refused));
+    say(Phrase::todo_disk_full, [&](Language in) { return bytes_text(f.disk_free_bytes, in); });
   } else if (f.disk_budget_bytes > 0 && f.disk_used_bytes + kBallastBytes + kReserveBytes >= f.disk_budget_bytes) {
-    out.push_back("the disk budget is used up: " + refused + "restore the link or raise buffer.budget_mb");
+    say(Phrase::todo_budget_full);
   }
-  if (f.disk_days_left >= 0 && f.disk_days_left < 3) out.push_back("the disk budget is full in under 3 days: restore the link or raise buffer.budget_mb");
-  if (f.view.parked_blocks > 0) out.push_back(fmt::format("{} blocks are parked: tell the cloud's operators; they are kept here", f.view.parked_blocks));
-  if (f.session.quarantined > 0) out.push_back(fmt::format("{} records were refused by the region and are kept there with a reason: ask for egret-cloud quarantine ls", f.session.quarantined));
-  if (!f.lost_tail.empty()) out.push_back("the disk came back shorter than it was: " + f.lost_tail);
+  if (f.disk_days_left >= 0 && f.disk_days_left < 3) say(Phrase::todo_budget_soon);
+  if (f.view.parked_blocks > 0) say(Phrase::todo_parked, number(f.view.parked_blocks));
+  if (f.session.quarantined > 0) say(Phrase::todo_quarantined, number(f.session.quarantined));
+  if (!f.lost_tail.empty()) say(Phrase::todo_shorter, plain(f.lost_tail));
   return out;
 }
 
@@ -101,8 +82,8 @@ std::string status_json(const StatusFacts& f) {
   const edge::Counters& c = f.view.counters;
   bool linked = s.state == edge::State::active;
   std::string out = fmt::format(
-      R"({{"facility":{},"version":"{}","pid":{},"started_ms":{},"state":"{}","linked":{},"since_ms":{},"since_s":{},"why":{},"store":"{}","store_id":"{}",)",
-      as_json(f.facility), EGRET_VERSION, f.pid, f.started_ms, edge::name_of(s.state), linked, f.since_ms, (f.now_ms - f.since_ms) / 1000,
+      R"({{"facility":{},"version":"{}","pid":{},"started_ms":{},"state":"{}","linked":{},"since_ms":{},"since_s":{},"now_ms":{},"why":{},"store":"{}","store_id":"{}",)",
+      as_json(f.facility), EGRET_VERSION, f.pid, f.started_ms, edge::name_of(s.state), linked, f.since_ms, (f.now_ms - f.since_ms) / 1000, f.now_ms,
       as_json(s.why), f.store_state, hex(view(f.view.store_id)));
   out += lanes_json(f);
   out += fmt::format(R"(,"drain_eta_s":{},"accepted":{},"shed":{},"refused":{},"corrupt":{},"exposed":{},"parked_blocks":{},"quarantined":{})",
@@ -121,41 +102,37 @@ std::string status_json(const StatusFacts& f) {
   for (size_t i = 0; i < f.notices.size(); i++) {
     out += fmt::format(R"({}{{"at_ms":{},"text":{}}})", i == 0 ? "" : ",", f.notices[i].at_ms, as_json(f.notices[i].text));
   }
-  out += "],\"todo\":[";
-  std::vector<std::string> todo = todo_of(f);
-  for (size_t i = 0; i < todo.size(); i++) out += (i == 0 ? std::string() : std::string(",")) + as_json(todo[i]);
-  return out + "]}";
+  std::string todo, todo_zh;
+  for (const Todo& one : todo_of(f)) {
+    todo += (todo.empty() ? "" : ",") + as_json(one.en);
+    todo_zh += (todo_zh.empty() ? "" : ",") + as_json(one.zh);
+  }
+  return out + "],\"todo\":[" + todo + "],\"todo_zh\":[" + todo_zh + "]}";
 }
 
-Result<std::string> status_text(ByteView json) {
+Result<std::string> status_text(ByteView json, Language in) {
   simdjson::dom::parser parser;
   simdjson::dom::element s;
   if (parser.parse(simdjson::padded_string(json)).get(s) != simdjson::SUCCESS) return Error{Errc::bad_input, "not the status of an agent"};
+  const auto say = [&](Phrase phrase, const auto&... with) { return fmt::format(fmt::runtime(text_of(phrase, in)), with...); };
   try {
     auto u = [](simdjson::dom::element e) { return uint64_t(e); };
     std::string out = fmt::format("{}  (agent {})\n", std::string_view(s["facility"]), std::string_view(s["version"]));
-    int64_t since = int64_t(s["since_s"]);
-    if (bool(s["linked"])) {
-      out += fmt::format("  linked to the cloud for {}\n", duration_text(since));
-    } else {
-      out += fmt::format("  NOT linked for {}: {}\n", duration_text(since), std::string_view(s["why"]));
-    }
-    out += "  waiting to be confirmed:\n";
+    const std::string since = duration_text(int64_t(s["since_s"]), in);
+    out += "  " + (bool(s["linked"]) ? say(Phrase::linked, since) : say(Phrase::not_linked, since, std::string_view(s["why"]))) + "\n";
+    out += "  " + say(Phrase::waiting) + "\n";
     for (auto [name, lane] : simdjson::dom::object(s["lanes"])) {
-      uint64_t n = u(lane["records"]);
-      out += n == 0 ? fmt::format("    {:10} nothing\n", name)
-                    : fmt::format("    {:10} {}, {}, oldest {}\n", name, records_text(n), bytes_text(u(lane["bytes"])), duration_text(int64_t(lane["oldest_s"])));
+      const uint64_t n = u(lane["records"]);
+      out += fmt::format("    {:10} {}\n", name, n == 0 ? say(Phrase::nothing) : say(Phrase::lane_line, records_text(n, in), bytes_text(u(lane["bytes"]), in), duration_text(int64_t(lane["oldest_s"]), in)));
     }
     int64_t eta = 0;
-    if (s["drain_eta_s"].get(eta) == simdjson::SUCCESS) out += fmt::format("  all sent in about {}\n", duration_text(eta));
-    out += fmt::format("  accepted {}; shed {}; refused {}; kept by the region with a reason {}\n", records_text(u(s["accepted"])),
-                       count_text(u(s["shed"])), count_text(u(s["refused"])), count_text(u(s["quarantined"])));
+    if (s["drain_eta_s"].get(eta) == simdjson::SUCCESS) out += "  " + say(Phrase::all_sent, duration_text(eta, in)) + "\n";
+    out += "  " + say(Phrase::totals, records_text(u(s["accepted"]), in), count_text(u(s["shed"])), count_text(u(s["refused"])), count_text(u(s["quarantined"]))) + "\n";
     double days = 0;
-    bool growing = s["disk"]["days_left"].get(days) == simdjson::SUCCESS;
-    out += fmt::format("  disk: {} of {} used{}\n", bytes_text(u(s["disk"]["used_bytes"])), bytes_text(u(s["disk"]["budget_bytes"])),
-                       growing ? fmt::format(", full in {:.1f} days at this rate", days) : "");
-    simdjson::dom::array todo = s["todo"];
-    if (todo.size() == 0) out += "  nothing to do\n";
+    const bool growing = s["disk"]["days_left"].get(days) == simdjson::SUCCESS;
+    out += "  " + say(Phrase::disk, bytes_text(u(s["disk"]["used_bytes"]), in), bytes_text(u(s["disk"]["budget_bytes"]), in)) + (growing ? say(Phrase::disk_full_in, fmt::format("{:.1f}", days)) : "") + "\n";
+    simdjson::dom::array todo = s[in == Language::chinese ? "todo_zh" : "todo"];
+    if (todo.size() == 0) out += "  " + say(Phrase::nothing_to_do) + "\n";
     for (std::string_view line : todo) out += fmt::format("  -> {}\n", line);
     return out;
   } catch (const simdjson::simdjson_error&) {

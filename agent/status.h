@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/phrases.h"
 #include "edge/session.h"
 
 namespace egret::agent {
@@ -33,16 +34,15 @@ struct StatusFacts {
   uint64_t commits = 0, commit_records = 0, reopens = 0, requests = 0, connections = 0;
   std::string lost_tail;  // empty: none
   std::deque<NoticeLine> notices;
-  std::vector<std::string> todo;
 };
 
 std::string status_json(const StatusFacts& facts);
 // What a person should do about it; empty: nothing.
-std::vector<std::string> todo_of(const StatusFacts& facts);
+struct Todo {
+  std::string en, zh;
+};
+std::vector<Todo> todo_of(const StatusFacts& facts);
 // The JSON of a running agent in plain words. Error: bad_input when it is no such JSON.
-Result<std::string> status_text(ByteView json);
-// "3 min", "2 h 5 min", "4 days".
-std::string duration_text(int64_t seconds);
-std::string bytes_text(uint64_t bytes);
+Result<std::string> status_text(ByteView json, Language in = Language::english);
 
 }  // namespace egret::agent

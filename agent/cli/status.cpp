@@ -11,7 +11,7 @@
 namespace egret::agent::cli {
 namespace {
 
-int show_once(const Where& where, bool json) {
+int show_once(const Where& where, bool json, Language in) {
   Ask ask;
   ask.path = "/v1/status";
   Result<Answer> answer = ask_agent(where, ask);
@@ -25,7 +25,7 @@ int show_once(const Where& where, bool json) {
     std::printf("%s", answer->body.c_str());
     return kOk;
   }
-  Result<std::string> text = status_text(answer->body);
+  Result<std::string> text = status_text(answer->body, in);
   std::printf("%s", text ? text->c_str() : (text.error().text + "\n").c_str());
   return text ? kOk : kFoundProblem;
 }
@@ -33,18 +33,20 @@ int show_once(const Where& where, bool json) {
 }  // namespace
 
 void add_status(CLI::App& app, Chosen& chosen) {
-  auto* sub = app.add_subcommand("status", "Says in plain words how the agent stands.\nExamples: egret-agent status; egret-agent status --watch; egret-agent status --json");
+  auto* sub = app.add_subcommand("status", "Says in plain words how the agent stands.\nExamples: egret-agent status; egret-agent status --watch; egret-agent status --json; egret-agent status --lang zh");
   auto where = std::make_shared<Where>();
   auto json = std::make_shared<bool>(false), watch = std::make_shared<bool>(false);
+  auto lang = std::make_shared<std::string>();
   sub->add_option("--socket", where->socket, "the agent's unix socket");
   sub->add_option("--config", where->config, "configuration that names the socket")->capture_default_str();
   sub->add_flag("--json", *json, "as JSON");
   sub->add_flag("--watch", *watch, "again every second");
-  sub->callback([&chosen, where, json, watch] {
-    chosen = [where, json, watch] {
+  sub->add_option("--lang", *lang, "en or zh; by default as the environment says (LC_ALL, LANG)")->check(CLI::IsMember({"en", "zh"}));
+  sub->callback([&chosen, where, json, watch, lang] {
+    chosen = [where, json, watch, lang] {
       for (;;) {
         if (*watch && !*json && ::isatty(STDOUT_FILENO)) std::printf("\033[H\033[2J");
-        int code = show_once(*where, *json);
+        int code = show_once(*where, *json, language_of(*lang));
         std::fflush(stdout);
         if (!*watch) return code;
         std::this_thread::sleep_for(std::chrono::seconds(1));

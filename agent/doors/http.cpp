@@ -186,7 +186,8 @@ struct HttpDoor::Impl : std::enable_shared_from_this<HttpDoor::Impl> {
   template <class Stream>
   awaitable<bool> send(Stream& stream, const HttpResponse& answer, unsigned version, bool keep) {
     http::response<http::string_body> response(static_cast<http::status>(answer.status), version);
-    response.set(http::field::content_type, "application/json");
+    response.set(http::field::content_type, answer.type);
+    if (!answer.policy.empty()) response.set("Content-Security-Policy", answer.policy);
     response.set(http::field::cache_control, "no-store");
     if (answer.retry_after_s > 0)
       response.set(http::field::retry_after, std::to_string(answer.retry_after_s));

@@ -30,9 +30,11 @@ struct HttpRequest {
 };
 struct HttpResponse {
   unsigned status = 200;
-  std::string body;       // JSON
+  std::string body;       // JSON, unless `type` says another
   int retry_after_s = 0;  // 0: no such header
   bool settled = false;   // the same request again should be told the same
+  const char* type = "application/json";
+  std::string policy = {};  // Content-Security-Policy of a page
 };
 using HttpHandler = std::function<boost::asio::awaitable<HttpResponse>(HttpRequest)>;
 

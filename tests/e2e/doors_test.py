@@ -133,13 +133,17 @@ class Records(AgentCase):
 
     def test_the_way_to_ask_is_told(self):
         for method, path, status, code in [("GET", "/v1/records", 405, "method_not_allowed"), ("POST", "/v1/status", 405, "method_not_allowed"),
-                                           ("POST", "/v2/records", 404, "not_found"), ("DELETE", "/v1/documents", 405, "method_not_allowed"), ("PUT", "/", 404, "not_found")]:
+                                           ("POST", "/v2/records", 404, "not_found"), ("DELETE", "/v1/documents", 405, "method_not_allowed"), ("PUT", "/", 405, "method_not_allowed"), ("GET", "/index.html", 404, "not_found")]:
             self.assert_refused(self.agent.ask(method, path, b"{}"), status, code)
         self.assert_refused(self.agent.post(record(1), kind="text/plain"), 415, "unsupported", "Content-Type")
         self.assert_refused(self.agent.post(record(1), kind=None), 415, "unsupported", "Content-Type")
         self.assert_refused(self.agent.post(record(1), headers={"Content-Encoding": "gzip"}), 415, "unsupported", "Content-Encoding")
         self.assertEqual(self.agent.post(record(1), kind="Application/JSON; charset=utf-8").status, 201)
         self.assertEqual(self.agent.ask("GET", "/healthz").json, {"status": "ok"})
+        page = self.agent.ask("GET", "/")
+        self.assertEqual(page.status, 200)
+        self.assertIn("All is well" if b"All is well" in page.body else "Please look at this", page.body.decode())
+        self.assertIn("无需处理" if b"All is well" in page.body else "请处理", page.body.decode())
         self.assertEqual(self.agent.ask("HEAD", "/healthz").status, 405)
 
     def test_a_web_page_cannot_post(self):
