@@ -46,7 +46,6 @@ std::vector<Bytes> seeds() {
   facts.facility = "clinic-7";
   facts.store_state = "open";
   facts.notices.push_back({1, "linked"});
-  facts.todo.push_back("look");
   facts.disk_days_left = 3.5;
   facts.drain_eta_s = 90;
   edge::EpochView epoch;
