@@ -336,7 +336,8 @@ asio::awaitable<bool> one_request(Stream<Protocol>& stream, Listener& listener,
                                                  request.version(), request.keep_alive(), head);
     co_return after_file;
   }
-  if (answer.flow) {
+  if (answer.flow && head) answer.flow->end();
+  if (answer.flow && !head) {
     co_await respond_with_flow(stream, listener, std::move(answer), request.version());
     co_return false;
   }

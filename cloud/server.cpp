@@ -88,7 +88,7 @@ class Server {
   OsEntropy broker_entropy_, store_entropy_, topic_entropy_, member_entropy_;
   Metrics metrics_;
   const std::shared_ptr<Waiting> waiting_ = std::make_shared<Waiting>();
-  const std::shared_ptr<Live> live_ = std::make_shared<Live>(fmt::format("{:x}", clock_now().wall.us));
+  const std::shared_ptr<Live> live_ = std::make_shared<Live>(fmt::format("{:x}", clock_now().wall.us), [] { return clock_now().mono; });
   const std::shared_ptr<AuditDesk> audit_ = std::make_shared<AuditDesk>([this](StoreThread::Job job) { thread_.post(std::move(job)); }, [] { return clock_now().mono; });
   MonoTime next_look_at_copies_;  // of the store's thread
   int64_t root_day_ = -1;  // of the store's thread: whose root is known to be there
@@ -127,7 +127,7 @@ StoreThread::Parts Server::parts() {
       next_look_at_copies_ = now + kCopiesEveryMs;
       end_copies_of_what_is_gone(*store);
     }
-    live_->look(*store->store, clock_now().mono, region_.facilities_now());
+    live_->look(*store->store, region_.facilities_now());
     keep_root(*store);
     share_the_shards(*store);
   };

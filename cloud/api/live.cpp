@@ -2,6 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "cloud/json_text.h"
@@ -142,12 +143,14 @@ void Live::watch(KvStore& store, std::shared_ptr<HttpFlow> flow, std::string_vie
   flows_.push_back(std::move(flow));
 }
 
-void Live::look(KvStore& store, MonoTime now, const FacilitiesQuery& query) {
+void Live::look(KvStore& store, const FacilitiesQuery& query) {
+  const MonoTime now = clock_();
   std::erase_if(flows_, [](const auto& flow) { return !flow->open(); });
   if (now < (flows_.empty() ? next_minute_ : next_)) return;
-  next_ = now + kLiveEveryMs;
   next_minute_ = now + 60 * 1000;  // for the history
-  if (!compute(store, query)) return;  // a store that is lost is told of by its thread
+  const bool computed = compute(store, query).has_value();
+  next_ = now + std::max(kLiveEveryMs, (clock_() - now) * kLiveShare);
+  if (!computed) return;  // a store that is lost is told of by its thread
   for (const auto& flow : flows_) flow->put(kept_.back().text);
 }
 

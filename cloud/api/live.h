@@ -1,6 +1,7 @@
 // Live: how the sites stand, told to whoever watches, as server-sent events.
 // Promises: who goes on with the last id it has misses nothing that stands now; a site is told again only when something of it has
-// changed; all who watch share the same bytes, and each second is computed once, only while somebody watches. No patient's data.
+// changed; all who watch share the same bytes, and each second is computed once, only while somebody watches, and less often where
+// that would take more than a twentieth of the store's thread. No patient's data.
 // Leaves to others: sockets and slow readers (cloud/flow.h), what a site's numbers mean (facilities).
 //
 // id: SERVICE-N. event and data (JSON):
@@ -10,6 +11,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <vector>
@@ -21,6 +23,7 @@
 namespace egret::cloud {
 
 inline constexpr int64_t kLiveEveryMs = 1'000;
+inline constexpr int64_t kLiveShare = 20;  // of the store's thread: one part in so many
 inline constexpr size_t kLiveKept = 120;               // events that somebody who was away a moment may go on from
 inline constexpr size_t kLiveKeptBytes = 8 * 1024 * 1024;
 inline constexpr size_t kLiveMinutes = 24 * 60;
@@ -29,12 +32,12 @@ inline constexpr size_t kLiveMinutes = 24 * 60;
 class Live {
  public:
   // `service`: another one at each start.
-  explicit Live(std::string service) : service_(std::move(service)) {}
+  Live(std::string service, std::function<MonoTime()> clock) : service_(std::move(service)), clock_(std::move(clock)) {}
 
   // Begins to tell; `after`: the last id that it has, or none.
   void watch(KvStore& store, std::shared_ptr<HttpFlow> flow, std::string_view after, const FacilitiesQuery& query);
   // To be called at least twice a second.
-  void look(KvStore& store, MonoTime now, const FacilitiesQuery& query);
+  void look(KvStore& store, const FacilitiesQuery& query);
   size_t watched() const { return flows_.size(); }
 
  private:
@@ -53,6 +56,7 @@ class Live {
   HttpFlow::Piece everything() const;
 
   const std::string service_;
+  const std::function<MonoTime()> clock_;
   std::vector<std::shared_ptr<HttpFlow>> flows_;
   std::map<Facility, std::string> sites_;  // as they were last told
   std::string region_;

@@ -28,7 +28,7 @@ class Bench {
     region_.metrics = region_.health = [] { return HttpResponse{}; };
     region_.mono = [] { return MonoTime{1}; };
     region_.waiting = std::make_shared<Waiting>();
-    region_.live = std::make_shared<Live>("fuzz");
+    region_.live = std::make_shared<Live>("fuzz", [] { return MonoTime{}; });
     region_.exports = std::make_shared<fhir::Exports>(folder_ / "exports", [now] { return now; });
     region_.freeze = [this](const OpenedStore& store) {
       OpenedStore out;

@@ -1,6 +1,8 @@
 // The stream of how sites stand, and the pieces that it is sent in.
 #include <catch2/catch.hpp>
 
+#include <utility>
+
 #include "api_rig.h"
 #include "cloud/flow.h"
 
@@ -11,8 +13,9 @@ namespace {
 
 struct LiveRig {
   CloudRig region;
-  Live live{"svc"};
   MonoTime mono{1'000'000};
+  int64_t takes_ms = 0;  // to look at all sites
+  Live live{"svc", [this] { return std::exchange(mono, mono + takes_ms); }};
   FacilitiesQuery query;
 
   LiveRig() { region.register_facility("clinic-2"); }
@@ -26,7 +29,7 @@ struct LiveRig {
     mono = mono + ms;
     region.wait(ms);
     query.now = region.now.wall;
-    live.look(*region.store, mono, query);
+    live.look(*region.store, query);
   }
   void say_hello() { region.hello({}, 1); }
 };
@@ -97,6 +100,19 @@ TEST_CASE("who comes again goes on where it stopped, or begins anew", "[live]") 
     CHECK(rig.live.watched() == 0);
     CHECK(has(taken(*rig.watch(last))[0], "event: all"));
   }
+}
+
+TEST_CASE("where looking takes long it is done less often", "[live]") {
+  LiveRig rig;
+  const auto flow = rig.watch();
+  rig.takes_ms = 100;
+  rig.pass(0);
+  taken(*flow);
+  rig.takes_ms = 0;
+  rig.pass(1'700);  // 200 ms have passed already
+  CHECK(taken(*flow).empty());
+  rig.pass(100);
+  CHECK(taken(*flow).size() == 1);
 }
 
 TEST_CASE("nothing is computed while nobody watches, but for the history", "[live]") {

@@ -33,7 +33,7 @@ struct ApiRig {
     region.health = [] { return json_answer(200, "{}"); };
     region.mono = [this] { return mono; };
     region.waiting = std::make_shared<Waiting>();
-    region.live = std::make_shared<Live>("rig");
+    region.live = std::make_shared<Live>("rig", [this] { return mono; });
     // Its thread has a clock of its own, which stands.
     region.exports = std::make_shared<fhir::Exports>(
         folder.path() / "exports", [at = now] { return at; }, export_limits());

@@ -435,3 +435,21 @@ TEST_CASE("as many streams are open as may be, and the others are served") {
   four.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   CHECK(four.read().find("HTTP/1.1 200 OK") == 0);
 }
+
+TEST_CASE("who asks for the header of a stream gets no stream") {
+  HttpServer server;
+  std::shared_ptr<HttpFlow> flow = std::make_shared<HttpFlow>();
+  auto port = server.listen_tcp("127.0.0.1:0", [&](const HttpRequest&, HttpAnswer answer) {
+    HttpResponse out{200, "text/event-stream", {}, {}};
+    out.flow = flow;
+    answer(std::move(out));
+  });
+  REQUIRE(port.has_value());
+  server.start();
+  Client client(*port);
+  client.send("HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  const std::string answer = client.read();
+  CHECK(answer.find("HTTP/1.1 200 OK\r\n") == 0);
+  CHECK(answer.ends_with("\r\n\r\n"));
+  CHECK_FALSE(flow->open());
+}
