@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <set>
 
 #include "cloud/block_reader.h"
 #include "cloud/cursor.h"
@@ -296,6 +297,26 @@ Result<std::vector<std::pair<ResultName, AlertRow>>> waiting_alerts(const Kv& kv
   if (!scanned) return scanned.error();
   if (failed) return std::move(*failed);
   std::ranges::sort(out, {}, [](const auto& one) { return std::tie(one.second.opened, one.first); });
+  return out;
+}
+
+Result<std::vector<std::pair<ResultName, AlertRow>>> answered_alerts(const Kv& kv, size_t most, size_t events) {
+  std::vector<std::pair<ResultName, AlertRow>> out;
+  std::optional<Error> failed;
+  std::set<ResultName> seen;
+  const auto scanned = kv.scan_back(kMetaSpace, "b", "c", [&](ByteView key, ByteView value) {
+    const auto event = decode_event(key, value);
+    if (!event) failed = event.error();
+    if (failed || events-- == 0) return false;
+    if (event->kind != AlertEventKind::acknowledged || !seen.insert(event->about).second) return true;
+    auto row = find_alert(kv, event->about);
+    if (!row) failed = row.error();
+    // One that was opened again since waits once more.
+    if (row && *row && (*row)->acknowledged.us != 0) out.emplace_back(event->about, std::move(**row));
+    return !failed && out.size() < most;
+  });
+  if (!scanned) return scanned.error();
+  if (failed) return std::move(*failed);
   return out;
 }
 

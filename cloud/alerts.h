@@ -62,6 +62,8 @@ Result<std::vector<AlertEvent>> alert_events(const Kv& kv, uint64_t after, size_
 Result<uint64_t> last_alert_event(const Kv& kv);
 // Alerts that are open and not acknowledged, the one that is due first first.
 Result<std::vector<std::pair<ResultName, AlertRow>>> waiting_alerts(const Kv& kv, size_t most);
+// Alerts that somebody has acknowledged, the last one first, as they stand now: at most `most`, of the last `events` words.
+Result<std::vector<std::pair<ResultName, AlertRow>>> answered_alerts(const Kv& kv, size_t most, size_t events);
 // How far an output is.
 Result<uint64_t> delivered_to(const Kv& kv, const std::string& output);
 Result<void> put_delivered(Kv& kv, const std::string& output, uint64_t number);

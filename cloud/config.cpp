@@ -99,6 +99,8 @@ const std::vector<Setting>& settings() {
        "\"default\"", "default, backup, age or commit", set_policy, nullptr},
       {"safe.age_h", "hours since commit, for the age policy", "72", "", nullptr, [](CloudConfig& c, int64_t v) { c.safe_age_h = v; }, 1, 8760},
       {"lease_s", "how long a site may send after one WELCOME", "120", "", nullptr, [](CloudConfig& c, int64_t v) { c.lease_s = v; }, 30, 3600},
+      {"silent_after_s", "a site that has not spoken for this long is silent: it wants somebody; a site greets twice in lease_s, so not less than that", "900", "", nullptr,
+       [](CloudConfig& c, int64_t v) { c.silent_after_s = v; }, 30, 7 * 86'400},
       {"herd_window_s", "sites that come back at once spread their first retry over this", "30", "", nullptr, [](CloudConfig& c, int64_t v) { c.herd_window_s = v; }, 0, 300},
       {"retention.telemetry_d", "days that telemetry is kept point by point, counted from its commit here; then a minute and an hour of it are one row each; 0 is for ever", "90",
        "", nullptr, [](CloudConfig& c, int64_t v) { c.retention[RetentionClass::telemetry] = v; }, 0, kRetentionDaysMax},
@@ -205,6 +207,8 @@ CheckedCloudConfig parse_cloud_config(std::string_view text, const std::filesyst
     out.mistakes.push_back({file.string(), 0, "store.url", "", "missing, for store.kind is postgres; postgresql://user@host:port/database is allowed"});
   if (!out.config.webhook_url.empty() && out.config.webhook_secret_file.empty())
     out.mistakes.push_back({file.string(), 0, "alerts.webhook_secret_file", "", "missing, for alerts.webhook is set; a file is allowed"});
+  if (out.mistakes.empty() && table.contains("silent_after_s") && out.config.silent_after_s < out.config.lease_s)
+    out.mistakes.push_back({file.string(), table.get("silent_after_s")->source().begin.line, "silent_after_s", std::to_string(out.config.silent_after_s), fmt::format("less than lease_s ({}), within which a healthy site speaks twice", out.config.lease_s)});
   for (const auto& [key, node] : values) {
     out.mistakes.push_back({file.string(), node->source().begin.line, key, shown(*node), known_beside(key)});
   }

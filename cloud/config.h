@@ -32,6 +32,7 @@ struct CloudConfig {
   SafePolicy safe = SafePolicy::by_default;
   int64_t safe_age_h = 0;
   int64_t lease_s = 0;
+  int64_t silent_after_s = 0;
   int64_t herd_window_s = 0;
   RetentionPolicy retention;
   std::string log_level;

@@ -21,6 +21,7 @@
 #include "cloud/restrictions.h"
 #include "cloud/retention.h"
 #include "cloud/results.h"
+#include "cloud/site_names.h"
 #include "schemas/record_text.h"
 
 namespace egret::cloud {
@@ -47,6 +48,20 @@ ControlAnswer commit(OpenedStore& store, std::unique_ptr<Txn> txn, std::string d
   return {kIo, "not written: " + store.store->last_error().text};
 }
 
+// What is given; the rest stays.
+Result<void> say_names(const ControlArgs& args, Registration& registration) {
+  const auto district = args.find("district"), name = args.find("name");
+  if (district != args.end()) {
+    if (auto fine = check_district(district->second); !fine) return fine;
+    registration.district = district->second;
+  }
+  if (name != args.end()) {
+    if (auto fine = check_site_name(name->second); !fine) return fine;
+    registration.name = name->second;
+  }
+  return {};
+}
+
 ControlAnswer change_registration(const std::string& name, const ControlArgs& args, OpenedStore& store) {
   Facility fac = at(args, "fac");
   if (!valid_facility(fac)) return {kUsage, fac + ": a facility is 1-32 of [a-z0-9-]"};
@@ -62,15 +77,21 @@ ControlAnswer change_registration(const std::string& name, const ControlArgs& ar
     bool there = std::find(registration.keys.begin(), registration.keys.end(), key) != registration.keys.end();
     if (!there) registration.keys.push_back(key);
     registration.revoked = false;
+    if (auto said = say_names(args, registration); !said) return problem(said.error());
   } else if (!*known) {
     return {kFoundProblem, fac + ": no such facility"};
   } else if (name == "facility.revoke") {
     registration.revoked = true;
+  } else if (name == "facility.set") {
+    if (!args.contains("district") && !args.contains("name")) return {kUsage, "--district or --name: which shall it have? \"\" takes it away"};
+    if (auto said = say_names(args, registration); !said) return problem(said.error());
   } else {
     registration.blocked = at(args, "on") == "1";
   }
   txn->put(fac, registration);
-  return commit(store, std::move(txn), fmt::format(R"({{"facility":"{}","keys":{},"revoked":{},"blocked":{}}})", fac, registration.keys.size(), registration.revoked, registration.blocked));
+  return commit(store, std::move(txn),
+                fmt::format(R"({{"facility":"{}","keys":{},"revoked":{},"blocked":{},"district":{},"name":{}}})", fac, registration.keys.size(), registration.revoked, registration.blocked,
+                            json_string(registration.district), json_string(registration.name)));
 }
 
 ControlAnswer close_incident(const ControlArgs& args, OpenedStore& store, WallTime now) {
@@ -94,17 +115,9 @@ ControlAnswer confirmed(const Result<ConfirmedBackup>& done, const std::string& 
 }
 
 ControlAnswer recall(const std::string& name, const ControlArgs& args, OpenedStore& store, WallTime now) {
-  Result<Order> order = order_of(args, now);
-  if (!order) return problem(order.error());
-  if (name == "recall.undo") {
-    order->kind = Order::Kind::undo;
-    order->undoes = std::strtoull(at(args, "id").c_str(), nullptr, 10);
-  }
-  const Result<uint64_t> id = add_order(*store.kv, *order);
-  if (!id) return problem(id.error());
-  order->id = *id;
-  spdlog::info("order {}: {} by {}", *id, name, order->by);
-  return {0, to_json(*order, false)};
+  const Result<Order> order = name == "recall.undo" ? undo_recall(*store.kv, std::strtoull(at(args, "id").c_str(), nullptr, 10), at(args, "by"), at(args, "reason"), now)
+                                                    : make_recall(*store.kv, args, now);
+  return order ? ControlAnswer{0, to_json(*order, false)} : problem(order.error());
 }
 
 ControlAnswer acknowledge(const ControlArgs& args, OpenedStore& store, WallTime now) {
@@ -236,7 +249,7 @@ ControlAnswer carry_out(const std::string& name, const ControlArgs& args, Opened
   return {kUsage, name + ": no such command"};
 }
 
-constexpr std::string_view kCommands[] = {"facility.add", "facility.revoke", "facility.block", "incident.close", "backup", "backup.confirm", "recall.commit", "recall.undo", "alert.acknowledge",
+constexpr std::string_view kCommands[] = {"facility.add", "facility.set", "facility.revoke", "facility.block", "incident.close", "backup", "backup.confirm", "recall.commit", "recall.undo", "alert.acknowledge",
                                           "result.erase", "retention.run", "hold.add", "hold.release", "quarantine.retry", "remap.commit", "restrict.add", "restrict.lift", "views.rebuild"};
 
 // What a command is about, as far as it can be named.

@@ -20,7 +20,7 @@ struct ControlAnswer {
   std::string text;  // one JSON object, or a sentence that says what is wrong
 };
 // Each may have {by}: who asks, for the log.
-// facility.add {fac,key} · facility.revoke {fac} · facility.block {fac,on} · backup {dir} ·
+// facility.add {fac,key[,district][,name]} · facility.set {fac[,district][,name]} · facility.revoke {fac} · facility.block {fac,on} · backup {dir} ·
 // recall.commit {models,model,version,from,to,fac,reason,by} · recall.undo {id,reason,by} · result.erase {result,reason,by} · alert.acknowledge {result,by,note} ·
 // retention.run {telemetry,events,documents,results,audit (days),clock_is_right} · hold.add {fac,class,result,reason,by} ·
 // hold.release {id,reason,by} · restrict.add {patient,reason,by} · restrict.lift {id,reason,by} ·

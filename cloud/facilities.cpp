@@ -73,6 +73,9 @@ Result<FacilityView> view_of(Txn& txn, const Facility& fac, const FacilitiesQuer
   if (*registration) {
     view.revoked = (*registration)->revoked;
     view.blocked = (*registration)->blocked;
+    view.district = (*registration)->district;
+    view.name = (*registration)->name;
+    view.keys = (*registration)->keys.size();
   }
   auto row = txn.facility(fac);
   if (!row) return row.error();
@@ -129,9 +132,10 @@ std::string json_age(WallTime then, WallTime now) {
 std::string json_of(const FacilityView& view, WallTime now) {
   const FacilityRow& row = view.row;
   const Vitals& site = row.vitals;
-  std::string out = fmt::format(
-      R"({{"facility":{},"attention":"{}","last_seen":{},"last_seen_age_s":{},"last_progress":{},"behind":{},)",
-      json_string(view.fac), name_of(view.attention), json_time(row.last_seen),
+  std::string out = fmt::format(R"({{"facility":{},"name":{},"district":{},"keys":{},)", json_string(view.fac), json_string(view.name), json_string(view.district), view.keys);
+  out += fmt::format(
+      R"("attention":"{}","last_seen":{},"last_seen_age_s":{},"last_progress":{},"behind":{},)",
+      name_of(view.attention), json_time(row.last_seen),
       json_age(row.last_seen, now), json_time(row.last_progress), view.behind);
   out += fmt::format(
       R"("eta_s":{},"records_per_s":{},"records":{},"duplicates":{},"quarantined":{},"gap_records":{},)",

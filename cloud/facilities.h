@@ -38,6 +38,8 @@ struct RowView {
 struct FacilityView {
   Facility fac;
   bool revoked = false, blocked = false;
+  std::string district, name;       // as an operator has said (site_names.h)
+  size_t keys = 0;                  // that may speak as it
   FacilityRow row;                  // last_seen, last_progress, counters and the site's own vitals
   std::vector<RowView> rows;        // open ones, and finished ones that are not complete
   uint64_t rows_finished = 0;       // complete and left out of `rows`
@@ -48,11 +50,12 @@ struct FacilityView {
   Attention attention = Attention::none;
 };
 
+inline constexpr int64_t kSilentAfterMs = 15 * 60 * 1000;
 struct FacilitiesQuery {
   WallTime now;
   SafePolicy safe = SafePolicy::by_default;
   int64_t safe_age_ms = 72LL * 3600 * 1000;
-  int64_t silent_after_ms = 15 * 60 * 1000;  // no HELLO for this long: silent
+  int64_t silent_after_ms = kSilentAfterMs;  // no HELLO for this long: silent
   int64_t stalled_after_ms =
       10 * 60 * 1000;  // something waits, and none of it came for this long: behind
   // Measured by a running server; without it the rate comes from the rows' marks.

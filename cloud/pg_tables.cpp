@@ -6,6 +6,7 @@ namespace egret::cloud {
 namespace {
 
 constexpr PgTable kTables[] = {
+    {"egret.timeline", kMetaSpace, 'A', 'A', true, false},
     {"egret.alert", kMetaSpace, 'a', 'e', false, false},
     {"egret.facility", kMetaSpace, 'f', 'f', true, true},
     {"egret.gap", kMetaSpace, 'g', 'g', true, true},

@@ -1,6 +1,7 @@
 #include "cloud/recall_report.h"
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 
@@ -8,11 +9,12 @@
 #include "cloud/json_text.h"
 #include "cloud/merge/moment.h"
 #include "cloud/results.h"
+#include "cloud/row_bytes.h"
+#include "schemas/chain.h"
 #include "schemas/record_text.h"
 
 namespace egret::cloud {
 namespace {
-
 
 // A moment, or a day: its begin, or as an end the begin of the next one.
 Result<int64_t> time_of(const char* option, const std::string& text, bool end, int64_t open) {
@@ -109,6 +111,17 @@ uint64_t RecallReport::all() const {
   return out;
 }
 
+Hash digest_of(const RecallReport& report) {
+  RowWriter out;
+  out.text("egret-recall-1").u32(static_cast<uint32_t>(report.scope.models.size()));
+  for (const Hash& model : report.scope.models) out.fixed(model);
+  out.i64(report.scope.from_us).i64(report.scope.to_us).text(report.scope.fac);
+  for (const auto& [fac, touched] : report.by_site) {
+    if (touched.all() > 0) out.text(fac).u64(touched.all()).u64(sums_of(touched).critical);
+  }
+  return sha256(out.take());
+}
+
 Result<RecallReport> report(const Kv& kv, const RecallAsked& asked, const UsesProgress& progress, size_t entries) {
   RecallReport out;
   const auto from = time_of("from", asked.from, false, kTimeMinUs), to = time_of("to", asked.to, true, kTimeMaxUs);
@@ -158,8 +171,8 @@ std::string to_json(const RecallReport& report) {
     for (const AuditReader& reader : report.readers->readers) readers += (readers.empty() ? "" : ",") + to_json(reader);
     readers = fmt::format(R"(,"readers":[{}],"readers_from":{})", readers, report.readers->from);
   }
-  return fmt::format(R"({{"results":{},"models":[{}],"from":{},"to":{},"facilities":[{}]{},"views_behind":{}}})", report.all(), models,
-                     json_time({report.scope.from_us}), json_time({report.scope.to_us}), sites, readers,
+  return fmt::format(R"({{"results":{},"digest":"{}","models":[{}],"from":{},"to":{},"facilities":[{}]{},"views_behind":{}}})", report.all(), hex(view(digest_of(report))),
+                     models, json_time({report.scope.from_us}), json_time({report.scope.to_us}), sites, readers,
                      report.views_behind ? std::to_string(*report.views_behind) : "null");
 }
 
@@ -229,6 +242,33 @@ Result<Order> order_of(const std::map<std::string, std::string>& args, WallTime 
   if (!models || models->size() % sizeof(Hash) != 0) return Error{Errc::bad_input, "models: 64 hex digits each"};
   for (size_t i = 0; i < models->size(); i += sizeof(Hash)) out.scope.models.push_back(take<sizeof(Hash)>(ByteView(*models).substr(i)));
   return out;
+}
+
+namespace {
+
+Result<Order> ordered(Kv& kv, Order order, const char* what) {
+  const Result<uint64_t> id = add_order(kv, order);
+  if (!id) return id.error();
+  order.id = *id;
+  spdlog::info("order {}: {} by {}", *id, what, order.by);
+  return order;
+}
+
+}  // namespace
+
+Result<Order> make_recall(Kv& kv, const std::map<std::string, std::string>& args, WallTime now) {
+  Result<Order> order = order_of(args, now);
+  return order ? ordered(kv, std::move(*order), "recall") : order;
+}
+
+Result<Order> undo_recall(Kv& kv, uint64_t id, const std::string& by, const std::string& reason, WallTime now) {
+  Order order;
+  order.kind = Order::Kind::undo;
+  order.at = now;
+  order.by = by;
+  order.reason = reason;
+  order.undoes = id;
+  return ordered(kv, std::move(order), "recall undone");
 }
 
 }  // namespace egret::cloud

@@ -17,6 +17,9 @@ struct RecallReport {
   std::optional<uint64_t> views_behind;  // blocks; nullopt: the views are being made anew
   uint64_t all() const;
 };
+// Of models, times, and how many results of which site it touches, and how many of them are critical: the same until one of that changes.
+// Whoever was shown a preview says by it what was shown.
+Hash digest_of(const RecallReport& report);
 // What a person asks for. Times are RFC 3339 or a day (UTC); empty: open. Errors: bad_input, not_found (no such model),
 // corrupt, store_failed.
 struct RecallAsked {
@@ -37,5 +40,10 @@ Result<std::string> recalls_text(const Kv& kv, const std::string& which, const s
 // As the control command `recall.commit` takes it.
 std::map<std::string, std::string> args_of(const RecallReport& report, const RecallAsked& asked);
 Result<Order> order_of(const std::map<std::string, std::string>& args, WallTime now);
+
+// The one way in which a recall is made, and undone: of the command line, the control socket and the API. The order, with its number.
+// Errors: as add_order().
+Result<Order> make_recall(Kv& kv, const std::map<std::string, std::string>& args, WallTime now);
+Result<Order> undo_recall(Kv& kv, uint64_t id, const std::string& by, const std::string& reason, WallTime now);
 
 }  // namespace egret::cloud

@@ -88,7 +88,7 @@ class Server {
   OsEntropy broker_entropy_, store_entropy_, topic_entropy_, member_entropy_;
   Metrics metrics_;
   const std::shared_ptr<Waiting> waiting_ = std::make_shared<Waiting>();
-  const std::shared_ptr<Live> live_ = std::make_shared<Live>(fmt::format("{:x}", clock_now().wall.us), [] { return clock_now().mono; });
+  const std::shared_ptr<Live> live_ = std::make_shared<Live>(fmt::format("{:x}", clock_now().wall.us), [] { return clock_now().mono; }, config_.lease_s * 1000);
   const std::shared_ptr<AuditDesk> audit_ = std::make_shared<AuditDesk>([this](StoreThread::Job job) { thread_.post(std::move(job)); }, [] { return clock_now().mono; });
   MonoTime next_look_at_copies_;  // of the store's thread
   int64_t root_day_ = -1;  // of the store's thread: whose root is known to be there
@@ -111,6 +111,7 @@ StoreThread::Parts Server::parts() {
   parts.reconciler.safe = config_.safe;
   parts.reconciler.safe_age_ms = config_.safe_age_h * 3600 * 1000;
   parts.reconciler.lease_ms = config_.lease_s * 1000;
+  parts.silent_after_ms = config_.silent_after_s * 1000;
   parts.reconciler.herd_window_ms = config_.herd_window_s * 1000;
   parts.reconciler.credit.broker_queue_messages = static_cast<uint64_t>(config_.broker_queue_messages);
   parts.reconciler.credit.own_queue_messages = config_.broker.queue_messages;
@@ -145,6 +146,7 @@ Region Server::region() {
   out.read_here = [this](ReadJob job) { thread_.read_here(std::move(job)); };
   out.facilities.safe = config_.safe;
   out.facilities.safe_age_ms = config_.safe_age_h * 3600 * 1000;
+  out.facilities.silent_after_ms = config_.silent_after_s * 1000;
   out.rates = [this] { return &thread_.rates(); };
   out.now = [] { return clock_now().wall; };
   out.mono = [] { return clock_now().mono; };
@@ -182,7 +184,10 @@ void Server::keep_root(OpenedStore& store) {
 // The end: nobody asks any more, and what was shown until then goes into the log. Whoever waits for a later job waits for this.
 void Server::write_what_was_read() {
   http_.reset();
-  thread_.post([audit = audit_](OpenedStore* store) { (void)audit->write_all(store); });
+  thread_.post([audit = audit_, live = live_](OpenedStore* store) {
+    (void)audit->write_all(store);
+    if (store != nullptr) live->end(*store->store);
+  });
 }
 
 void Server::retain_a_little() {

@@ -26,6 +26,7 @@ struct Registration {
   std::vector<SitePublicKey> keys;
   bool revoked = false;   // nothing of it is accepted
   bool blocked = false;   // WELCOME says BLOCKED: the site buffers on
+  std::string district = {}, name = {};  // for people (site_names.h); empty: nobody has said
 };
 
 // One run of an agent.

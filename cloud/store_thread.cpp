@@ -199,7 +199,7 @@ void StoreThread::Impl::look_around() {
   if (now.mono >= next_look) {
     next_look = now.mono + kLookEveryMs;
     progress.sample(now.mono);
-    FacilitiesQuery query{now.wall, parts.reconciler.safe, parts.reconciler.safe_age_ms};
+    FacilitiesQuery query{now.wall, parts.reconciler.safe, parts.reconciler.safe_age_ms, parts.silent_after_ms};
     auto views = facilities(*opened.store, query);
     if (views) parts.metrics->facilities(*views);
   }

@@ -42,6 +42,7 @@ class StoreThread {
   struct Parts {
     StoreOpener open;
     ReconcilerConfig reconciler;
+    int64_t silent_after_ms = kSilentAfterMs;  // for the metrics
     KeyRing* keys = nullptr;
     Entropy* entropy = nullptr;
     Broker* broker = nullptr;

@@ -245,6 +245,8 @@ Bytes encode(const Registration& row) {
   out.u8((row.revoked ? kRevokedFlag : 0) | (row.blocked ? kBlockedFlag : 0))
       .u8(uint8_t(row.keys.size()));
   for (const SitePublicKey& key : row.keys) out.fixed(key.point);
+  // Left out where nobody has said any: such a row is read by programs that do not know them yet.
+  if (!row.district.empty() || !row.name.empty()) out.text(row.district).text(row.name);
   return out.take();
 }
 
@@ -253,6 +255,11 @@ Result<Registration> decode_registration(ByteView value) {
   const uint8_t flags = in.u8();
   Registration row{{}, (flags & kRevokedFlag) != 0, (flags & kBlockedFlag) != 0};
   for (size_t n = in.u8(); n > 0 && in.ok(); --n) row.keys.push_back({in.fixed<32>()});
+  if (in.ok() && !in.done()) {
+    row.district = in.text();
+    row.name = in.text();
+    if (row.district.empty() && row.name.empty()) return corrupt_row("registration", value.size());  // never written so
+  }
   if (!in.done() || (flags & ~(kRevokedFlag | kBlockedFlag)) != 0) return corrupt_row("registration", value.size());
   return row;
 }

@@ -7,12 +7,13 @@
 // zero byte, so that no facility's keys begin with another's. A stream is named `fac, epoch u64,
 // stream u8`.
 //
-//   space 0, by the first byte of the key; 'a' to 'e' are alerts (alerts.h), 'x' 'y' the audit log (audit.h), 'z' restrictions
+//   space 0, by the first byte of the key; 'A' is the timeline (timeline.h), 'a' to 'e' are alerts (alerts.h), 'x' 'y' the audit log (audit.h), 'z' restrictions
 //     'm'                        meta: format u32, gen u64, store key 32, last backup confirmed (UTC, us) i64 or 0
 //     'n'                        number of the last incident u64
 //     'o'                        number of the last row of space 4 u64
 //     'o' 't'                    how often something was erased, or restricted u64 (taken_away.h)
-//     'r' fac                    registration: flags u8 (1 revoked, 2 blocked), count u8, public keys 32 each
+//     'r' fac                    registration: flags u8 (1 revoked, 2 blocked), count u8, public keys 32 each; then, where one of
+//                                them is said: district text, name text
 //     's' fac sid 8              session: kid 4, enc 32, hello_no u64, nonce text, ticket echoed u64, lost u64,
 //                                used i64, heard i64, count u32, what it listed: epoch u64, stream u8 each
 //     'f' fac                    facility: ticket, holder, finished list, when seen, counters, vitals

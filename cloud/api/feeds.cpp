@@ -98,8 +98,9 @@ void changes_feed(const Region& region, const ApiCall& call, HttpAnswer answer) 
   answer_feed(region, *query, std::move(answer), [lines = *lines, with = *records == 1, note = call.note](OpenedStore& store, const Cursor& after) { return changes_page(store, after, lines, with, *note); });
 }
 
-Result<std::string> waiting_json(OpenedStore& store, AuditNote& note) {
-  const auto all = waiting_alerts(*store.kv, kEventsAPage);
+constexpr size_t kAnsweredShown = 100, kAnsweredLookedMax = 5'000;
+
+Result<std::string> alerts_json(const Result<std::vector<std::pair<ResultName, AlertRow>>>& all, AuditNote& note) {
   if (!all) return all.error();
   std::string out;
   for (const auto& [name, row] : *all) {
@@ -131,7 +132,10 @@ void add_feeds(Endpoints& endpoints, const Region& region) {
                    answer_feed(region, *query, std::move(answer), [note = call.note](OpenedStore& store, const Cursor& after) { return alerts_page(store, after, *note); });
                  }});
   endpoints.add({"GET", "/api/alerts/waiting", kReaders, "alerts that are open and that nobody has acknowledged, the oldest first", [region](const ApiCall& call, HttpAnswer answer) {
-                   answer_from_store(region, std::move(answer), [note = call.note](OpenedStore& store) { return answer_of(waiting_json(store, *note)); });
+                   answer_from_store(region, std::move(answer), [note = call.note](OpenedStore& store) { return answer_of(alerts_json(waiting_alerts(*store.kv, kEventsAPage), *note)); });
+                 }});
+  endpoints.add({"GET", "/api/alerts/answered", kReaders, "alerts that somebody has acknowledged, the last one first, at most 100", [region](const ApiCall& call, HttpAnswer answer) {
+                   answer_from_store(region, std::move(answer), [note = call.note](OpenedStore& store) { return answer_of(alerts_json(answered_alerts(*store.kv, kAnsweredShown, kAnsweredLookedMax), *note)); });
                  }});
   endpoints.add({"GET", "/api/alerts/{facility}/{id}", kReaders, "one alert as it stands", [region](const ApiCall& call, HttpAnswer answer) {
                    answer_from_store(region, std::move(answer), [note = call.note, text = call.names[0] + "/" + call.names[1]](OpenedStore& store) {

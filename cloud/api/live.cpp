@@ -1,6 +1,7 @@
 #include "cloud/api/live.h"
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <charconv>
@@ -32,9 +33,9 @@ std::string site_json(const FacilityView& view) {
   const FacilityRow& row = view.row;
   const Vitals& site = row.vitals;
   return fmt::format(
-      R"({{"facility":{},"attention":"{}","since":{},"last_seen":{},"last_progress":{},"behind":{},"eta_s":{},"records_per_s":{},"records":{},"quarantined":{},"gap_records":{},"incidents":{},)"
+      R"({{"facility":{},"name":{},"district":{},"keys":{},"blocked":{},"attention":"{}","since":{},"last_seen":{},"last_progress":{},"behind":{},"eta_s":{},"records_per_s":{},"records":{},"quarantined":{},"gap_records":{},"incidents":{},)"
       R"("version":{},"waiting":{},"oldest_unsynced_s":{},"shed":{},"refused":{},"parked":{},"disk_used_permille":{},"link_bytes_per_s":{},"clock_offset_ms":{}}})",
-      json_string(view.fac), name_of(view.attention), json_time(since(view)), json_time(row.last_seen), json_time(row.last_progress), view.behind, view.eta_ms ? std::to_string(*view.eta_ms / 1000) : "null",
+      json_string(view.fac), json_string(view.name), json_string(view.district), view.keys, view.blocked, name_of(view.attention), json_time(since(view)), json_time(row.last_seen), json_time(row.last_progress), view.behind, view.eta_ms ? std::to_string(*view.eta_ms / 1000) : "null",
       view.records_per_s ? fmt::format("{:.1f}", *view.records_per_s) : "null", row.records, row.quarantined, row.gap_records, view.incidents.size(), json_string(site.agent_version), site.waiting_records,
       site.oldest_unsynced_ms / 1000, site.shed, site.refused, site.parked, site.disk_used_permille, site.link_bytes_per_s, site.clock_offset_ms);
 }
@@ -62,6 +63,12 @@ std::string region_json(const std::vector<FacilityView>& views) {
                      views.size(), complete, behind, silent, wanting, gaps, shed, quarantined, incidents, records, missing, oldest_s, per_s);
 }
 
+// A second before the minute is over, or the next one.
+int64_t until_minute_ends_ms(WallTime now) {
+  const int64_t left = 59'000 - now.us / 1000 % 60'000;
+  return left > 0 ? left : left + 60'000;
+}
+
 HttpFlow::Piece event_of(const std::string& service, uint64_t number, const char* name, const std::string& data) {
   return std::make_shared<const std::string>(fmt::format("id: {}-{}\nevent: {}\ndata: {}\n\n", service, number, name, data));
 }
@@ -85,7 +92,7 @@ Result<void> Live::compute(KvStore& store, const FacilitiesQuery& query) {
   sites_ = std::move(sites);
   region_ = region_json(*views);
   now_ = query.now;
-  remember(*views, query.now);
+  remember(store.kv(), *views, query.now);
   ++number_;
   kept_.push_back({number_, event_of(service_, number_, "some", fmt::format(R"({{"now":{},"region":{},"sites":[{}],"gone":[{}]}})", json_time(now_), region_, changed, gone))});
   kept_bytes_ += kept_.back().text->size();
@@ -96,25 +103,22 @@ Result<void> Live::compute(KvStore& store, const FacilitiesQuery& query) {
   return {};
 }
 
-void Live::remember(const std::vector<FacilityView>& views, WallTime now) {
-  Minute minute{now.us / kMinuteUs};
-  for (const FacilityView& view : views) {
-    minute.records += view.row.records;
-    minute.behind += view.behind;
-    minute.wanting += wants_somebody(view.attention);
-    minute.silent += view.attention == Attention::silent || view.attention == Attention::never_seen;
-  }
-  if (!history_.empty() && history_.back().minute >= minute.minute) {
-    history_.back() = minute;  // a clock that was put back: the same minute once more
-  } else {
-    history_.push_back(minute);
-  }
-  if (history_.size() > kLiveMinutes) history_.pop_front();
+void Live::remember(Kv& kv, const std::vector<FacilityView>& views, WallTime now) {
+  Result<void> kept = timeline_.begin(kv, now);
+  if (auto looked = timeline_.look(kv, views, now); kept) kept = std::move(looked);
+  const std::string trouble = kept ? std::string() : kept.error().text;
+  if (trouble != timeline_trouble_ && !trouble.empty()) spdlog::warn("timeline: {}", trouble);
+  timeline_trouble_ = trouble;
+}
+
+void Live::end(KvStore& store) {
+  if (timeline_.region().empty()) return;
+  if (const auto kept = timeline_.write(store.kv()); !kept) spdlog::warn("timeline: the last minute is not kept: {}", kept.error().text);
 }
 
 std::string Live::history_json() const {
   std::string out;
-  for (const Minute& m : history_)
+  for (const RegionMinute& m : timeline_.region())
     out += fmt::format(R"({}{{"at":{},"records":{},"behind":{},"wanting":{},"silent":{}}})", out.empty() ? "" : ",", json_time({m.minute * kMinuteUs}), m.records, m.behind, m.wanting, m.silent);
   return out;
 }
@@ -147,7 +151,7 @@ void Live::look(KvStore& store, const FacilitiesQuery& query) {
   const MonoTime now = clock_();
   std::erase_if(flows_, [](const auto& flow) { return !flow->open(); });
   if (now < (flows_.empty() ? next_minute_ : next_)) return;
-  next_minute_ = now + 60 * 1000;  // for the history
+  next_minute_ = now + until_minute_ends_ms(query.now);  // for the history
   const bool computed = compute(store, query).has_value();
   next_ = now + std::max(kLiveEveryMs, (clock_() - now) * kLiveShare);
   if (!computed) return;  // a store that is lost is told of by its thread

@@ -1,4 +1,4 @@
-// /api/live, /api/whoami, /api/incidents, /api/quarantine: what those who run the region watch, and what they do about it.
+// /api/live, /api/timeline, /api/whoami, /api/incidents: what those who run the region watch, and what they do about it.
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
@@ -7,7 +7,6 @@
 #include "cloud/api/query.h"
 #include "cloud/api/region.h"
 #include "cloud/json_text.h"
-#include "cloud/quarantine.h"
 #include "schemas/record_text.h"
 
 namespace egret::cloud {
@@ -15,7 +14,7 @@ namespace {
 
 constexpr Roles kReaders{Role::viewer, Role::operations, Role::auditor};
 constexpr size_t kIncidentsMax = 1'000;
-constexpr size_t kQuarantinedShown = 200;  // of a site
+constexpr int64_t kMinuteUs = 60'000'000;
 
 void answer_live(const Region& region, const ApiCall& call, HttpAnswer answer) {
   const auto last = call.http.headers.find("last-event-id");
@@ -53,18 +52,29 @@ Result<std::string> incidents_json(OpenedStore& store, const std::string& of) {
   return fmt::format(R"({{"incidents":[{}],"more":{}}})", out, more);
 }
 
-// Why each was refused, then and now. A record's bytes are not here: it may be about a patient.
-Result<std::string> quarantine_json(OpenedStore& store, const Facility& fac) {
-  const auto all = reread_quarantined(*store.kv, fac, "");
-  if (!all) return all.error();
-  std::string out;
-  size_t shown = 0;
-  for (const Reread& r : all->records) {
-    if (shown++ == kQuarantinedShown) break;
-    out += fmt::format(R"({}{{"id":"{}","reason":"{}","detail":{},"now":{},"becomes":"{}","epoch":"{:016x}","stream":"{}","seq":{},"at":{},"bytes":{}}})", out.empty() ? "" : ",", hex(view(r.id)), name_of(r.was),
-                       json_string(r.detail), json_string(r.now), name_of(r.becomes), r.place.key.epoch.value, egret::name_of(r.place.key.stream), r.place.seq.value, json_time(r.at), r.record.size());
+// Only minutes in which something changed; `watched`: in which somebody looked, so that nothing is drawn where nobody knows.
+Result<std::string> timeline_json(OpenedStore& store, const Timeline& timeline, const Facility& fac, WallTime now) {
+  const auto facs = store.store->facilities();
+  if (!facs) return facs.error();
+  if (std::ranges::find(*facs, fac) == facs->end()) return Error{Errc::not_found, "no such facility"};
+  const auto minutes = timeline.site(*store.kv, fac);
+  if (!minutes) return minutes.error();
+  const auto at = [](int64_t minute) { return json_time({minute * kMinuteUs}); };
+  std::string changes, watched;
+  for (const SiteMinute& m : *minutes)
+    changes += fmt::format(R"({}{{"at":{},"state":"{}","linked":{},"records":{},"behind":{},"gap_records":{},"last_seen":{}}})", changes.empty() ? "" : ",", at(m.minute), name_of(m.attention), m.linked, m.records,
+                           m.behind, m.gap_records, json_time(m.last_seen));
+  int64_t from = 0, last = 0;
+  const auto end_run = [&] { watched += last == 0 ? "" : fmt::format(R"({}{{"from":{},"to":{}}})", watched.empty() ? "" : ",", at(from), at(last)); };
+  for (const RegionMinute& m : timeline.region()) {
+    if (m.minute != last + 1) {
+      end_run();
+      from = m.minute;
+    }
+    last = m.minute;
   }
-  return fmt::format(R"({{"facility":{},"records":[{}],"more":{}}})", json_string(fac), out, all->more || all->records.size() > kQuarantinedShown);
+  end_run();
+  return fmt::format(R"({{"facility":{},"now":{},"minutes":[{}],"watched":[{}]}})", json_string(fac), json_time(now), changes, watched);
 }
 
 HttpResponse close_incident(OpenedStore& store, const Facility& fac, const std::string& id, std::string note, WallTime now) {
@@ -80,24 +90,16 @@ HttpResponse close_incident(OpenedStore& store, const Facility& fac, const std::
   return json_answer(200, json_of(fac, *found));
 }
 
-HttpResponse retry_one(OpenedStore& store, const Facility& fac, const std::string& id) {
-  const auto done = retry_quarantined(*store.kv, fac, id);
-  if (!done) return error_answer(done.error());
-  if (done->looked_at == 0) return error_answer(404, "no refused record of that facility has this name");
-  return json_answer(200, fmt::format(R"({{"looked_at":{},"applied":{},"duplicates":{},"deleted":{},"more":{}}})", done->looked_at, done->applied, done->duplicates, done->deleted, done->more));
-}
-
-bool is_hash(const std::string& id) {
-  const auto bytes = bytes_from_hex(id);
-  return bytes && bytes->size() == sizeof(Hash);
-}
-
 void about(const ApiCall& call) { call.note->about.push_back({AuditKind::facility, call.names[0], {}}); }
 
 }  // namespace
 
 void add_ops(Endpoints& endpoints, const Region& region) {
   endpoints.add(unaudited({"GET", "/api/live", kReaders, "server-sent events: how every site stands, and what changes, once a second", [region](const ApiCall& call, HttpAnswer answer) { answer_live(region, call, std::move(answer)); }}));
+  endpoints.add(unaudited({"GET", "/api/timeline/{facility}", kReaders, "how a site stood in each minute of the last 24 hours: linked, committed, behind, in gaps", [region](const ApiCall& call, HttpAnswer answer) {
+                             if (!valid_facility(call.names[0])) return answer(error_answer(400, "facility: 1-32 of [a-z0-9-]"));
+                             answer_from_store(region, std::move(answer), [region, fac = call.names[0]](OpenedStore& store) { return answer_of(timeline_json(store, region.live->timeline(), fac, region.now())); });
+                           }}));
   endpoints.add(unaudited({"GET", "/api/whoami", {Role::viewer, Role::operations, Role::auditor, Role::admin, Role::fhir}, "whose token this is, and its role", [](const ApiCall& call, HttpAnswer answer) {
                              answer(json_answer(200, fmt::format(R"({{"name":{},"role":"{}"}})", json_string(call.caller.name), name_of(call.caller.role))));
                            }}));
@@ -115,16 +117,6 @@ void add_ops(Endpoints& endpoints, const Region& region) {
                    if (!valid_facility(call.names[0])) return answer(error_answer(400, "facility: 1-32 of [a-z0-9-]"));
                    about(call);
                    answer_from_store(region, std::move(answer), [fac = call.names[0], id = call.names[1], note = std::move(*note), now = region.now()](OpenedStore& store) { return close_incident(store, fac, id, note, now); });
-                 }});
-  endpoints.add({"GET", "/api/quarantine/{facility}", kReaders, "records of a site that could not be taken: why, then and now; at most 200, no bytes", [region](const ApiCall& call, HttpAnswer answer) {
-                   if (!valid_facility(call.names[0])) return answer(error_answer(400, "facility: 1-32 of [a-z0-9-]"));
-                   about(call);
-                   answer_from_store(region, std::move(answer), [fac = call.names[0]](OpenedStore& store) { return answer_of(quarantine_json(store, fac)); });
-                 }});
-  endpoints.add({"POST", "/api/quarantine/{facility}/{id}/retry", {Role::operations}, "looks again at a record that could not be taken", [region](const ApiCall& call, HttpAnswer answer) {
-                   if (!valid_facility(call.names[0]) || !is_hash(call.names[1])) return answer(error_answer(400, "a record is named by its facility and 64 hex digits"));
-                   about(call);
-                   answer_from_store(region, std::move(answer), [fac = call.names[0], id = call.names[1]](OpenedStore& store) { return retry_one(store, fac, id); });
                  }});
 }
 

@@ -54,6 +54,23 @@ Result<uint64_t> number_in(const Query& query, std::string_view name, uint64_t f
   return out;
 }
 
+Result<Query> texts_in(const std::string& body, std::initializer_list<std::string_view> known) {
+  std::string names;
+  for (std::string_view name : known) names += (names.empty() ? "" : ", ") + std::string(name);
+  const Error unknown{Errc::bad_input, "the body is a JSON object of texts; known here: " + names + ", each once"};
+  simdjson::dom::parser parser;
+  simdjson::dom::object object;
+  if (parser.parse(body).get_object().get(object) != simdjson::SUCCESS) return unknown;
+  Query out;
+  for (const auto& [name, value] : object) {
+    std::string_view text;
+    if (value.get_string().get(text) != simdjson::SUCCESS || std::ranges::find(known, name) == known.end() || out.contains(name)) return unknown;
+    if (text.size() > kNoteBytesMax) return Error{Errc::bad_input, fmt::format("{}: {} bytes, at most {}", name, text.size(), kNoteBytesMax)};
+    out.emplace(name, text);
+  }
+  return out;
+}
+
 Result<std::string> note_in(const std::string& body) {
   if (body.empty()) return std::string();
   simdjson::dom::parser parser;

@@ -21,6 +21,8 @@ std::optional<std::string> unescaped(std::string_view text, bool plus);
 // A whole number; `fallback` when it was not given. Errors: bad_input (names the range).
 Result<uint64_t> number_in(const Query& query, std::string_view name, uint64_t fallback, uint64_t min, uint64_t max);
 
+// A JSON object of texts, each at most kNoteBytesMax. Errors: bad_input (names what is known, or the limit).
+Result<Query> texts_in(const std::string& body, std::initializer_list<std::string_view> known);
 // What a person says of a change, as its body has it: {"note":"…"}; an empty body: nothing. Errors: bad_input.
 Result<std::string> note_in(const std::string& body);
 

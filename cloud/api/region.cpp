@@ -67,6 +67,7 @@ Endpoints api_endpoints(const Region& region) {
   Endpoints out;
   add_house(out, region);
   add_views(out, region);
+  add_recalls(out, region);
   add_fhir(out, region);
   add_fhir_exports(out, region);
   add_completeness(out, region);
@@ -74,6 +75,7 @@ Endpoints api_endpoints(const Region& region) {
   add_quality(out, region);
   add_audit(out, region);
   add_ops(out, region);
+  add_quarantine(out, region);
   // Last, for it lists all: itself too.
   const auto list = std::make_shared<std::string>();
   out.add(unaudited({"GET", "/api", Roles::anybody(), "this list", [list](const ApiCall&, HttpAnswer answer) { answer(json_answer(200, *list)); }}));

@@ -47,8 +47,10 @@ void answer_from_store(const Region& region, HttpAnswer answer, FromStore from);
 
 // The page, /metrics, /healthz, /api: what is there whatever the store holds.
 void add_house(Endpoints& endpoints, const Region& region);
-// /api/facilities, /api/results, /api/recalls.
+// /api/facilities, /api/results, /api/restrictions.
 void add_views(Endpoints& endpoints, const Region& region);
+// /api/recalls.
+void add_recalls(Endpoints& endpoints, const Region& region);
 // /api/alerts, /api/changes.
 void add_feeds(Endpoints& endpoints, const Region& region);
 // /api/quality.
@@ -58,8 +60,10 @@ void add_audit(Endpoints& endpoints, const Region& region);
 // /api/completeness.
 void add_completeness(Endpoints& endpoints, const Region& region);
 
-// /api/live, /api/whoami, /api/incidents, /api/quarantine.
+// /api/live, /api/timeline, /api/whoami, /api/incidents.
 void add_ops(Endpoints& endpoints, const Region& region);
+// /api/quarantine.
+void add_quarantine(Endpoints& endpoints, const Region& region);
 
 // /fhir: the FHIR facade (cloud/fhir).
 void add_fhir(Endpoints& endpoints, const Region& region);

@@ -1,8 +1,7 @@
-// /api/facilities, /api/results, /api/recalls: how things stand, as people and scripts read it. No patient's data.
+// /api/facilities, /api/results, /api/restrictions: how things stand, as people and scripts read it. No patient's data.
 #include <algorithm>
 
 #include "cloud/api/region.h"
-#include "cloud/recall_report.h"
 #include "cloud/restrictions.h"
 #include "cloud/results.h"
 
@@ -54,15 +53,6 @@ void add_views(Endpoints& endpoints, const Region& region) {
   endpoints.add({"GET", "/api/restrictions", {Role::operations, Role::auditor}, "whose data may be kept and not be used: every order and every lifting; patients by pseudonym", [region](const ApiCall&, HttpAnswer answer) {
                    answer_from_store(region, std::move(answer), [](OpenedStore& store) { return answer_of(restrictions_json(*store.kv)); });
                  }});
-  const auto recalls = [region](std::string which, const ApiCall& call, HttpAnswer answer) {
-    // Who has read what is not for everybody who may read it.
-    const size_t entries = call.caller.role == Role::viewer ? 0 : kReadersLookedMax;
-    answer_from_store(region, std::move(answer), [which = std::move(which), query = call.http.query, entries](OpenedStore& store) { return answer_of(recalls_text(*store.kv, which, query, entries)); });
-  };
-  endpoints.add({"GET", "/api/recalls", kReaders, "every recall and every undoing, with who, when and why", [recalls](const ApiCall& call, HttpAnswer answer) { recalls("", call, std::move(answer)); }});
-  endpoints.add({"GET", "/api/recalls/preview", kReaders, "?model=M&version=V&from=A&to=B&facility=F: what a recall would touch, by site; changes nothing",
-                 [recalls](const ApiCall& call, HttpAnswer answer) { recalls("preview", call, std::move(answer)); }});
-  endpoints.add({"GET", "/api/recalls/{id}", kReaders, "one recall and what it touches", [recalls](const ApiCall& call, HttpAnswer answer) { recalls(call.names[0], call, std::move(answer)); }});
 }
 
 }  // namespace egret::cloud

@@ -12,6 +12,7 @@
 #include "cloud/access.h"
 #include "cloud/config.h"
 #include "cloud/control.h"
+#include "cloud/facilities.h"
 #include "cloud/merge/read.h"
 
 namespace egret::cloud::cli {
@@ -41,6 +42,8 @@ int complain(const Error& error);
 std::function<void(uint64_t done, uint64_t all)> progress_bar();
 // Who runs this command, for what is written down: --by, or the name of the account.
 std::string who(const std::string& by);
+// How the running service would look at its sites now, as far as the configuration can be read.
+FacilitiesQuery facilities_query(const Where& where);
 // Opens the store beside whoever has it. nullopt after a complaint.
 std::optional<OpenedStore> look(const Where& where, int& code);
 // Runs a control command here, or asks the running service. Prints the answer as it is, or `plain` when it went well.

@@ -35,8 +35,7 @@ int run(const Where& where, const Options& o) {
   int code = kOk;
   std::optional<OpenedStore> store = look(where, code);
   if (!store) return code;
-  FacilitiesQuery query;
-  query.now = clock_now().wall;
+  const FacilitiesQuery query = facilities_query(where);
   if (o.fac.empty()) return all(*store, query, o.json);
   const auto of = completeness(*store->store, *store->kv, o.fac, query);
   if (!of) return complain(of.error());

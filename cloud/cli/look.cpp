@@ -24,13 +24,7 @@ int show_facilities(const Where& where, bool json) {
   int code = kOk;
   std::optional<OpenedStore> store = look(where, code);
   if (!store) return code;
-  FacilitiesQuery query;
-  query.now = clock_now().wall;
-  CheckedCloudConfig checked = read_cloud_config(where.config);
-  if (checked.mistakes.empty()) {
-    query.safe = checked.config.safe;
-    query.safe_age_ms = checked.config.safe_age_h * 3600 * 1000;
-  }
+  const FacilitiesQuery query = facilities_query(where);
   Result<std::vector<FacilityView>> views = facilities(*store->store, query);
   if (!views) return complain(views.error());
   if (json) {
@@ -127,6 +121,17 @@ std::string incident_line(ByteView key, ByteView value, bool json, bool all) {
 }
 
 }  // namespace
+
+FacilitiesQuery facilities_query(const Where& where) {
+  FacilitiesQuery out;
+  out.now = clock_now().wall;
+  const CheckedCloudConfig checked = read_cloud_config(where.config);
+  if (!checked.mistakes.empty()) return out;
+  out.safe = checked.config.safe;
+  out.safe_age_ms = checked.config.safe_age_h * 3600 * 1000;
+  out.silent_after_ms = checked.config.silent_after_s * 1000;
+  return out;
+}
 
 void add_facilities(CLI::App& app, Chosen& chosen) {
   auto* sub = app.add_subcommand("facilities", "Every site: last seen, complete to, behind, oldest unsynced age, shed, quarantined, ETA.\nExample: egret-cloud facilities --json");

@@ -5,8 +5,10 @@
 #include <cstdio>
 
 #include "cloud/cli/cli.h"
+#include "cloud/json_text.h"
 #include "cloud/keys.h"
 #include "cloud/server.h"
+#include "cloud/site_names.h"
 #include "schemas/durable_file.h"
 #include "schemas/entropy.h"
 #include "schemas/log.h"
@@ -74,8 +76,8 @@ int list_facilities(const Where& where, bool json) {
     Result<std::optional<Registration>> row = store->store->begin()->registration(fac);
     if (!row) return complain(row.error());
     Registration r = row->value_or(Registration{});
-    if (!json) std::printf("%-32s %zu key(s)%s%s\n", fac.c_str(), r.keys.size(), r.revoked ? ", revoked" : "", r.blocked ? ", blocked" : "");
-    out += fmt::format(R"({}{{"facility":"{}","keys":{},"revoked":{},"blocked":{}}})", out.size() > 1 ? "," : "", fac, r.keys.size(), r.revoked, r.blocked);
+    if (!json) std::printf("%-32s %zu key(s)%s%s%s%s\n", fac.c_str(), r.keys.size(), r.revoked ? ", revoked" : "", r.blocked ? ", blocked" : "", r.name.empty() ? "" : ("  " + r.name).c_str(), r.district.empty() ? "" : (" (" + r.district + ")").c_str());
+    out += fmt::format(R"({}{{"facility":"{}","keys":{},"revoked":{},"blocked":{},"district":{},"name":{}}})", out.size() > 1 ? "," : "", fac, r.keys.size(), r.revoked, r.blocked, json_string(r.district), json_string(r.name));
   }
   if (json) std::printf("%s]\n", out.c_str());
   return kOk;
@@ -124,28 +126,32 @@ void add_check_config(CLI::App& app, Chosen& chosen) {
 }
 
 void add_facility(CLI::App& app, Chosen& chosen) {
-  auto* sub = app.add_subcommand("facility", "Who may speak: add, ls, revoke, block, unblock.")->require_subcommand(1);
+  auto* sub = app.add_subcommand("facility", "Who may speak: add, set, ls, revoke, block, unblock.")->require_subcommand(1);
   struct Options {
-    std::string fac, key;
+    std::string fac, key, district, name;
     bool json = false;
   };
-  auto add_one = [&](const char* name, const char* help, const char* command, const ControlArgs& more, const char* done) {
+  auto add_one = [&](const std::string& name, const char* help, const char* command, const ControlArgs& more, const char* done) {
     auto* one = sub->add_subcommand(name, help);
     auto where = add_where(one);
     auto o = std::make_shared<Options>();
     one->add_option("facility", o->fac, "1-32 of [a-z0-9-]")->required();
-    if (std::string_view(name) == "add") one->add_option("--key", o->key, "the site's public key, 64 hex digits")->required();
+    if (name == "add") one->add_option("--key", o->key, "the site's public key, 64 hex digits")->required();
+    const bool named = name == "add" || name == "set";
+    const auto* district = named ? one->add_option("--district", o->district, fmt::format("the district that it is in, in any language; at most {} bytes; \"\" takes it away", kDistrictBytesMax)) : nullptr;
+    const auto* shown = named ? one->add_option("--name", o->name, fmt::format("what people call it, in any language; at most {} bytes; \"\" takes it away", kSiteNameBytesMax)) : nullptr;
     one->add_flag("--json", o->json, "as JSON");
-    one->callback([&chosen, where, o, command, more, done] {
-      chosen = [where, o, command, more, done] {
-        ControlArgs args = more;
-        args["fac"] = o->fac;
-        if (!o->key.empty()) args["key"] = o->key;
-        return control(*where, command, args, o->json, o->fac + ": " + done);
-      };
+    one->callback([&chosen, where, o, command, more, done, district, shown] {
+      ControlArgs args = more;
+      args["fac"] = o->fac;
+      if (!o->key.empty()) args["key"] = o->key;
+      if (district != nullptr && district->count() > 0) args["district"] = o->district;
+      if (shown != nullptr && shown->count() > 0) args["name"] = o->name;
+      chosen = [where, o, command, args, done] { return control(*where, command, args, o->json, o->fac + ": " + done); };
     });
   };
-  add_one("add", "Registers a site's key; more than one may be good at a time.\nExample: egret-cloud facility add clinic-7 --key HEX", "facility.add", {}, "registered");
+  add_one("add", "Registers a site's key; more than one may be good at a time.\nExample: egret-cloud facility add clinic-7 --key HEX --district Haicang --name \"Haicang Health Centre\"", "facility.add", {}, "registered");
+  add_one("set", "What people call it, and its district; sites of one district stand together on the page.\nExample: egret-cloud facility set clinic-7 --district Haicang --name \"Haicang Health Centre\"", "facility.set", {}, "set");
   add_one("revoke", "Nothing of it is accepted any more.\nExample: egret-cloud facility revoke clinic-7", "facility.revoke", {}, "revoked");
   add_one("block", "Tells the site to wait; it buffers on.\nExample: egret-cloud facility block clinic-7", "facility.block", {{"on", "1"}}, "blocked");
   add_one("unblock", "Ends a block.\nExample: egret-cloud facility unblock clinic-7", "facility.block", {{"on", "0"}}, "no longer blocked");

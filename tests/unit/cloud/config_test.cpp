@@ -143,3 +143,15 @@ TEST_CASE("a store in PostgreSQL needs an address, and a password in it is refus
     CHECK(text_of(told.mistakes[0]).find("hush") == std::string::npos);
   }
 }
+
+TEST_CASE("when a site counts as silent is a setting, and not sooner than a healthy one speaks twice", "[config]") {
+  const auto parse = [](const std::string& more) { return parse_cloud_config(std::string(kFine) + more, "cloud.toml"); };
+  CHECK(parse("").config.silent_after_s * 1000 == 15 * 60 * 1000);
+  CHECK(parse("lease_s = 60\nsilent_after_s = 60\n").mistakes.empty());
+  const auto told = parse("lease_s = 60\nsilent_after_s = 59\n");
+  REQUIRE(told.mistakes.size() == 1);
+  CHECK(text_of(told.mistakes[0]) == "cloud.toml:3: silent_after_s: 59: less than lease_s (60), within which a healthy site speaks twice");
+  // Who has set a long lease before there was the setting is not stopped by it.
+  CHECK(parse("lease_s = 1800\n").mistakes.empty());
+  CHECK(parse("silent_after_s = 29\n").mistakes.size() == 1);
+}

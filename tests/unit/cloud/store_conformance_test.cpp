@@ -2,6 +2,7 @@
 // PostgreSQL, directly and through PgBouncer.
 #include "cloud/taken_away.h"
 #include "cloud/verify.h"
+#include "cloud/timeline.h"
 #include "store_beds.h"
 
 using namespace egret;
@@ -232,6 +233,7 @@ TEMPLATE_TEST_CASE("rows come back as they were put, with every field", "[store]
   session.hello_nonce = "12345678";
   session.listed = {kStream, {{4}, StreamId::telemetry}};
   txn->put(kFac, SessionId{2}, session);
+  txn->put(kFac, Registration{{SitePublicKey{}}, false, true, "海沧区", "海沧第七诊所 <b>7</b>"});
   REQUIRE(bed.store().commit(std::move(txn)) == CommitResult::committed);
   bed.reopen();
   txn = bed.store().begin();
@@ -241,6 +243,62 @@ TEMPLATE_TEST_CASE("rows come back as they were put, with every field", "[store]
   CHECK((back.final && back.finished && !back.moved && !back.unverified));
   CHECK(back.marks.at(1).w == Seq{9});
   CHECK(encode(txn->session(kFac, SessionId{2}).value().value()) == encode(session));
+  const Registration site = txn->registration(kFac).value().value();
+  CHECK((site.keys.size() == 1 && !site.revoked && site.blocked));
+  CHECK(site.district == "海沧区");
+  CHECK(site.name == "海沧第七诊所 <b>7</b>");
+}
+
+TEMPLATE_TEST_CASE("how sites stood in the minutes of a day outlives the service, and no longer than a day", "[store][timeline]", MemoryBed, RocksBed, PostgresBed, PooledBed) {
+  TestType bed;
+  constexpr int64_t kMinute = 60'000'000;
+  const int64_t first = kAt.us / kMinute + 1;
+  const auto look = [&](Timeline& timeline, int64_t minute, uint64_t records, bool heard) {
+    std::vector<FacilityView> views(2);
+    views[0].fac = "clinic-1";
+    views[0].row.records = records;
+    views[0].row.last_seen = heard ? WallTime{minute * kMinute} : WallTime{first * kMinute};
+    views[1].fac = "clinic-10";
+    views[1].attention = Attention::never_seen;
+    REQUIRE(timeline.look(bed.store().kv(), views, {minute * kMinute + 1}).has_value());
+  };
+  Timeline timeline(120'000);
+  REQUIRE(timeline.begin(bed.store().kv(), {first * kMinute}).has_value());
+  for (int64_t i = 0; i < 5; i++) look(timeline, first + i, 10 * uint64_t(std::min<int64_t>(i, 2)), i < 2);
+  REQUIRE(timeline.write(bed.store().kv()).has_value());
+  bed.reopen();
+
+  Timeline again(120'000);
+  REQUIRE(again.begin(bed.store().kv(), {(first + 7) * kMinute}).has_value());
+  REQUIRE(again.region().size() == 5);
+  CHECK(again.region() == timeline.region());
+  CHECK(again.region().back() == RegionMinute{first + 4, 20, 0, 1, 1});
+  const auto site = again.site(bed.store().kv(), "clinic-1").value();
+  REQUIRE(site.size() == 4);  // nothing was new in the fifth
+  CHECK((site[1].minute == first + 1 && site[1].records == 10 && site[1].linked));
+  CHECK((site[2].records == 20 && site[2].linked));
+  CHECK((site[3].minute == first + 3 && !site[3].linked && site[3].last_seen.us == first * kMinute));
+  CHECK(again.site(bed.store().kv(), "clinic-10")->size() == 1);
+
+  // A minute that goes on is seen before it is kept.
+  look(again, first + 7, 90, true);
+  CHECK(again.site(bed.store().kv(), "clinic-1")->back().records == 90);
+  CHECK(again.region().size() == 6);
+
+  // Two days later: at the full hour what is older goes from the store; of a site that stands still something stays.
+  const int64_t hour = ((first + 2 * kTimelineMinutes) / 60 + 2) * 60;
+  look(again, hour, 91, true);
+  look(again, hour + 1, 92, true);
+  CHECK(again.region().front().minute > first + 7);
+  size_t rows = 0;
+  REQUIRE(bed.store().kv().scan(kMetaSpace, "A", "B", [&](ByteView, ByteView) { return ++rows, true; }).has_value());
+  CHECK(rows == 3);  // of the full hour: the region and two sites
+  // How it stood when the day began is known from before.
+  for (int64_t i = 2; i < kTimelineMinutes; i += 30) look(again, hour + i, 92, true);
+  look(again, hour + kTimelineMinutes + 10, 92, true);
+  const auto still = again.site(bed.store().kv(), "clinic-1").value();
+  REQUIRE_FALSE(still.empty());
+  CHECK((still.front().minute == hour + 11 && still.front().records == 92));
 }
 
 TEMPLATE_TEST_CASE("a store keeps its gen, and refuses to open for a program that is older than it", "[store]", MemoryBed, RocksBed, PostgresBed, PooledBed) {
