@@ -5,6 +5,10 @@ export type Role = 'viewer' | 'operator' | 'auditor' | 'admin' | 'fhir';
 
 export interface Site {
   facility: string;
+  name: string; // as an operator has said, or empty
+  district: string;
+  keys: number;
+  blocked: boolean;
   attention: Attention;
   since: string | null;
   last_seen: string | null;
@@ -23,6 +27,8 @@ export interface Site {
   refused: number;
   parked: number;
   disk_used_permille: number;
+  disk_days_left?: number | null;
+  certificate_ends?: string | null;
   link_bytes_per_s: number;
   clock_offset_ms: number;
 }
@@ -106,6 +112,18 @@ export interface Refused {
   at: string | null;
   bytes: number;
 }
+export interface Timeline {
+  facility: string;
+  now: string;
+  minutes: { at: string; state: Attention; linked: boolean; records: number; behind: number; gap_records: number; last_seen: string | null }[];
+  watched: { from: string; to: string }[];
+}
+export interface Outline {
+  bytes: number;
+  fields: { depth: number; number: number; name: string | null; type: string; bytes: number }[];
+  more: boolean;
+  broken_at: number | null;
+}
 export interface WhoAmI {
   name: string;
   role: Role;
@@ -153,12 +171,19 @@ export async function post<T>(path: string, body: unknown): Promise<T> {
   return (await (await answered(await fetch(path, init))).json()) as T;
 }
 
-// With the token, which a link would not carry.
-export async function download(path: string, name: string): Promise<void> {
-  const blob = await (await answered(await fetch(path, { headers: headers() }))).blob();
+// As a file, by the browser's own way.
+export function save(blob: Blob, name: string): void {
   const link = document.createElement('a');
   link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
   URL.revokeObjectURL(link.href);
+}
+
+// With the token, which a link would not carry.
+export async function blob(path: string): Promise<Blob> {
+  return (await answered(await fetch(path, { headers: headers(), cache: 'no-store' }))).blob();
+}
+export async function download(path: string, name: string): Promise<void> {
+  save(await blob(path), name);
 }

@@ -1,8 +1,9 @@
 // Site by day: what came, and what usually does.
 import { useState } from 'preact/hooks';
+import { save } from './api';
 import { number } from './format';
 import type { State as Told } from './live';
-import { Asked, SiteLink, useAnswer } from './parts';
+import { Asked, matches, SiteLink, useAnswer } from './parts';
 import { t } from './words';
 
 interface Volumes {
@@ -25,14 +26,6 @@ function csvOf(v: Volumes): string {
   return [head, ...rows].map((row) => row.join(',')).join('\r\n') + '\r\n';
 }
 
-function save(v: Volumes): void {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([csvOf(v)], { type: 'text/csv' }));
-  link.download = `completeness-${v.days.at(-1) ?? ''}.csv`;
-  link.click();
-  URL.revokeObjectURL(link.href);
-}
-
 export function CompletenessPage({ told }: { told: Told }) {
   const [filter, setFilter] = useState('');
   const answer = useAnswer<Volumes>('api/volumes?days=14', told.now?.slice(0, 15)); // every ten minutes
@@ -44,7 +37,7 @@ export function CompletenessPage({ told }: { told: Told }) {
             <label>
               {t('filter')} <input type="search" value={filter} onInput={(e) => setFilter(e.currentTarget.value)} />
             </label>{' '}
-            <button type="button" onClick={() => save(v)}>
+            <button type="button" onClick={() => save(new Blob([csvOf(v)], { type: 'text/csv' }), `completeness-${v.days.at(-1) ?? ''}.csv`)}>
               {t('exportCsv')}
             </button>
           </p>
@@ -68,14 +61,18 @@ export function CompletenessPage({ told }: { told: Told }) {
               </thead>
               <tbody>
                 {v.sites
-                  .filter((s) => s.facility.includes(filter))
+                  .filter((s) => matches(s.facility, filter))
                   .map((s) => (
                     <tr key={s.facility}>
                       <th scope="row">
                         <SiteLink name={s.facility} />
                       </th>
-                      <td class="number">{number(s.missing)}</td>
-                      <td class="number">{number(s.gap_records)}</td>
+                      <td class="number">
+                        <a href={`#/site/${s.facility}/streams`}>{number(s.missing)}</a>
+                      </td>
+                      <td class="number">
+                        <a href={`#/site/${s.facility}/gaps`}>{number(s.gap_records)}</a>
+                      </td>
                       {s.received.map((r, i) => (
                         <td key={v.days[i]} class={`number day-${judge(r, s.expected[i] ?? null, i === v.days.length - 1)}`} title={`${v.days[i]}: ${t('received')} ${number(r)}, ${t('expected')} ${number(s.expected[i])}`}>
                           {number(r)}

@@ -19,6 +19,13 @@ export function ago(then: string | null, now: string | null): string {
   return t('ago', span(Math.max(0, (Date.parse(now ?? '') - Date.parse(then)) / 1000) || 0));
 }
 
+// How long it still is until then.
+export function until(then: string | null, now: string | null): string {
+  if (then === null) return '–';
+  const s = (Date.parse(then) - Date.parse(now ?? '')) / 1000;
+  return s < 0 ? t('ended') : span(s || 0);
+}
+
 export const percent = (permille: number): string => `${(permille / 10).toFixed(0)} %`;
 export const moment = (at: string | null): string => (at === null ? '–' : new Date(at).toLocaleString(locale(), { dateStyle: 'short', timeStyle: 'medium' }));
 export const hash = (text: string): string => text.slice(0, 12);

@@ -23,7 +23,7 @@ interface Told {
   history?: Minute[];
 }
 
-export class Live {
+class Live {
   state: State = { sites: new Map(), region: null, history: [], now: null, heard: 0, trouble: null };
   private told = new Set<(state: State) => void>();
   private last = '';
@@ -97,3 +97,5 @@ function grown(history: Minute[], told: Told): Minute[] {
   const before = history.at(-1)?.at.slice(0, 16) === at.slice(0, 16) ? history.slice(0, -1) : history;
   return [...before, minute].slice(-kMinutes);
 }
+
+export const live = new Live();

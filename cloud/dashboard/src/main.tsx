@@ -7,9 +7,11 @@ import { get, Refusal, token, type WhoAmI } from './api';
 import { CompletenessPage } from './completeness';
 import { Findings } from './findings';
 import { span } from './format';
-import { kStaleMs, Live, type State } from './live';
+import { kStaleMs, live, type State } from './live';
 import { ModelPage, Models } from './models';
 import { Overview } from './overview';
+import { RecallPage, Recalls } from './recall';
+import { calledOf } from './parts';
 import { SitePage } from './site';
 import { Fleet, Sites } from './sites';
 import { Incidents, Quarantine } from './trouble';
@@ -24,22 +26,33 @@ const kViews: [string, Word][] = [
   ['incidents', 'incidents'],
   ['fleet', 'fleet'],
 ];
+// Views that others lead to.
+const kOtherViews: Record<string, Word> = { model: 'models', recalls: 'recalls', recall: 'recall' };
 const kTheme = 'egret.theme';
 
-const live = new Live();
+// Of an address that somebody has mistyped: as it is.
+function readable(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
 
 function View({ path, told, who }: { path: string[]; told: State; who: WhoAmI | null }) {
   switch (path[0] ?? '') {
     case '': return <Overview told={told} />;
-    case 'site': return <SitePage key={path[1]} told={told} name={path[1] ?? ''} role={who?.role} />;
-    case 'sites': return <Sites told={told} which={path[1] ?? ''} />;
+    case 'site': return <SitePage key={path[1]} told={told} name={path[1] ?? ''} part={path[2] ?? ''} role={who?.role} />;
+    case 'sites': return <Sites told={told} which={path[1] ?? ''} district={path[2] ?? ''} />;
     case 'completeness': return <CompletenessPage told={told} />;
     case 'findings': return <Findings role={who?.role} now={told.now} />;
-    case 'models': return <Models />;
-    case 'model': return <ModelPage key={path[1]} model={path[1] ?? ''} />;
+    case 'models': return <Models role={who?.role} />;
+    case 'model': return <ModelPage key={path[1]} model={path[1] ?? ''} role={who?.role} />;
+    case 'recalls': return <Recalls role={who?.role} />;
+    case 'recall': return <RecallPage key={path[1]} model={path[1] ?? ''} now={told.now} role={who?.role} />;
     case 'quarantine': return <Quarantine told={told} role={who?.role} />;
     case 'incidents': return <Incidents told={told} role={who?.role} />;
-    case 'fleet': return <Fleet told={told} />;
+    case 'fleet': return <Fleet key={path[1]} told={told} version={path[1] ?? ''} />;
     default: return <p>{t('none')}</p>;
   }
 }
@@ -132,10 +145,10 @@ function App() {
       clearInterval(timer);
     };
   }, []);
-  const path = address.replace(/^#\/?/, '').split('/').map(decodeURIComponent);
+  const path = address.replace(/^#\/?/, '').split('/').map(readable);
   useEffect(() => {
     const view = kViews.find(([name]) => name === path[0]);
-    document.title = `${path[0] === 'site' ? path[1] : t(view?.[1] ?? 'site')} · Egret`;
+    document.title = `${path[0] === 'site' ? calledOf(path[1] ?? '') : t(view?.[1] ?? kOtherViews[path[0] ?? ''] ?? 'sites')} · Egret`;
   }, [address, language()]);
   const dark = document.documentElement.dataset['theme'] ?? (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light');
   const paint = (theme: string) => {

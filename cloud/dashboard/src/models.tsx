@@ -1,29 +1,42 @@
-// Models, how each does by site, and what a recall of one would touch.
+// Models, and how each does by site.
 import { useState } from 'preact/hooks';
+import type { Role } from './api';
 import { number } from './format';
-import { Asked, SiteLink, Table, useAnswer } from './parts';
+import { Asked, mayChange, SiteLink, Table, useAnswer } from './parts';
+import { type Touches, Touched } from './recall';
 import { t } from './words';
 
-interface Model {
+export interface Model {
   ref: string;
   model_id: string;
   vendor: string;
   name: string;
   version: string;
 }
-interface Touches {
-  results: number;
-  facilities: { facility: string; results: number; critical: number; retracted: number }[];
-}
 interface Quality {
   models: { sites: { facility: string; results: number; ungradable_rate: number | null; critical: number; retracted: number; agreement: number | null; drift: { psi: number; jensen_shannon: number } | null }[] }[];
 }
 
+const kDayMs = 86_400_000;
 const share = (x: number | null): string => (x === null ? '–' : `${(100 * x).toFixed(1)} %`);
 
-export function Models() {
+// The time before, as long: what scores are compared with.
+function before(from: string, to: string): string {
+  if (!from) return '';
+  const begins = Date.parse(from);
+  const ends = to ? Date.parse(to) + kDayMs : Date.now();
+  const day = (ms: number) => new Date(ms).toISOString().slice(0, 10);
+  return `&before_from=${day(begins - Math.max(kDayMs, ends - begins))}&before_to=${day(begins - kDayMs)}`;
+}
+
+export function Models({ role }: { role: Role | undefined }) {
   const models = useAnswer<{ models: Model[] }>('api/models');
   return (
+    <>
+    <h1>{t('models')}</h1>
+    <p>
+      <a href="#/recalls">{t('recalls')}</a> {mayChange(role) && <a href="#/recall">{t('recallNew')}</a>}
+    </p>
     <Asked answer={models}>
       {(m) => (
         <Table
@@ -39,14 +52,15 @@ export function Models() {
         />
       )}
     </Asked>
+    </>
   );
 }
 
-export function ModelPage({ model }: { model: string }) {
+export function ModelPage({ model, role }: { model: string; role: Role | undefined }) {
   const [range, setRange] = useState({ from: '', to: '' });
   const query = `model=${model}` + (range.from ? `&from=${range.from}` : '') + (range.to ? `&to=${range.to}` : '');
   const touches = useAnswer<Touches>(`api/recalls/preview?${query}`);
-  const quality = useAnswer<Quality>(`api/quality?${query}`);
+  const quality = useAnswer<Quality>(`api/quality?${query}${before(range.from, range.to)}`);
   const models = useAnswer<{ models: Model[] }>('api/models');
   const known = models.value?.models.find((one) => one.ref === model);
   const date = (which: 'from' | 'to') => (
@@ -60,31 +74,19 @@ export function ModelPage({ model }: { model: string }) {
       <p>
         {date('from')} {date('to')}
       </p>
+      <p class="muted">{t('driftAsk')}</p>
+      {mayChange(role) && (
+        <p>
+          <a href={`#/recall/${model}`}>{t('recallNew')}</a>
+        </p>
+      )}
       <h2>{t('preview')}</h2>
-      <Asked answer={touches}>
-        {(x) => (
-          <>
-            <p>{t('touches', number(x.results), number(x.facilities.length))}</p>
-            <Table
-              label={t('preview')}
-              rows={x.facilities}
-              id={(f) => f.facility}
-              empty="none"
-              columns={[
-                { word: 'site', text: (f) => <SiteLink name={f.facility} /> },
-                { word: 'results', text: (f) => number(f.results), number: true },
-                { word: 'critical', text: (f) => number(f.critical), number: true },
-                { word: 'retracted', text: (f) => number(f.retracted), number: true },
-              ]}
-            />
-          </>
-        )}
-      </Asked>
-      <h2>{t('models')}</h2>
+      <Asked answer={touches}>{(x) => <Touched touches={x} />}</Asked>
+      <h2>{t('bySite')}</h2>
       <Asked answer={quality}>
         {(x) => (
           <Table
-            label={t('models')}
+            label={t('bySite')}
             rows={x.models.flatMap((one) => one.sites)}
             id={(s) => s.facility}
             empty="none"
@@ -95,6 +97,7 @@ export function ModelPage({ model }: { model: string }) {
               { word: 'critical', text: (s) => number(s.critical), number: true },
               { word: 'retracted', text: (s) => number(s.retracted), number: true },
               { word: 'agreement', text: (s) => share(s.agreement), number: true },
+              { word: 'psi', text: (s) => (s.drift ? s.drift.psi.toFixed(3) : '–'), number: true },
             ]}
           />
         )}

@@ -1,14 +1,16 @@
 // Which of the sites needs somebody, why, since when, and what happens if it waits; and all of them as one picture.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
-import type { RegionSums, Site } from './api';
-import { ago, number, percent, span } from './format';
+import type { Minute, RegionSums, Site } from './api';
+import { ago, moment, number, percent, span } from './format';
 import type { State as Told } from './live';
 import { kByHarm, SiteLink, State, stateClass, stateWord } from './parts';
 import { t, type Word } from './words';
 
 const kNeedyShown = 12;
 const kStripS = 24 * 3600;
+const kMinuteMs = 60_000;
+const kLookedMinutes = 3; // between two looks
 
 export function why(site: Site): string {
   const n: Record<string, number> = { behind: site.behind, quarantine: site.quarantined, gap: site.gap_records, incident: site.incidents };
@@ -20,8 +22,6 @@ const ifItWaits = (site: Site): string => t(`h_${site.attention}` as Word, perce
 export function byHarm(a: Site, b: Site): number {
   return kByHarm.indexOf(a.attention) - kByHarm.indexOf(b.attention) || b.behind + b.waiting - a.behind - a.waiting || (a.facility < b.facility ? -1 : 1);
 }
-// The part of its name that sites of one district share.
-const districtOf = (site: Site): string => site.facility.replace(/-?[^-]*$/, '');
 
 function Counters({ region, now }: { region: RegionSums; now: string | null }) {
   const one = (word: Word, value: string, href: string, bad = false) => (
@@ -32,16 +32,16 @@ function Counters({ region, now }: { region: RegionSums; now: string | null }) {
   );
   return (
     <nav class="counters" aria-label={t('state')} data-now={now ?? ''}>
-      {one('sites', number(region.sites), '#/fleet')}
-      {one('complete', number(region.complete), '#/completeness')}
+      {one('sites', number(region.sites), '#/sites/all')}
+      {one('complete', number(region.complete), '#/sites/complete')}
       {one('behind', number(region.behind), '#/sites/behind')}
       {one('silent', number(region.silent), '#/sites/silent', region.silent > 0)}
       {one('gaps', number(region.gap_records), '#/sites/gap', region.gap_records > 0)}
       {one('shed', number(region.shed), '#/sites/shed', region.shed > 0)}
       {one('quarantined', number(region.quarantined), '#/quarantine', region.quarantined > 0)}
       {one('openIncidents', number(region.incidents), '#/incidents', region.incidents > 0)}
-      {one('oldest', span(region.oldest_unsynced_s), '#/sites/behind')}
-      {one('committed', number(Math.round(region.records_per_s)), '#/fleet')}
+      {one('oldest', span(region.oldest_unsynced_s), '#/sites/oldest')}
+      {one('committed', number(Math.round(region.records_per_s)), '#/sites/moving')}
     </nav>
   );
 }
@@ -64,7 +64,11 @@ function Needy({ sites, now }: { sites: Site[]; now: string | null }) {
                 {t('since')} {ago(site.since, now)}
               </span>
             )}
-            <div class="muted">{ifItWaits(site)}</div>
+            {ifItWaits(site) && (
+              <div class="muted">
+                {t('ifWait')}: {ifItWaits(site)}
+              </div>
+            )}
           </li>
         ))}
       </ol>
@@ -79,7 +83,7 @@ function Needy({ sites, now }: { sites: Site[]; now: string | null }) {
 
 function Tiles({ sites }: { sites: Site[] }) {
   const districts = new Map<string, Site[]>();
-  for (const site of sites) districts.set(districtOf(site), [...(districts.get(districtOf(site)) ?? []), site]);
+  for (const site of sites) districts.set(site.district, [...(districts.get(site.district) ?? []), site]);
   const largest = Math.max(1, ...sites.map((s) => s.behind));
   const present = kByHarm.filter((a) => sites.some((s) => s.attention === a));
   return (
@@ -92,15 +96,17 @@ function Tiles({ sites }: { sites: Site[] }) {
         ))}
       </p>
       {[...districts.entries()]
-        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .sort(([a], [b]) => Number(a === '') - Number(b === '') || a.localeCompare(b))
         .map(([district, own]) => (
           <div class="district" key={district}>
-            <h3>{district || '–'}</h3>
+            <h3>
+              <a href={`#/sites/district/${encodeURIComponent(district)}`}>{district || t('noDistrict')}</a> ({number(own.length)})
+            </h3>
             <div class="tiles">
               {own
                 .sort((a, b) => a.facility.localeCompare(b.facility, 'en', { numeric: true }))
                 .map((site) => (
-                  <Tile key={site.facility} name={site.facility} state={site.attention} size={site.behind === 0 ? 0 : 1 + Math.round((4 * Math.log1p(site.behind)) / Math.log1p(largest))} behind={site.behind} />
+                  <Tile key={site.facility} name={site.facility} called={site.name} state={site.attention} size={site.behind === 0 ? 0 : 1 + Math.round((4 * Math.log1p(site.behind)) / Math.log1p(largest))} behind={site.behind} />
                 ))}
             </div>
           </div>
@@ -109,9 +115,15 @@ function Tiles({ sites }: { sites: Site[] }) {
   );
 }
 
-function Tile({ name, state, size, behind }: { name: string; state: Site['attention']; size: number; behind: number }) {
-  const label = `${name}: ${stateWord(state)}${behind > 0 ? `, ${number(behind)}` : ''}`;
+function Tile({ name, called, state, size, behind }: { name: string; called: string; state: Site['attention']; size: number; behind: number }) {
+  const label = `${called ? `${called} (${name})` : name}: ${stateWord(state)}${behind > 0 ? `, ${number(behind)}` : ''}`;
   return <a class={`tile ${stateClass(state)} size-${size}`} href={`#/site/${encodeURIComponent(name)}`} title={label} aria-label={label} />;
+}
+
+// Where nobody looked for a while nothing is drawn: what came then came in no minute that is known.
+function rateOf(before: Minute | undefined, m: Minute): number | null {
+  const passed = before === undefined ? 0 : (Date.parse(m.at) - Date.parse(before.at)) / kMinuteMs;
+  return before === undefined || passed <= 0 || passed > kLookedMinutes ? null : Math.max(0, m.records - before.records) / passed;
 }
 
 function Strip({ told }: { told: Told }) {
@@ -119,7 +131,7 @@ function Strip({ told }: { told: Told }) {
   const plot = useRef<uPlot | null>(null);
   const minutes = told.history;
   const at = minutes.slice(1).map((m) => Date.parse(m.at) / 1000);
-  const rates = minutes.slice(1).map((m, i) => Math.max(0, m.records - (minutes[i]?.records ?? m.records)));
+  const rates = minutes.slice(1).map((m, i) => rateOf(minutes[i], m));
   useEffect(() => {
     if (place.current === null) return;
     const ink = getComputedStyle(document.documentElement).getPropertyValue('--ink');
@@ -140,6 +152,7 @@ function Strip({ told }: { told: Told }) {
   return (
     <section aria-labelledby="strip">
       <h2 id="strip">{t('last24')}</h2>
+      {minutes[0] && <p class="muted">{t('knownSince', moment(minutes[0].at))}</p>}
       <div ref={place} class="plot" role="img" aria-label={t('last24')} />
     </section>
   );

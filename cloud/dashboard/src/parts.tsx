@@ -2,6 +2,7 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { type Attention, get, Refusal, type Role } from './api';
+import { live } from './live';
 import { t, type Word } from './words';
 
 // From the most harmful to the least.
@@ -13,8 +14,20 @@ export function State({ of }: { of: Attention }) {
   return <span class={`state ${stateClass(of)}`}>{stateWord(of)}</span>;
 }
 
+// What people call it, where somebody has said; it is known by `name` alone.
+export const calledOf = (name: string): string => live.state.sites.get(name)?.name || name;
 export function SiteLink({ name }: { name: string }) {
-  return <a href={`#/site/${encodeURIComponent(name)}`}>{name}</a>;
+  return (
+    <a href={`#/site/${encodeURIComponent(name)}`} title={name}>
+      {calledOf(name)}
+    </a>
+  );
+}
+// Does a person's text name this site: by what it is known, called, or where it is?
+export function matches(name: string, text: string): boolean {
+  const site = live.state.sites.get(name);
+  const wanted = text.trim().toLowerCase();
+  return [name, site?.name ?? '', site?.district ?? ''].some((of) => of.toLowerCase().includes(wanted));
 }
 
 export function Trouble({ error }: { error: Error }) {
@@ -81,4 +94,15 @@ export function Table<Row>({ rows, columns, empty, id, label }: { rows: Row[]; c
   );
 }
 
+export function Fact({ word, value, href }: { word: Word; value: ComponentChildren; href?: string }) {
+  return (
+    <div>
+      <dt>{t(word)}</dt>
+      <dd>{href === undefined ? value : <a href={href}>{value}</a>}</dd>
+    </div>
+  );
+}
+
 export const mayChange = (role: Role | undefined): boolean => role === 'operator';
+export const mayLookInto = (role: Role | undefined): boolean => role === 'operator' || role === 'auditor';
+export const maySeeBytes = (role: Role | undefined): boolean => role === 'auditor';
