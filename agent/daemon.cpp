@@ -11,11 +11,13 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <cmath>
 #include <csignal>
 #include <fstream>
 
 #include "agent/append.h"
 #include "agent/broker.h"
+#include "agent/certificate.h"
 #include "agent/cli/cli.h"
 #include "agent/doors/api.h"
 #include "agent/host.h"
@@ -42,6 +44,7 @@ constexpr int64_t kTickMs = 1'000;
 constexpr int64_t kStopMs = 1'000;  // for answers that are on their way
 constexpr size_t kNoticesKept = 20;
 constexpr size_t kShedBlocksPerTick = 256;
+constexpr int64_t kCertificateLookMs = 3'600'000;  // it may be renewed while the agent runs
 
 int exit_code_of(const Error& error) {
   switch (error.code) {
@@ -50,6 +53,12 @@ int exit_code_of(const Error& error) {
     case Errc::config: return cli::kBadConfig;
     default: return cli::kIo;
   }
+}
+
+// As HELLO says it: rounded up, so that 0 is left for a disk that is not growing.
+uint32_t hours_left(double days) {
+  if (days < 0) return 0;
+  return static_cast<uint32_t>(std::clamp(std::ceil(days * 24), 1.0, double{kDiskHoursLeftMax}));
 }
 
 class Daemon {
@@ -80,6 +89,7 @@ class Daemon {
   void arm_timer();
 
   void tick();
+  void look_at_certificate();
   void look_at_disk();
   void write_witness();
   edge::DiskState disk() const;
@@ -113,6 +123,8 @@ class Daemon {
   edge::View view_;
   edge::Budget budget_;
   double days_left_ = -1;
+  std::optional<int64_t> certificate_end_;  // Unix seconds
+  MonoTime certificate_look_;               // the next one
   uint64_t in_flight_bytes_ = 0;  // handed to the writer, not answered yet
   uint64_t refused_ = 0;  // to be counted by the writer
   uint64_t reopens_ = 0;
@@ -290,6 +302,7 @@ void Daemon::tick() {
     return;
   }
   if (store_.buffer->failed()) return reopen();  // in reading: nobody is told of that
+  look_at_certificate();
   look_at_disk();
   rescue_->tick(now().mono, disk().free_bytes);
   write_witness();
@@ -302,12 +315,19 @@ void Daemon::tick() {
   }
 }
 
+// The region warns of one that ends: without it this site is not heard any more.
+void Daemon::look_at_certificate() {
+  if (config_.broker.cert_file.empty() || now().mono < certificate_look_) return;
+  certificate_end_ = certificate_end(config_.broker.cert_file);
+  certificate_look_ = now().mono + kCertificateLookMs;
+}
+
 // es1 5.6: telemetry, then results, that are confirmed but above S; then unconfirmed telemetry, oldest block first.
 void Daemon::look_at_disk() {
   edge::DiskState state = disk();
   edge::BudgetDecision decision = budget_.decide(state);
   days_left_ = budget_.days_left(state, now().mono);
-  session_->set_vitals({edge::Budget::used_permille(state)});
+  session_->set_vitals({edge::Budget::used_permille(state), hours_left(days_left_), certificate_end_.value_or(0)});
   if (decision.release_ballast) release_ballast(config_.state_dir);
   if (!decision.purge_exposed_telemetry) {
     if (!decision.release_ballast && !has_ballast(config_.state_dir)) (void)make_ballast(config_.state_dir);

@@ -69,11 +69,11 @@ std::string day_json(const DayVolume& day, bool partial) {
 
 // What a list of sites and one site begin with.
 std::string head_json(const FacilityView& site) {
-  return fmt::format(R"("facility":{},"complete":{},"attention":"{}","last_seen":{},"last_progress":{},"missing":{},"eta_s":{},"records_per_s":{},"records":{},"duplicates":{},"quarantined":{},"gap_records":{},"waiting_at_site":{},"open_incidents":{})",
+  return fmt::format(R"("facility":{},"complete":{},"attention":"{}","last_seen":{},"last_progress":{},"missing":{},"eta_s":{},"records_per_s":{},"records":{},"duplicates":{},"quarantined":{},"gap_records":{},"waiting_at_site":{},"open_incidents":{},"disk_days_left":{},"certificate_ends":{},"clock_offset_ms":{})",
                      json_string(site.fac), site.behind == 0 && site.row.gap_records == 0 && site.incidents.empty(), egret::cloud::name_of(site.attention), json_time(site.row.last_seen),
                      json_time(site.row.last_progress), site.behind, site.eta_ms ? std::to_string(*site.eta_ms / 1000) : "null",
                      site.records_per_s ? fmt::format("{:.1f}", *site.records_per_s) : "null", site.row.records, site.row.duplicates, site.row.quarantined, site.row.gap_records,
-                     site.row.vitals.waiting_records, site.incidents.size());
+                     site.row.vitals.waiting_records, site.incidents.size(), disk_days_json(site.row.vitals), json_time(site.row.vitals.certificate_ends), site.row.vitals.clock_offset_ms);
 }
 
 }  // namespace

@@ -147,8 +147,9 @@ std::string json_of(const FacilityView& view, WallTime now) {
       json_string(site.agent_version), site.accepted, site.waiting_records,
       site.oldest_unsynced_ms / 1000, site.shed, site.refused, site.parked);
   out += fmt::format(
-      R"("disk_used_permille":{},"link_bytes_per_s":{},"clock_offset_ms":{},"w_falls":{}}},)",
-      site.disk_used_permille, site.link_bytes_per_s, site.clock_offset_ms, site.w_falls);
+      R"("disk_used_permille":{},"disk_days_left":{},"certificate_ends":{},"link_bytes_per_s":{},"clock_offset_ms":{},"w_falls":{}}},)",
+      site.disk_used_permille, disk_days_json(site), json_time(site.certificate_ends),
+      site.link_bytes_per_s, site.clock_offset_ms, site.w_falls);
   out += fmt::format(R"("revoked":{},"blocked":{},"rows_finished":{},"incidents":{},"rows":{}}})",
                      view.revoked, view.blocked, view.rows_finished, json_list(view.incidents),
                      json_list(view.rows));
@@ -208,6 +209,16 @@ Result<std::optional<FacilityView>> facility(Store& store, const Facility& fac, 
   auto view = view_of(*txn, fac, query, meta->backup_confirmed);
   if (!view) return std::move(view).error();
   return std::optional(std::move(*view));
+}
+
+std::optional<double> disk_days_left(const Vitals& vitals) {
+  if (vitals.disk_hours_left == 0) return std::nullopt;
+  return vitals.disk_hours_left / 24.0;
+}
+
+std::string disk_days_json(const Vitals& vitals) {
+  const auto days = disk_days_left(vitals);
+  return days ? fmt::format("{:.1f}", *days) : "null";
 }
 
 std::string to_json(const std::vector<FacilityView>& views, WallTime now) {

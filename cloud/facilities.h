@@ -68,6 +68,11 @@ Result<std::vector<FacilityView>> facilities(Store& store, const FacilitiesQuery
 // Of one; nullopt: no such site.
 Result<std::optional<FacilityView>> facility(Store& store, const Facility& fac, const FacilitiesQuery& query);
 
+// Days until the site's disk budget is full; nullopt: it is not growing, or not known.
+std::optional<double> disk_days_left(const Vitals& vitals);
+// The same as JSON: days with one digit, or null.
+std::string disk_days_json(const Vitals& vitals);
+
 // One object: {"now":…, "facilities":[…]}; times are RFC 3339 in UTC or null, ages in seconds.
 std::string to_json(const std::vector<FacilityView>& views, WallTime now);
 

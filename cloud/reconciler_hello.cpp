@@ -50,6 +50,9 @@ Vitals vitals_of(const es1::Hello& hello, WallTime now) {
   v.link_bytes_per_s = hello.link_bytes_per_s();
   v.clock_offset_ms = (hello.wall_us() - now.us) / 1000;
   v.w_falls = hello.w_falls_total();
+  v.disk_hours_left = std::min(hello.disk_hours_left(), kDiskHoursLeftMax);
+  const int64_t ends_s = hello.certificate_ends_s();
+  if (ends_s > 0 && ends_s <= kCertificateEndsMaxS) v.certificate_ends.us = ends_s * 1'000'000;
   return v;
 }
 

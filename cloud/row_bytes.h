@@ -62,6 +62,8 @@ class RowReader {
   // Room for `n` more things of `each` bytes: asked before anything is allocated for them.
   bool holds(size_t n, size_t each) { return ok_ && (bytes_.size() - at_) / each >= n; }
   bool ok() const { return ok_; }
+  // What was read is nothing that is ever written.
+  void refuse() { ok_ = false; }
   // Everything was there and nothing is left over.
   bool done() const { return ok_ && at_ == bytes_.size(); }
 

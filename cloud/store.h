@@ -50,6 +50,8 @@ struct Vitals {
   uint64_t oldest_unsynced_ms = 0, waiting_records = 0, link_bytes_per_s = 0;
   int64_t clock_offset_ms = 0;   // site minus cloud, when the HELLO was handled
   uint64_t w_falls = 0;
+  uint32_t disk_hours_left = 0;  // 0: not growing, or not known
+  WallTime certificate_ends;     // that it shows the broker; 0: none, or not known
 };
 
 struct FacilityRow {

@@ -319,6 +319,9 @@ void write_vitals(RowWriter& out, const Vitals& v) {
       .u64(v.link_bytes_per_s)
       .i64(v.clock_offset_ms)
       .u64(v.w_falls);
+  // Two that came later. A site that says neither leaves the row as an older region writes and reads it.
+  if (v.disk_hours_left == 0 && v.certificate_ends.us == 0) return;
+  out.u32(v.disk_hours_left).i64(v.certificate_ends.us);
 }
 
 Vitals read_vitals(RowReader& in) {
@@ -334,6 +337,10 @@ Vitals read_vitals(RowReader& in) {
   v.link_bytes_per_s = in.u64();
   v.clock_offset_ms = in.i64();
   v.w_falls = in.u64();
+  if (in.done()) return v;
+  v.disk_hours_left = in.u32();
+  v.certificate_ends.us = in.i64();
+  if (v.disk_hours_left == 0 && v.certificate_ends.us == 0) in.refuse();
   return v;
 }
 

@@ -130,6 +130,8 @@ struct SessionConfig {
 // What HELLO reports beside the view; the driver keeps it fresh.
 struct Vitals {
   uint32_t disk_used_permille = 0;
+  uint32_t disk_hours_left = 0;    // 0: not growing, or not known
+  int64_t certificate_ends_s = 0;  // Unix seconds; 0: none, or it cannot be read
 };
 // Makes the keys of a new run: one at start, another when the sid is found in use elsewhere.
 using NewChannel = std::function<std::unique_ptr<Channel>()>;

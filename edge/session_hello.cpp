@@ -156,6 +156,8 @@ es1::Hello Session::Impl::make_hello() {
   hello.set_packet_limit_bytes(static_cast<uint32_t>(frame_cap()));
   hello.set_link_bytes_per_s(static_cast<uint64_t>(link_rate.bytes_per_s()));
   hello.set_disk_used_permille(vitals.disk_used_permille);
+  hello.set_disk_hours_left(vitals.disk_hours_left);
+  hello.set_certificate_ends_s(vitals.certificate_ends_s);
   hello.set_accepted_total(view.counters.accepted);
   hello.set_shed_total(view.counters.shed);
   hello.set_refused_total(view.counters.refused);

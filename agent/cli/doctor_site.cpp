@@ -1,15 +1,14 @@
 #include <fcntl.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <spdlog/fmt/fmt.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
-#include <memory>
 
+#include "agent/certificate.h"
 #include "agent/cli/doctor.h"
 #include "agent/host.h"
 #include "agent/keys.h"
@@ -34,15 +33,11 @@ std::string unwritable(const std::filesystem::path& dir) {
 
 // Whole days until a PEM certificate ends, negative afterwards; nullopt: it cannot be read.
 std::optional<int64_t> days_left(const std::filesystem::path& file) {
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> in(std::fopen(file.c_str(), "r"), std::fclose);
-  if (!in) return std::nullopt;
-  std::unique_ptr<X509, void (*)(X509*)> certificate(
-      PEM_read_X509(in.get(), nullptr, nullptr, nullptr), X509_free);
-  int days = 0, seconds = 0;
-  if (!certificate ||
-      ASN1_TIME_diff(&days, &seconds, nullptr, X509_get0_notAfter(certificate.get())) != 1)
-    return std::nullopt;
-  return seconds < 0 ? days - 1 : days;
+  constexpr int64_t kDayS = 24 * 3600;
+  const std::optional<int64_t> end = certificate_end(file);
+  if (!end) return std::nullopt;
+  const int64_t left_s = *end - std::time(nullptr);
+  return left_s < 0 ? left_s / kDayS - 1 : left_s / kDayS;
 }
 
 void look_at_site_key(const Config& config, Findings& f) {

@@ -34,10 +34,11 @@ std::string site_json(const FacilityView& view) {
   const Vitals& site = row.vitals;
   return fmt::format(
       R"({{"facility":{},"name":{},"district":{},"keys":{},"blocked":{},"attention":"{}","since":{},"last_seen":{},"last_progress":{},"behind":{},"eta_s":{},"records_per_s":{},"records":{},"quarantined":{},"gap_records":{},"incidents":{},)"
-      R"("version":{},"waiting":{},"oldest_unsynced_s":{},"shed":{},"refused":{},"parked":{},"disk_used_permille":{},"link_bytes_per_s":{},"clock_offset_ms":{}}})",
+      R"("version":{},"waiting":{},"oldest_unsynced_s":{},"shed":{},"refused":{},"parked":{},"disk_used_permille":{},"disk_days_left":{},"certificate_ends":{},"link_bytes_per_s":{},"clock_offset_ms":{}}})",
       json_string(view.fac), json_string(view.name), json_string(view.district), view.keys, view.blocked, name_of(view.attention), json_time(since(view)), json_time(row.last_seen), json_time(row.last_progress), view.behind, view.eta_ms ? std::to_string(*view.eta_ms / 1000) : "null",
       view.records_per_s ? fmt::format("{:.1f}", *view.records_per_s) : "null", row.records, row.quarantined, row.gap_records, view.incidents.size(), json_string(site.agent_version), site.waiting_records,
-      site.oldest_unsynced_ms / 1000, site.shed, site.refused, site.parked, site.disk_used_permille, site.link_bytes_per_s, site.clock_offset_ms);
+      site.oldest_unsynced_ms / 1000, site.shed, site.refused, site.parked, site.disk_used_permille, disk_days_json(site), json_time(site.certificate_ends), site.link_bytes_per_s,
+      site.clock_offset_ms);
 }
 
 bool wants_somebody(Attention attention) { return attention != Attention::none && attention != Attention::revoked; }

@@ -20,6 +20,15 @@ std::string age_text(int64_t ms) {
   return fmt::format("{} days", s / 86400);
 }
 
+std::string disk_text(const Vitals& site) {
+  return site.disk_hours_left == 0 ? "-" : age_text(int64_t{site.disk_hours_left} * 3600 * 1000);
+}
+
+std::string certificate_text(const Vitals& site, WallTime now) {
+  if (site.certificate_ends.us == 0) return "-";
+  return site.certificate_ends < now ? "has ended" : age_text((site.certificate_ends.us - now.us) / 1000);
+}
+
 int show_facilities(const Where& where, bool json) {
   int code = kOk;
   std::optional<OpenedStore> store = look(where, code);
@@ -31,16 +40,16 @@ int show_facilities(const Where& where, bool json) {
     std::printf("%s\n", to_json(*views, query.now).c_str());
     return kOk;
   }
-  std::printf("%-20s %-12s %-10s %10s %10s %10s %8s %8s %10s\n", "facility", "attention", "last seen", "complete", "behind", "oldest", "shed", "quarant.", "ETA");
+  std::printf("%-20s %-12s %-10s %10s %10s %10s %8s %8s %10s %10s %10s\n", "facility", "attention", "last seen", "complete", "behind", "oldest", "shed", "quarant.", "ETA", "disk full", "cert. ends");
   for (const FacilityView& v : *views) {
     uint64_t complete = 0;
     for (const RowView& row : v.rows) complete += row.w.value;
     std::string seen = v.row.last_seen.us == 0 ? "never" : age_text((query.now.us - v.row.last_seen.us) / 1000);
     std::string oldest = v.row.vitals.oldest_unsynced_ms == 0 ? "-" : age_text(static_cast<int64_t>(v.row.vitals.oldest_unsynced_ms));
-    std::printf("%-20s %-12s %-10s %10llu %10llu %10s %8llu %8llu %10s\n", v.fac.c_str(), name_of(v.attention), seen.c_str(),
+    std::printf("%-20s %-12s %-10s %10llu %10llu %10s %8llu %8llu %10s %10s %10s\n", v.fac.c_str(), name_of(v.attention), seen.c_str(),
                 static_cast<unsigned long long>(complete), static_cast<unsigned long long>(v.behind), oldest.c_str(),
                 static_cast<unsigned long long>(v.row.vitals.shed), static_cast<unsigned long long>(v.row.quarantined),
-                v.eta_ms ? age_text(*v.eta_ms).c_str() : "-");
+                v.eta_ms ? age_text(*v.eta_ms).c_str() : "-", disk_text(v.row.vitals).c_str(), certificate_text(v.row.vitals, query.now).c_str());
   }
   return kOk;
 }
@@ -134,7 +143,7 @@ FacilitiesQuery facilities_query(const Where& where) {
 }
 
 void add_facilities(CLI::App& app, Chosen& chosen) {
-  auto* sub = app.add_subcommand("facilities", "Every site: last seen, complete to, behind, oldest unsynced age, shed, quarantined, ETA.\nExample: egret-cloud facilities --json");
+  auto* sub = app.add_subcommand("facilities", "Every site: last seen, complete to, behind, oldest unsynced age, shed, quarantined, ETA, when its disk is full and its certificate ends.\nExample: egret-cloud facilities --json");
   auto where = add_where(sub);
   auto json = std::make_shared<bool>(false);
   sub->add_flag("--json", *json, "as JSON");

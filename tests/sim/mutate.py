@@ -54,7 +54,7 @@ DECLARES = re.compile(r"^\s*(const|constexpr|static|auto|using|struct|class|enum
                       r"(std::)?\w+(::\w+)*(<.*>)?[&*]? \w+( =|;|\{|\())")
 # What only words or counts for people, not for the protocol.
 WORDS = re.compile(r"\bnotice\(|Notice::|counts\.|std::string\(|\"[^\"]*\"|Error\{|set_(agent_version|wall_us|mono_ms|boot_id|"
-                   r"link_bytes_per_s|disk_used|accepted_total|shed_total|refused_total|parked|w_falls_total|oldest)|"
+                   r"link_bytes_per_s|disk_used|disk_hours_left|certificate_ends_s|accepted_total|shed_total|refused_total|parked|w_falls_total|oldest)|"
                    r"h\.out\.|since = |why = |v\.\w+ = |reserve\(|vitals")
 
 

@@ -115,6 +115,19 @@ TEST_CASE("where looking takes long it is done less often", "[live]") {
   CHECK(taken(*flow).size() == 1);
 }
 
+TEST_CASE("who watches is told when a site's disk is full and its certificate ends", "[live]") {
+  LiveRig rig;
+  rig.say_hello();
+  es1::Hello hello = rig.region.hello_of({});
+  hello.set_disk_hours_left(61);
+  hello.set_certificate_ends_s(1'800'000'000);
+  rig.region.run({rig.region.frame(FrameType::hello, hello)});
+  const auto events = taken(*rig.watch());
+  REQUIRE(events.size() == 1);
+  CHECK(has(events[0], R"("disk_days_left":2.5,"certificate_ends":"2027-01-15T08:00:00.000Z")"));
+  CHECK(has(events[0], R"("disk_days_left":null,"certificate_ends":null)"));  // of the other site
+}
+
 TEST_CASE("nothing is computed while nobody watches, but for the history", "[live]") {
   LiveRig rig;
   for (int s = 0; s < 180; s++) rig.pass(1'000);

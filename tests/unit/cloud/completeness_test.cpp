@@ -63,6 +63,33 @@ TEST_CASE("a record counts once, on the day the site took it in by its corrected
   CHECK(received(rig.kv) == wanted);
 }
 
+TEST_CASE("every list of sites says when a disk is full, a certificate ends and how far a clock is off", "[completeness]") {
+  CloudRig rig;
+  es1::Hello hello = rig.hello_of({});
+  rig.hello({});
+  const auto lists = [&] {
+    FacilitiesQuery query;
+    query.now = rig.now.wall;
+    const auto views = facilities(*rig.store, query).value();
+    return std::vector{to_json(views, query.now), summary_json(views, query.now), to_json(of(rig), query.now)};
+  };
+  const auto has = [](const std::string& text, const std::string& what) { return text.find(what) != std::string::npos; };
+  for (const std::string& list : lists()) {
+    INFO(list);
+    CHECK(has(list, R"("disk_days_left":null,"certificate_ends":null,)"));
+  }
+  hello = rig.hello_of({});
+  hello.set_disk_hours_left(61);
+  hello.set_certificate_ends_s(1'800'000'000);
+  hello.set_wall_us(rig.now.wall.us + 90'000'000);
+  rig.run({rig.frame(FrameType::hello, hello)});
+  for (const std::string& list : lists()) {
+    INFO(list);
+    CHECK(has(list, R"("disk_days_left":2.5,"certificate_ends":"2027-01-15T08:00:00.000Z",)"));
+    CHECK(has(list, R"("clock_offset_ms":90000)"));
+  }
+}
+
 TEST_CASE("days are proved, and an erased record leaves its day", "[completeness]") {
   ViewRig rig;
   const Bytes first = result(1, 1);

@@ -325,6 +325,25 @@ TEST_CASE("no common version is said as VERSION", "[es1 section 8]") {
   CHECK(rig.answer<es1::Welcome>().status() == es1::WELCOME_VERSION);
 }
 
+TEST_CASE("what a site says of its disk and its certificate is kept, and what nobody can mean is not", "[es1 section 3]") {
+  CloudRig rig;
+  rig.hello({});
+  CHECK(rig.facility().vitals.disk_hours_left == 0);
+  CHECK(rig.facility().vitals.certificate_ends.us == 0);
+  const auto said = [&](uint32_t hours, int64_t ends_s) {
+    es1::Hello hello = rig.hello_of({});
+    hello.set_disk_hours_left(hours);
+    hello.set_certificate_ends_s(ends_s);
+    rig.run({rig.frame(FrameType::hello, hello)});
+    return rig.facility().vitals;
+  };
+  CHECK(said(61, 1'800'000'000).disk_hours_left == 61);
+  CHECK(rig.facility().vitals.certificate_ends.us == 1'800'000'000'000'000);
+  CHECK(said(UINT32_MAX, kCertificateEndsMaxS).disk_hours_left == kDiskHoursLeftMax);
+  CHECK(rig.facility().vitals.certificate_ends.us == kCertificateEndsMaxS * 1'000'000);
+  for (int64_t ends_s : {kCertificateEndsMaxS + 1, INT64_MAX, int64_t{-1}, INT64_MIN}) CHECK(said(0, ends_s).certificate_ends.us == 0);
+}
+
 TEST_CASE("last seen is refreshed only by a HELLO with the current ticket", "[es1 section 8]") {
   CloudRig rig;
   es1::Hello old = rig.hello_of({});

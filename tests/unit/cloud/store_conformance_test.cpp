@@ -234,9 +234,16 @@ TEMPLATE_TEST_CASE("rows come back as they were put, with every field", "[store]
   session.listed = {kStream, {{4}, StreamId::telemetry}};
   txn->put(kFac, SessionId{2}, session);
   txn->put(kFac, Registration{{SitePublicKey{}}, false, true, "海沧区", "海沧第七诊所 <b>7</b>"});
+  FacilityRow facility;
+  facility.records = 7;
+  facility.vitals = {"1.2", 412, 1, 2, 3, 4, 5, 6, 7, -8, 9, 61, {1'800'000'000'000'000}};
+  txn->put(kFac, facility);
   REQUIRE(bed.store().commit(std::move(txn)) == CommitResult::committed);
   bed.reopen();
   txn = bed.store().begin();
+  CHECK(encode(txn->facility(kFac).value().value()) == encode(facility));
+  CHECK(txn->facility(kFac).value()->vitals.disk_hours_left == 61);
+  CHECK(txn->facility(kFac).value()->vitals.certificate_ends == facility.vitals.certificate_ends);
   const LedgerRow back = txn->row(kFac, kStream).value().value();
   CHECK(encode(back) == encode(row));
   CHECK(back.claims.at(1).n == Seq{15});

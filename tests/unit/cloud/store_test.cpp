@@ -33,6 +33,23 @@ TEST_CASE("a ledger row that cannot be read is told, and is no row of the facili
   CHECK(rows.error().code == Errc::corrupt);
 }
 
+TEST_CASE("a facility's row of an older region is read, and written as that region reads it while nothing new is known", "[store]") {
+  FacilityRow row;
+  row.records = 7;
+  row.vitals = {"1.2", 412, 1, 2, 3, 4, 5, 6, 7, -8, 9, 0, {}};
+  const Bytes old = encode(row);
+  CHECK(old.size() == 170);  // as every region before wrote it
+  CHECK(decode_facility(old)->vitals.w_falls == 9);
+  CHECK(encode(*decode_facility(old)) == old);
+  row.vitals.disk_hours_left = 1;
+  const Bytes now = encode(row);
+  CHECK(now.size() == old.size() + 12);
+  CHECK(now.starts_with(old));
+  for (size_t size = old.size() + 1; size < now.size(); size++) CHECK(decode_facility(ByteView(now).substr(0, size)).error().code == Errc::corrupt);
+  CHECK(decode_facility(now + "x").error().code == Errc::corrupt);
+  CHECK(decode_facility(old + Bytes(12, '\0')).error().code == Errc::corrupt);  // nobody writes that
+}
+
 TEST_CASE("a commit whose write failed says so and changes nothing", "[store]") {
   KvMemory kv(kCloudSpaces);
   SeededEntropy entropy(1);

@@ -354,6 +354,42 @@ TEST_CASE("a HELLO says how many records wait, from where the cloud is", "[es1 s
   CHECK(rig.last_hello().waiting_records() == 4);
 }
 
+TEST_CASE("a HELLO says when the disk is full and the certificate ends, and neither where nobody knows", "[es1 section 3]") {
+  Rig rig;
+  rig.start();
+  rig.to_greeting();
+  const es1::Hello unknown = rig.last_hello();
+  CHECK(unknown.disk_hours_left() == 0);
+  CHECK(unknown.certificate_ends_s() == 0);
+  rig.session->set_vitals({412, 61, 1'800'000'000});
+  rig.send(FrameType::welcome, rig.welcome({}));
+  while (rig.count(FrameType::hello) < 2) rig.fire();
+  CHECK(rig.last_hello().disk_used_permille() == 412);
+  CHECK(rig.last_hello().disk_hours_left() == 61);
+  CHECK(rig.last_hello().certificate_ends_s() == 1'800'000'000);
+}
+
+TEST_CASE("all that a HELLO says beside its lists fits what is kept for it", "[es1 section 3]") {
+  es1::Hello hello;
+  const auto* fields = es1::Hello::descriptor();
+  const auto* set = es1::Hello::GetReflection();
+  for (int i = 0; i < fields->field_count(); i++) {
+    const auto* field = fields->field(i);
+    if (field->is_repeated()) continue;
+    switch (field->cpp_type()) {
+      case google::protobuf::FieldDescriptor::CPPTYPE_UINT32: set->SetUInt32(&hello, field, UINT32_MAX); break;
+      case google::protobuf::FieldDescriptor::CPPTYPE_UINT64: set->SetUInt64(&hello, field, UINT64_MAX); break;
+      case google::protobuf::FieldDescriptor::CPPTYPE_INT64: set->SetInt64(&hello, field, -1); break;
+      case google::protobuf::FieldDescriptor::CPPTYPE_STRING: set->SetString(&hello, field, Bytes(kFacilityCharsMax, 'x')); break;
+      default: break;  // `finished`: a list
+    }
+  }
+  hello.mutable_finished()->set_count(UINT64_MAX);
+  hello.mutable_finished()->set_offset(UINT64_MAX);
+  hello.mutable_finished()->set_hash(Bytes(kDigestWireBytes, 'h'));
+  CHECK(hello.ByteSizeLong() + kFramePrefixBytes + kHelloClearBytes + kTagBytes + kSignatureBytes <= kHelloFixedBytesMax);
+}
+
 TEST_CASE("a WELCOME that an ACK has overtaken does not send the cursor back", "[es1 section 6]") {
   Rig rig;
   rig.store.add(kResult, rig.noise(1, 20'000));
