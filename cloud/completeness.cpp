@@ -2,6 +2,8 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
+
 #include "cloud/json_text.h"
 #include "cloud/merge/moment.h"
 
@@ -70,7 +72,7 @@ std::string day_json(const DayVolume& day, bool partial) {
 // What a list of sites and one site begin with.
 std::string head_json(const FacilityView& site) {
   return fmt::format(R"("facility":{},"complete":{},"attention":"{}","last_seen":{},"last_progress":{},"missing":{},"eta_s":{},"records_per_s":{},"records":{},"duplicates":{},"quarantined":{},"gap_records":{},"waiting_at_site":{},"open_incidents":{},"disk_days_left":{},"certificate_ends":{},"clock_offset_ms":{})",
-                     json_string(site.fac), site.behind == 0 && site.row.gap_records == 0 && site.incidents.empty(), egret::cloud::name_of(site.attention), json_time(site.row.last_seen),
+                     json_string(site.fac), site.complete(), egret::cloud::name_of(site.attention), json_time(site.row.last_seen),
                      json_time(site.row.last_progress), site.behind, site.eta_ms ? std::to_string(*site.eta_ms / 1000) : "null",
                      site.records_per_s ? fmt::format("{:.1f}", *site.records_per_s) : "null", site.row.records, site.row.duplicates, site.row.quarantined, site.row.gap_records,
                      site.row.vitals.waiting_records, site.incidents.size(), disk_days_json(site.row.vitals), json_time(site.row.vitals.certificate_ends), site.row.vitals.clock_offset_ms);
@@ -124,6 +126,25 @@ std::string to_json(const Completeness& of, WallTime now) {
   return fmt::format(R"({{"now":{},{},"streams":[{}],"days":[{}]}})", json_time(now), head_json(of.site), streams, days);
 }
 
+Result<std::string> volumes_json(const Kv& kv, const std::vector<FacilityView>& views, WallTime now, uint32_t days) {
+  std::string names, sites;
+  for (uint32_t i = 0; i < days; i++) names += fmt::format(R"({}"{}")", i == 0 ? "" : ",", date_of(static_cast<uint32_t>(now.us / kDayUs) - (days - 1 - i)));
+  std::vector<const FacilityView*> by_name;
+  for (const FacilityView& view : views) by_name.push_back(&view);
+  std::ranges::sort(by_name, {}, &FacilityView::fac);
+  for (const FacilityView* view : by_name) {
+    const auto volume = volumes(kv, view->fac, now, days);
+    if (!volume) return volume.error();
+    std::string received, expected;
+    for (const DayVolume& day : *volume) {
+      received += (received.empty() ? "" : ",") + std::to_string(day.all());
+      expected += (expected.empty() ? "" : ",") + (day.expected ? std::to_string(*day.expected) : "null");
+    }
+    sites += fmt::format(R"({}{{"facility":{},"missing":{},"gap_records":{},"received":[{}],"expected":[{}]}})", sites.empty() ? "" : ",", json_string(view->fac), view->behind, view->row.gap_records, received, expected);
+  }
+  return fmt::format(R"({{"now":{},"days":[{}],"sites":[{}]}})", json_time(now), names, sites);
+}
+
 std::string summary_json(const std::vector<FacilityView>& views, WallTime now) {
   std::string out;
   for (const FacilityView& site : views) out += (out.empty() ? "{" : ",{") + head_json(site) + "}";
@@ -133,7 +154,7 @@ std::string summary_json(const std::vector<FacilityView>& views, WallTime now) {
 std::string to_text(const Completeness& of, WallTime now) {
   const FacilityView& site = of.site;
   std::string out = fmt::format("{}: {}; {} records claimed and not here, {} in gaps, {} open incidents\nlast seen {}, last progress {}{}\n", site.fac,
-                                of.complete() ? "complete" : "not complete", site.behind, site.row.gap_records, site.incidents.size(), plain_time(site.row.last_seen),
+                                site.complete() ? "complete" : "not complete", site.behind, site.row.gap_records, site.incidents.size(), plain_time(site.row.last_seen),
                                 plain_time(site.row.last_progress), site.eta_ms ? fmt::format(", done in {} s", *site.eta_ms / 1000) : "");
   out += fmt::format("{:16} {:9} {:>12} {:>12} {:>10}\n", "epoch", "stream", "complete to", "claimed to", "missing");
   for (const StreamCompleteness& s : of.streams) {

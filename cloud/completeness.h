@@ -26,7 +26,6 @@ struct Completeness {
   FacilityView site;
   std::vector<StreamCompleteness> streams;
   std::vector<DayVolume> days;  // newest last
-  bool complete() const { return site.behind == 0 && site.row.gap_records == 0 && site.incidents.empty(); }
 };
 // Errors: not_found (no such site), corrupt, store_failed.
 Result<Completeness> completeness(Store& store, const Kv& kv, const Facility& fac, const FacilitiesQuery& query);
@@ -34,6 +33,9 @@ Result<Completeness> completeness(Store& store, const Kv& kv, const Facility& fa
 Result<Bytes> signed_statement(const Completeness& of, const StoreMeta& meta, WallTime now, const SitePrivateKey& key);
 
 std::string to_json(const Completeness& of, WallTime now);
+// Of every site, by name, the records of each of the last `days` days: received, and expected (null: too little is known).
+// Errors: corrupt, store_failed.
+Result<std::string> volumes_json(const Kv& kv, const std::vector<FacilityView>& views, WallTime now, uint32_t days);
 // All sites: totals only.
 std::string summary_json(const std::vector<FacilityView>& views, WallTime now);
 std::string to_text(const Completeness& of, WallTime now);

@@ -12,6 +12,7 @@
 #include "cloud/erase.h"
 #include "cloud/follower.h"
 #include "cloud/holds.h"
+#include "cloud/incidents.h"
 #include "cloud/json_text.h"
 #include "cloud/keys.h"
 #include "cloud/own_facility.h"
@@ -94,19 +95,9 @@ ControlAnswer change_registration(const std::string& name, const ControlArgs& ar
                             json_string(registration.district), json_string(registration.name)));
 }
 
-ControlAnswer close_incident(const ControlArgs& args, OpenedStore& store, WallTime now) {
-  Facility fac = at(args, "fac");
-  std::unique_ptr<Txn> txn = store.store->begin({&fac, 1});
-  Result<std::vector<Incident>> open = txn->incidents(fac, true);
-  if (!open) return problem(open.error());
-  for (Incident& incident : *open) {
-    if (std::to_string(incident.id) != at(args, "id")) continue;
-    incident.closed = now;
-    incident.note = at(args, "note");
-    txn->put(fac, incident);
-    return commit(store, std::move(txn), fmt::format(R"({{"closed":{}}})", incident.id));
-  }
-  return {kFoundProblem, "no open incident of that facility has this number"};
+ControlAnswer close_one(const ControlArgs& args, OpenedStore& store, WallTime now) {
+  const Result<Incident> closed = close_incident(*store.store, at(args, "fac"), at(args, "id"), at(args, "note"), now);
+  return closed ? ControlAnswer{0, fmt::format(R"({{"closed":{}}})", closed->id)} : problem(closed.error());
 }
 
 ControlAnswer confirmed(const Result<ConfirmedBackup>& done, const std::string& what, const ControlArgs& args) {
@@ -219,7 +210,7 @@ ControlAnswer change_hold(const std::string& name, const ControlArgs& args, Open
 
 ControlAnswer carry_out(const std::string& name, const ControlArgs& args, OpenedStore& store, const std::filesystem::path& store_at, WallTime now) {
   if (name.rfind("facility.", 0) == 0) return change_registration(name, args, store);
-  if (name == "incident.close") return close_incident(args, store, now);
+  if (name == "incident.close") return close_one(args, store, now);
   if (name == "backup") {
     Result<void> made = make_backup(store, at(args, "dir"));
     return made ? ControlAnswer{0, fmt::format(R"({{"backup":{}}})", json_string(at(args, "dir")))} : problem(made.error());

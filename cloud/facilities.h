@@ -48,6 +48,7 @@ struct FacilityView {
   std::optional<double> records_per_s;
   std::optional<int64_t> eta_ms;  // until nothing is behind, at that rate
   Attention attention = Attention::none;
+  bool complete() const { return behind == 0 && row.gap_records == 0 && incidents.empty(); }
 };
 
 inline constexpr int64_t kSilentAfterMs = 15 * 60 * 1000;

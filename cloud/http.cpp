@@ -447,6 +447,11 @@ struct HttpServer::Impl {
   Threads threads;
 };
 
+std::string header_of(const HttpRequest& request, const std::string& name) {
+  const auto at = request.headers.find(name);
+  return at == request.headers.end() ? "" : at->second;
+}
+
 HttpServer::HttpServer(HttpLimits limits) : impl_(std::make_unique<Impl>(limits)) {}
 
 HttpServer::~HttpServer() {

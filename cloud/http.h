@@ -23,6 +23,9 @@ struct HttpRequest {
   std::map<std::string, std::string> headers;  // names in small letters; one that comes again is joined by ", "
   bool local = false;              // the peer is on this machine: a loopback address, or the unix socket
 };
+// "" when there is none; `name` in small letters.
+std::string header_of(const HttpRequest& request, const std::string& name);
+
 struct HttpResponse {
   unsigned status = 200;
   std::string content_type = "text/plain; charset=utf-8";

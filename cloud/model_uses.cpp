@@ -1,8 +1,11 @@
 #include "cloud/model_uses.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <set>
 
+#include "cloud/json_text.h"
 #include "cloud/merge/moment.h"
 #include "cloud/row_bytes.h"
 #include "schemas/record_text.h"
@@ -234,6 +237,10 @@ Result<void> ModelUses::write_counts(KvBatch& batch) {
 void put_model(KvBatch& batch, const ModelText& model) {
   batch.put(kViewSpace, Bytes("d").append(view(model.ref)),
             RowWriter().text(model.model_id).text(model.vendor).text(model.name).text(model.version).take());
+}
+
+std::string to_json(const ModelText& m) {
+  return fmt::format(R"({{"ref":"{}","model_id":{},"vendor":{},"name":{},"version":{}}})", hex(view(m.ref)), json_string(m.model_id), json_string(m.vendor), json_string(m.name), json_string(m.version));
 }
 
 Result<std::vector<ModelText>> models(const Kv& kv) {

@@ -52,6 +52,7 @@ struct ModelText {
   std::string model_id, vendor, name, version;
 };
 void put_model(KvBatch& batch, const ModelText& model);
+std::string to_json(const ModelText& model);
 // All that were described. Errors: corrupt, store_failed.
 Result<std::vector<ModelText>> models(const Kv& kv);
 // Models whose id, name or reference (64 hex digits) is `model`, of `version`; empty: of any. A reference is found even

@@ -156,10 +156,7 @@ Result<RecallReport> report(const Kv& kv, const Recall& recall, const UsesProgre
 
 std::string to_json(const RecallReport& report) {
   std::string models, sites;
-  for (const ModelText& m : report.models) {
-    models += fmt::format(R"({}{{"ref":"{}","model_id":{},"vendor":{},"name":{},"version":{}}})", models.empty() ? "" : ",", hex(view(m.ref)),
-                          json_string(m.model_id), json_string(m.vendor), json_string(m.name), json_string(m.version));
-  }
+  for (const ModelText& model : report.models) models += (models.empty() ? "" : ",") + to_json(model);
   for (const auto& [fac, touched] : report.by_site) {
     if (touched.all() == 0) continue;
     const Sums sums = sums_of(touched);

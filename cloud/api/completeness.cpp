@@ -1,14 +1,8 @@
 // /api/completeness: how far the region is complete, of all sites, of one, and signed.
 #include "cloud/completeness.h"
 
-#include <spdlog/fmt/fmt.h>
-
-#include <algorithm>
-
 #include "cloud/api/query.h"
 #include "cloud/api/region.h"
-#include "cloud/json_text.h"
-#include "cloud/merge/moment.h"
 
 namespace egret::cloud {
 namespace {
@@ -33,27 +27,10 @@ HttpResponse one(OpenedStore& store, const Region& region, const Facility& fac, 
   return text ? HttpResponse{200, "application/x-ndjson", std::move(*text), {}} : error_answer(text.error());
 }
 
-// Of every site, records of each day: received, and expected (null: too little is known).
-Result<std::string> matrix_json(OpenedStore& store, const Region& region, uint32_t days) {
+HttpResponse matrix(OpenedStore& store, const Region& region, uint32_t days) {
   const FacilitiesQuery query = region.facilities_now();
   const auto views = facilities(*store.store, query);
-  if (!views) return views.error();
-  std::string names, sites;
-  for (uint32_t i = 0; i < days; i++) names += (i == 0 ? "" : ",") + json_time({query.now.us - int64_t{days - 1 - i} * kDayUs}).substr(0, 11) + "\"";
-  std::vector<const FacilityView*> by_name;
-  for (const FacilityView& view : *views) by_name.push_back(&view);
-  std::ranges::sort(by_name, {}, &FacilityView::fac);
-  for (const FacilityView* view : by_name) {
-    const auto volume = volumes(*store.kv, view->fac, query.now, days);
-    if (!volume) return volume.error();
-    std::string received, expected;
-    for (const DayVolume& day : *volume) {
-      received += (received.empty() ? "" : ",") + std::to_string(day.all());
-      expected += (expected.empty() ? "" : ",") + (day.expected ? std::to_string(*day.expected) : "null");
-    }
-    sites += fmt::format(R"({}{{"facility":{},"missing":{},"gap_records":{},"received":[{}],"expected":[{}]}})", sites.empty() ? "" : ",", json_string(view->fac), view->behind, view->row.gap_records, received, expected);
-  }
-  return fmt::format(R"({{"now":{},"days":[{}],"sites":[{}]}})", json_time(query.now), names, sites);
+  return views ? answer_of(volumes_json(*store.kv, *views, query.now, days)) : error_answer(views.error());
 }
 
 }  // namespace
@@ -66,7 +43,7 @@ void add_completeness(Endpoints& endpoints, const Region& region) {
                              const auto query = query_of(call.http.query, {"days"});
                              const auto days = query ? number_in(*query, "days", 14, 1, 31) : Result<uint64_t>(query.error());
                              if (!days) return answer(error_answer(days.error()));
-                             answer_from_store(region, std::move(answer), [region, days = static_cast<uint32_t>(*days)](OpenedStore& store) { return answer_of(matrix_json(store, region, days)); });
+                             answer_from_store(region, std::move(answer), [region, days = static_cast<uint32_t>(*days)](OpenedStore& store) { return matrix(store, region, days); });
                            }}));
   const auto of_one = [region](bool statement) {
     return [region, statement](const ApiCall& call, HttpAnswer answer) {

@@ -25,11 +25,6 @@ HttpResponse fhir_refusal(unsigned status, const std::string& text) {
   return fhir_as_http(out);
 }
 
-std::string header_of(const HttpRequest& request, const std::string& name) {
-  const auto at = request.headers.find(name);
-  return at == request.headers.end() ? "" : at->second;
-}
-
 std::string fhir_base_of(const HttpRequest& request) {
   const bool tls = header_of(request, "x-forwarded-proto") == "https";
   std::string host = header_of(request, "x-forwarded-host");

@@ -15,7 +15,5 @@ HttpResponse fhir_as_http(const fhir::Response& from);
 HttpResponse fhir_refusal(unsigned status, const std::string& text);
 // As the client wrote it, or as the proxy in front says it was written; without a slash at its end.
 std::string fhir_base_of(const HttpRequest& request);
-// "" when there is none; `name` in small letters.
-std::string header_of(const HttpRequest& request, const std::string& name);
 
 }  // namespace egret::cloud

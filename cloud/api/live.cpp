@@ -41,27 +41,33 @@ std::string site_json(const FacilityView& view) {
       site.clock_offset_ms);
 }
 
-bool wants_somebody(Attention attention) { return attention != Attention::none && attention != Attention::revoked; }
-
-std::string region_json(const std::vector<FacilityView>& views) {
-  uint64_t complete = 0, behind = 0, silent = 0, gaps = 0, shed = 0, quarantined = 0, incidents = 0, wanting = 0, records = 0, missing = 0, oldest_s = 0;
-  double per_s = 0;
+struct Sums {
+  uint64_t sites = 0, complete = 0, behind = 0, silent = 0, wanting = 0, gap_records = 0, shed = 0, quarantined = 0, incidents = 0, records = 0, missing = 0, oldest_s = 0;
+  double records_per_s = 0;
+};
+Sums sums_of(const std::vector<FacilityView>& views) {
+  Sums out;
+  out.sites = views.size();
   for (const FacilityView& view : views) {
-    complete += view.behind == 0 && view.row.gap_records == 0 && view.incidents.empty();
-    behind += view.behind > 0;
-    silent += view.attention == Attention::silent || view.attention == Attention::never_seen;
-    gaps += view.row.gap_records;
-    shed += view.row.vitals.shed;
-    quarantined += view.row.quarantined;
-    incidents += view.incidents.size();
-    wanting += wants_somebody(view.attention);
-    records += view.row.records;
-    missing += view.behind;
-    oldest_s = std::max(oldest_s, static_cast<uint64_t>(view.row.vitals.oldest_unsynced_ms / 1000));
-    per_s += view.records_per_s.value_or(0);
+    out.complete += view.complete();
+    out.behind += view.behind > 0;
+    out.silent += view.attention == Attention::silent || view.attention == Attention::never_seen;
+    out.wanting += view.attention != Attention::none && view.attention != Attention::revoked;
+    out.gap_records += view.row.gap_records;
+    out.shed += view.row.vitals.shed;
+    out.quarantined += view.row.quarantined;
+    out.incidents += view.incidents.size();
+    out.records += view.row.records;
+    out.missing += view.behind;
+    out.oldest_s = std::max(out.oldest_s, static_cast<uint64_t>(view.row.vitals.oldest_unsynced_ms / 1000));
+    out.records_per_s += view.records_per_s.value_or(0);
   }
+  return out;
+}
+
+std::string to_json(const Sums& s) {
   return fmt::format(R"({{"sites":{},"complete":{},"behind":{},"silent":{},"wanting":{},"gap_records":{},"shed":{},"quarantined":{},"incidents":{},"records":{},"missing":{},"oldest_unsynced_s":{},"records_per_s":{:.1f}}})",
-                     views.size(), complete, behind, silent, wanting, gaps, shed, quarantined, incidents, records, missing, oldest_s, per_s);
+                     s.sites, s.complete, s.behind, s.silent, s.wanting, s.gap_records, s.shed, s.quarantined, s.incidents, s.records, s.missing, s.oldest_s, s.records_per_s);
 }
 
 // A second before the minute is over, or the next one.
@@ -91,7 +97,8 @@ Result<void> Live::compute(KvStore& store, const FacilitiesQuery& query) {
     if (!sites.contains(fac)) gone += (gone.empty() ? "" : ",") + json_string(fac);
   }
   sites_ = std::move(sites);
-  region_ = region_json(*views);
+  const Sums sums = sums_of(*views);
+  region_ = to_json(sums);
   now_ = query.now;
   remember(store.kv(), *views, query.now);
   ++number_;

@@ -6,6 +6,7 @@
 #include "cloud/api/live.h"
 #include "cloud/api/query.h"
 #include "cloud/api/region.h"
+#include "cloud/incidents.h"
 #include "cloud/json_text.h"
 #include "schemas/record_text.h"
 
@@ -17,8 +18,7 @@ constexpr size_t kIncidentsMax = 1'000;
 constexpr int64_t kMinuteUs = 60'000'000;
 
 void answer_live(const Region& region, const ApiCall& call, HttpAnswer answer) {
-  const auto last = call.http.headers.find("last-event-id");
-  region.on_store([region, after = last == call.http.headers.end() ? std::string() : last->second, answer = std::move(answer)](OpenedStore* store) {
+  region.on_store([region, after = header_of(call.http, "last-event-id"), answer = std::move(answer)](OpenedStore* store) {
     if (store == nullptr) return answer(error_answer(503, "the store is being opened again"));
     auto flow = std::make_shared<HttpFlow>();
     region.live->watch(*store->store, flow, after, region.facilities_now());
@@ -26,11 +26,6 @@ void answer_live(const Region& region, const ApiCall& call, HttpAnswer answer) {
     out.flow = std::move(flow);
     answer(std::move(out));
   });
-}
-
-std::string json_of(const Facility& fac, const Incident& i) {
-  return fmt::format(R"({{"facility":{},"id":{},"kind":"{}","epoch":"{:016x}","stream":"{}","first":{},"last":{},"opened":{},"closed":{},"note":{}}})", json_string(fac), i.id, name_of(i.kind), i.key.epoch.value,
-                     egret::name_of(i.key.stream), i.first.value, i.last.value, json_time(i.opened), json_time(i.closed), json_string(i.note));
 }
 
 // Open ones; of one site the closed ones, too. The newest first.
@@ -48,7 +43,7 @@ Result<std::string> incidents_json(OpenedStore& store, const std::string& of) {
   const bool more = all.size() > kIncidentsMax;
   if (more) all.resize(kIncidentsMax);
   std::string out;
-  for (const auto& [fac, incident] : all) out += (out.empty() ? "" : ",") + json_of(fac, incident);
+  for (const auto& [fac, incident] : all) out += (out.empty() ? "" : ",") + to_json(fac, incident);
   return fmt::format(R"({{"incidents":[{}],"more":{}}})", out, more);
 }
 
@@ -77,29 +72,18 @@ Result<std::string> timeline_json(OpenedStore& store, const Timeline& timeline, 
   return fmt::format(R"({{"facility":{},"now":{},"minutes":[{}],"watched":[{}]}})", json_string(fac), json_time(now), changes, watched);
 }
 
-HttpResponse close_incident(OpenedStore& store, const Facility& fac, const std::string& id, std::string note, WallTime now) {
-  auto txn = store.store->begin({&fac, 1});
-  auto open = txn->incidents(fac, true);
-  if (!open) return error_answer(open.error());
-  const auto found = std::ranges::find_if(*open, [&](const Incident& i) { return std::to_string(i.id) == id; });
-  if (found == open->end()) return error_answer(404, "no open incident of that facility has this number");
-  found->closed = now;
-  found->note = std::move(note);
-  txn->put(fac, *found);
-  if (store.store->commit(std::move(txn)) != CommitResult::committed) return error_answer(store.store->last_error());
-  return json_answer(200, json_of(fac, *found));
+HttpResponse close_one(OpenedStore& store, const Facility& fac, const std::string& id, std::string note, WallTime now) {
+  const auto closed = close_incident(*store.store, fac, id, std::move(note), now);
+  return closed ? json_answer(200, to_json(fac, *closed)) : error_answer(closed.error());
 }
-
-void about(const ApiCall& call) { call.note->about.push_back({AuditKind::facility, call.names[0], {}}); }
 
 }  // namespace
 
 void add_ops(Endpoints& endpoints, const Region& region) {
   endpoints.add(unaudited({"GET", "/api/live", kReaders, "server-sent events: how every site stands, and what changes, once a second", [region](const ApiCall& call, HttpAnswer answer) { answer_live(region, call, std::move(answer)); }}));
-  endpoints.add(unaudited({"GET", "/api/timeline/{facility}", kReaders, "how a site stood in each minute of the last 24 hours: linked, committed, behind, in gaps", [region](const ApiCall& call, HttpAnswer answer) {
-                             if (!valid_facility(call.names[0])) return answer(error_answer(400, "facility: 1-32 of [a-z0-9-]"));
+  endpoints.add(unaudited({"GET", "/api/timeline/{facility}", kReaders, "how a site stood in each minute of the last 24 hours: linked, committed, behind, in gaps", of_site([region](const ApiCall& call, HttpAnswer answer) {
                              answer_from_store(region, std::move(answer), [region, fac = call.names[0]](OpenedStore& store) { return answer_of(timeline_json(store, region.live->timeline(), fac, region.now())); });
-                           }}));
+                           })}));
   endpoints.add(unaudited({"GET", "/api/whoami", {Role::viewer, Role::operations, Role::auditor, Role::admin, Role::fhir}, "whose token this is, and its role", [](const ApiCall& call, HttpAnswer answer) {
                              answer(json_answer(200, fmt::format(R"({{"name":{},"role":"{}"}})", json_string(call.caller.name), name_of(call.caller.role))));
                            }}));
@@ -108,16 +92,14 @@ void add_ops(Endpoints& endpoints, const Region& region) {
                              if (!query) return answer(error_answer(query.error()));
                              const auto at = query->find("facility");
                              const std::string fac = at == query->end() ? "" : at->second;
-                             if (!fac.empty() && !valid_facility(fac)) return answer(error_answer(400, "facility: 1-32 of [a-z0-9-]"));
+                             if (!fac.empty() && !valid_facility(fac)) return answer(error_answer(400, kWrongSite));
                              answer_from_store(region, std::move(answer), [fac](OpenedStore& store) { return answer_of(incidents_json(store, fac)); });
                            }}));
-  endpoints.add({"POST", "/api/incidents/{facility}/{id}/close", {Role::operations}, R"({"note":"…"}: closes an incident; 404 when it is closed)", [region](const ApiCall& call, HttpAnswer answer) {
+  endpoints.add({"POST", "/api/incidents/{facility}/{id}/close", {Role::operations}, R"({"note":"…"}: closes an incident; 404 when it is closed)", of_site([region](const ApiCall& call, HttpAnswer answer) {
                    auto note = note_in(call.http.body);
                    if (!note) return answer(error_answer(note.error()));
-                   if (!valid_facility(call.names[0])) return answer(error_answer(400, "facility: 1-32 of [a-z0-9-]"));
-                   about(call);
-                   answer_from_store(region, std::move(answer), [fac = call.names[0], id = call.names[1], note = std::move(*note), now = region.now()](OpenedStore& store) { return close_incident(store, fac, id, note, now); });
-                 }});
+                   answer_from_store(region, std::move(answer), [fac = call.names[0], id = call.names[1], note = std::move(*note), now = region.now()](OpenedStore& store) { return close_one(store, fac, id, note, now); });
+                 })});
 }
 
 }  // namespace egret::cloud

@@ -1,11 +1,8 @@
 // /api/quality: how models do.
 #include "cloud/quality.h"
 
-#include <spdlog/fmt/fmt.h>
-
 #include "cloud/api/query.h"
 #include "cloud/api/region.h"
-#include "cloud/json_text.h"
 
 namespace egret::cloud {
 
@@ -15,8 +12,7 @@ Result<std::string> models_json(const Kv& kv) {
   const auto all = models(kv);
   if (!all) return all.error();
   std::string out;
-  for (const ModelText& m : *all)
-    out += fmt::format(R"({}{{"ref":"{}","model_id":{},"vendor":{},"name":{},"version":{}}})", out.empty() ? "" : ",", hex(view(m.ref)), json_string(m.model_id), json_string(m.vendor), json_string(m.name), json_string(m.version));
+  for (const ModelText& model : *all) out += (out.empty() ? "" : ",") + to_json(model);
   return "{\"models\":[" + out + "]}";
 }
 

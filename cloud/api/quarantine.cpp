@@ -14,6 +14,7 @@ namespace egret::cloud {
 namespace {
 
 constexpr Roles kReaders{Role::viewer, Role::operations, Role::auditor};
+constexpr const char* kWrongRecord = "a record is named by its facility and 64 hex digits";
 constexpr size_t kQuarantinedShown = 200;  // of a site
 
 // Why each was refused, then and now. A record's bytes are not here: it may be about a patient.
@@ -42,8 +43,6 @@ bool is_hash(const std::string& id) {
   return bytes && bytes->size() == sizeof(Hash);
 }
 
-void about(const ApiCall& call) { call.note->about.push_back({AuditKind::facility, call.names[0], {}}); }
-
 // Of that record in the log: the first half of its id, which is SHA-256 of its bytes.
 void about_record(const ApiCall& call) {
   const auto id = bytes_from_hex(call.names[1]);
@@ -54,7 +53,7 @@ void about_record(const ApiCall& call) {
 using FromRow = std::function<HttpResponse(const QuarantineRow& row, const std::string& id)>;
 ApiHandler of_one(const Region& region, FromRow from) {
   return [region, from = std::move(from)](const ApiCall& call, HttpAnswer answer) {
-    if (!valid_facility(call.names[0]) || !is_hash(call.names[1])) return answer(error_answer(400, "a record is named by its facility and 64 hex digits"));
+    if (!valid_facility(call.names[0]) || !is_hash(call.names[1])) return answer(error_answer(400, kWrongRecord));
     about_record(call);
     answer_from_store(region, std::move(answer), [from, fac = call.names[0], id = call.names[1]](OpenedStore& store) {
       const auto value = store.kv->get(kMetaSpace, quarantine_key(fac, take<sizeof(Hash)>(*bytes_from_hex(id))));
@@ -77,16 +76,13 @@ HttpResponse bytes_answer(const QuarantineRow& row, const std::string& id) {
 }  // namespace
 
 void add_quarantine(Endpoints& endpoints, const Region& region) {
-  endpoints.add({"GET", "/api/quarantine/{facility}", kReaders, "records of a site that could not be taken: why, then and now; at most 200, no bytes", [region](const ApiCall& call, HttpAnswer answer) {
-                   if (!valid_facility(call.names[0])) return answer(error_answer(400, "facility: 1-32 of [a-z0-9-]"));
-                   about(call);
+  endpoints.add({"GET", "/api/quarantine/{facility}", kReaders, "records of a site that could not be taken: why, then and now; at most 200, no bytes", of_site([region](const ApiCall& call, HttpAnswer answer) {
                    answer_from_store(region, std::move(answer), [fac = call.names[0]](OpenedStore& store) { return answer_of(quarantine_json(store, fac)); });
-                 }});
-  endpoints.add({"POST", "/api/quarantine/{facility}/{id}/retry", {Role::operations}, "looks again at a record that could not be taken", [region](const ApiCall& call, HttpAnswer answer) {
-                   if (!valid_facility(call.names[0]) || !is_hash(call.names[1])) return answer(error_answer(400, "a record is named by its facility and 64 hex digits"));
-                   about(call);
+                 })});
+  endpoints.add({"POST", "/api/quarantine/{facility}/{id}/retry", {Role::operations}, "looks again at a record that could not be taken", of_site([region](const ApiCall& call, HttpAnswer answer) {
+                   if (!is_hash(call.names[1])) return answer(error_answer(400, kWrongRecord));
                    answer_from_store(region, std::move(answer), [fac = call.names[0], id = call.names[1]](OpenedStore& store) { return retry_one(store, fac, id); });
-                 }});
+                 })});
   endpoints.add({"GET", "/api/quarantine/{facility}/{id}", {Role::operations, Role::auditor}, "what such a record is made of: fields by name, type and length; no value", of_one(region, outline_answer)});
   Endpoint bytes{"GET", "/api/quarantine/{facility}/{id}/bytes", {Role::auditor}, "the record as it came; in the audit log before it is shown", of_one(region, bytes_answer)};
   bytes.changes = [](const HttpRequest&) { return true; };

@@ -17,16 +17,21 @@ void answer_from_store(const Region& region, HttpAnswer answer, FromStore from) 
   });
 }
 
+ApiHandler of_site(ApiHandler handler) {
+  return [handler = std::move(handler)](const ApiCall& call, HttpAnswer answer) {
+    if (!valid_facility(call.names[0])) return answer(error_answer(400, kWrongSite));
+    call.note->about.push_back({AuditKind::facility, call.names[0], {}});
+    handler(call, std::move(answer));
+  };
+}
+
 namespace {
 
 // Its own scripts and styles, and nothing else from anywhere.
 constexpr const char* kDashboardPolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-bool names(const HttpRequest& request, const char* header, std::string_view what) {
-  const auto at = request.headers.find(header);
-  return at != request.headers.end() && at->second.find(what) != std::string::npos;
-}
+bool names(const HttpRequest& request, const char* header, std::string_view what) { return header_of(request, header).find(what) != std::string::npos; }
 
 HttpResponse asset_answer(const HttpRequest& request, const DashboardAsset& asset) {
   HttpResponse out{200, std::string(asset.content_type), {}, {}};

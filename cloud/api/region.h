@@ -45,6 +45,10 @@ struct Region {
 using FromStore = std::function<HttpResponse(OpenedStore& store)>;
 void answer_from_store(const Region& region, HttpAnswer answer, FromStore from);
 
+// A handler for a path whose first name is a site: 400 when it is none; what is asked is about it.
+ApiHandler of_site(ApiHandler handler);
+inline constexpr const char* kWrongSite = "facility: 1-32 of [a-z0-9-]";
+
 // The page, /metrics, /healthz, /api: what is there whatever the store holds.
 void add_house(Endpoints& endpoints, const Region& region);
 // /api/facilities, /api/results, /api/restrictions.

@@ -21,7 +21,7 @@ int all(OpenedStore& store, const FacilitiesQuery& query, bool json) {
   for (const FacilityView& v : *views) {
     const auto of = completeness(*store.store, *store.kv, v.fac, query);
     if (!of) return complain(of.error());
-    complete = complete && (v.revoked || of->complete());
+    complete = complete && (v.revoked || of->site.complete());
     if (!json) std::printf("%s%s", &v == &views->front() ? "" : "\n", to_text(*of, query.now).c_str());
   }
   return complete ? kOk : kFoundProblem;
@@ -41,7 +41,7 @@ int run(const Where& where, const Options& o) {
   if (!of) return complain(of.error());
   if (!o.statement) {
     std::printf("%s%s", o.json ? to_json(*of, query.now).c_str() : to_text(*of, query.now).c_str(), o.json ? "\n" : "");
-    return of->complete() ? kOk : kFoundProblem;
+    return of->site.complete() ? kOk : kFoundProblem;
   }
   const auto state = state_dir_of(where);
   if (!state) return kBadConfig;

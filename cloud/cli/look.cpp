@@ -5,6 +5,7 @@
 
 #include "cloud/cli/cli.h"
 #include "cloud/facilities.h"
+#include "cloud/incidents.h"
 #include "cloud/json_text.h"
 #include "schemas/record.h"
 #include "schemas/record_json.h"
@@ -121,10 +122,7 @@ std::string incident_line(ByteView key, ByteView value, bool json, bool all) {
   if (!i) return json ? R"({"error":"unreadable row"})" : "an incident cannot be read: run egret-cloud verify";
   bool open = i->closed.us == 0;
   if (!open && !all) return "";
-  if (json) {
-    return fmt::format(R"({{"facility":"{}","id":{},"kind":"{}","epoch":"{:016x}","stream":"{}","first":{},"last":{},"opened":{},"closed":{},"note":{}}})", fac, i->id, name_of(i->kind),
-                       i->key.epoch.value, name_of(i->key.stream), i->first.value, i->last.value, json_time(i->opened), json_time(i->closed), json_string(i->note));
-  }
+  if (json) return to_json(fac, *i);
   std::string range = i->last.value == 0 ? "" : fmt::format(" epoch {:016x} {} {}-{}", i->key.epoch.value, name_of(i->key.stream), i->first.value, i->last.value);
   return fmt::format("{:20} #{} {}{}{}", fac, i->id, name_of(i->kind), range, open ? "  OPEN" : "  closed: " + i->note);
 }

@@ -154,17 +154,7 @@ def tools(work):
     work.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "checks.mjs"):
         shutil.copy(HERE / name, work / name)
-    if (work / "node_modules" / "axe-core").exists():
-        return work
-    try:
-        got = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock"], cwd=work, capture_output=True, text=True, timeout=300)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        print(f"skipped: npm: {error}")
-        return None
-    if got.returncode != 0:
-        print(f"skipped: npm cannot install: {got.stderr.strip()[-200:]}")
-        return None
-    return work
+    return work if road.npm_install(work, "axe-core") else None
 
 
 def settle(r):

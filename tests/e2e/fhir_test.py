@@ -391,15 +391,8 @@ def check_clients(f, folder, patient):
     work.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "validate.mjs", "clients.mjs"):
         (work / name).write_text((here / name).read_text())
-    if not (work / "node_modules" / "fhir-kit-client").exists():
-        try:
-            got = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--omit=optional", "--ignore-scripts", "--no-package-lock"], cwd=work, capture_output=True, text=True, timeout=300)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            print(f"skipped: npm: {error}")
-            return False
-        if got.returncode != 0:
-            print(f"skipped: npm cannot install: {got.stderr.strip()[-200:]}")
-            return False
+    if not road.npm_install(work, "fhir-kit-client"):
+        return False
     emitted = folder / "emitted.ndjson"
     emitted.write_text("".join(json.dumps(x) + "\n" for x in f.seen))
     done = subprocess.run(["node", "validate.mjs", emitted], cwd=work, capture_output=True, text=True)

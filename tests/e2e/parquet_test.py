@@ -42,16 +42,7 @@ class Columns:
         ours = json.loads((road.ROOT / "packaging/parquet/package.json").read_text())["dependencies"]
         tested = json.loads((READER / "package.json").read_text())["dependencies"]
         expect("what is tested is what is named", {name: tested.get(name) for name in ours}, ours)
-        if (self.dir / "node_modules/parquet-wasm").exists():
-            return True
-        try:
-            got = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--omit=optional", "--ignore-scripts", "--no-package-lock"], cwd=self.dir, capture_output=True, text=True, timeout=300)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            print(f"skipped: npm: {error}")
-            return False
-        if got.returncode != 0:
-            print(f"skipped: npm cannot install: {got.stderr.strip()[-200:]}")
-        return got.returncode == 0
+        return road.npm_install(self.dir, "parquet-wasm")
 
     def write(self, name, feed, code=0):
         done = subprocess.run(["node", "changes-to-parquet.mjs", self.out / name], cwd=self.dir, input=feed.encode() if isinstance(feed, str) else feed, capture_output=True)

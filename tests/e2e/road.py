@@ -463,3 +463,17 @@ class Producer(threading.Thread):
         self.ending.set()
         self.join(30)
         self.log.close()
+
+
+def npm_install(work, known):
+    """npm's packages of work/package.json; False, with a word about why: they cannot be had. `known`: one of them."""
+    if (work / "node_modules" / known).exists():
+        return True
+    try:
+        got = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--omit=optional", "--ignore-scripts", "--no-package-lock"], cwd=work, capture_output=True, text=True, timeout=300)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        print(f"skipped: npm: {error}")
+        return False
+    if got.returncode != 0:
+        print(f"skipped: npm cannot install: {got.stderr.strip()[-200:]}")
+    return got.returncode == 0
