@@ -123,7 +123,7 @@ function RecordBytes({ path, id }: { path: string; id: string }) {
   }
   return (
     <>
-      <pre class="dump" tabIndex={0} aria-label={t('bytes')}>
+      <pre class="dump" role="region" tabIndex={0} aria-label={t('bytes')}>
         {dump(bytes.subarray(0, kDumpBytes))}
       </pre>
       {bytes.length > kDumpBytes && <p class="muted">{t('more')}</p>}

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "api_rig.h"
+#include "cloud/control.h"
+#include "records.h"
 #include "cloud/flow.h"
 
 using namespace egret;
@@ -148,4 +150,41 @@ TEST_CASE("whoever does not take what comes is let go, and costs no more than it
   CHECK(woken == static_cast<int>(taken_in) + 1);
   CHECK(flow.next([] {}) == nullptr);
   CHECK(piece.use_count() == 1);
+}
+
+TEST_CASE("a site's day is told in the minutes in which something of it changed, and when nobody looked", "[live][timeline][api]") {
+  ApiRig rig;
+  REQUIRE(run_control("facility.add", {{"fac", kFac}, {"key", std::string(64, 'a')}, {"by", "ops"}}, rig.opened, rig.folder.path(), rig.now).code == 0);
+  const auto pass = [&](int64_t minutes) {
+    rig.now.us += minutes * 60'000'000;
+    rig.mono = rig.mono + minutes * 60'000;
+    rig.region.live->look(*rig.opened.store, rig.region.facilities_now());
+  };
+  pass(0);
+  rig.commit({result(1, 1), result(2, 1)});
+  pass(1);
+  pass(1);
+  pass(30);  // the service was away
+  const std::string told = rig.get("/api/timeline/clinic-1", Role::viewer).body;
+  CHECK(has(told, R"({"at":"2027-01-15T08:00:00.000Z","state":"never seen","linked":false,"records":0,"behind":0,"gap_records":0,"last_seen":null},{"at":"2027-01-15T08:01:00.000Z")"));
+  CHECK(has(told, R"("records":2)"));
+  CHECK(has(told, R"("watched":[{"from":"2027-01-15T08:00:00.000Z","to":"2027-01-15T08:02:00.000Z"},{"from":"2027-01-15T08:32:00.000Z","to":"2027-01-15T08:32:00.000Z"}])"));
+  CHECK(std::ranges::count(told, '{') == 1 + 2 + 2);
+  CHECK(rig.get("/api/timeline/clinic-2", Role::viewer).status == 404);
+  CHECK(rig.get("/api/timeline/Clinic", Role::viewer).status == 400);
+}
+
+TEST_CASE("a site is silent when it has not spoken for as long as the region's setting says", "[live]") {
+  LiveRig rig;
+  rig.query.silent_after_ms = 30'000;
+  rig.say_hello();
+  const auto flow = rig.watch();
+  taken(*flow);
+  rig.pass(30'000);
+  CHECK_FALSE(has(taken(*flow).back(), R"("attention":"silent")"));
+  rig.pass(1'000);
+  CHECK(has(taken(*flow).back(), R"("attention":"silent")"));
+  rig.say_hello();
+  rig.pass(1'000);
+  CHECK(has(taken(*flow).back(), R"("facility":"clinic-1","name":"","district":"","keys":1,"blocked":false,"attention":"ok")"));
 }
