@@ -2,15 +2,12 @@
 // as the very same bytes.
 #include "cloud/audit.h"
 #include "cloud/holds.h"
-#include "cloud/record_outline.h"
 #include "cloud/restrictions.h"
 #include "cloud/rollup.h"
 #include "cloud/tables.h"
 #include "cloud/timeline.h"
 #include "cloud/view_tables.h"
 #include "schemas/chain.h"
-#include "schemas/record.h"
-#include "schemas/record.pb.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/sim/kv_memory.h"
 
@@ -40,20 +37,12 @@ void keys(ByteView key) {
     require(key.starts_with(registration_key(*fac)), "a registration's key");
 }
 
-constexpr uint8_t kMinutes = 0xfe, kOutline = 0xff;  // that came later than the tables
-
-// Whatever the bytes are: it ends, within its limits, and says nothing of them.
-void outline(ByteView record) {
-  const RecordOutline out = outline_of(record);
-  require(out.body.fields.size() <= kOutlineFields && out.arrival.fields.size() <= kOutlineFields, "an outline keeps to its limit");
-  for (const OutlineField& f : out.body.fields) require(f.depth < kOutlineDepth && f.bytes <= record.size(), "a field is inside");
-}
+constexpr uint8_t kMinutes = 0xff;  // rows that came later than these
 
 // Input: table(1) · value.
 void run(ByteView input) {
   if (input.empty()) return;
   const ByteView value = input.substr(1);
-  if (uint8_t(input[0]) == kOutline) return outline(value);
   if (uint8_t(input[0]) == kMinutes) {
     same(value, &decode_region_minute);
     return same(value, &decode_site_minute);
@@ -150,13 +139,6 @@ std::vector<Bytes> seeds() {
   ledger.marks = {{{1}, {2}}, {{3}, {4}}};
   Incident incident;
   incident.note = "note";
-  v1::Body body;
-  body.set_sens(1);
-  body.add_purpose(v1::PURPOSE_CARE);
-  body.mutable_retraction()->set_logical_id(Bytes(16, 'r'));
-  body.mutable_retraction()->set_version(1);
-  body.mutable_retraction()->set_reason(v1::Retraction::REASON_WRONG_PATIENT);
-  body.mutable_retraction()->mutable_t()->set_us(1);
   ResultRow result;
   result.add(Version{}, {key, {1}}, "clinic-1");
   result.add(Retraction{2, sha256("r"), RetractionReason::test_data}, {key, {2}}, "clinic-1");
@@ -171,7 +153,6 @@ std::vector<Bytes> seeds() {
       fuzz::tagged(1, encode(Registration{{{}}, false, false, "district", "name"})),
       fuzz::tagged(kMinutes, encode(SiteMinute{0, Attention::silent, true, 1, 2, 3, {4}})),
       fuzz::tagged(kMinutes, encode(RegionMinute{0, 1, 2, 3, 4})),
-      fuzz::tagged(kOutline, join_record(make_body(body, "clinic-7")->bytes, "").value()),
       fuzz::tagged(2, encode(session)),
       fuzz::tagged(3, encode(FacilityRow{})),
       fuzz::tagged(4, encode(ledger)),
