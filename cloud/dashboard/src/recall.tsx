@@ -159,7 +159,7 @@ function Question({ models, asked, open, change, leaveOpen, look }: Questions) {
       <h2>{t('recallStep1')}</h2>
       <label>
         {t('model')}{' '}
-        <select value={asked.model} required onInput={(e) => change({ model: e.currentTarget.value, version: '' })}>
+        <select name="model" value={asked.model} required onInput={(e) => change({ model: e.currentTarget.value, version: '' })}>
           <option value="">–</option>
           {ids.map((id) => (
             <option key={id} value={id}>
@@ -170,7 +170,7 @@ function Question({ models, asked, open, change, leaveOpen, look }: Questions) {
       </label>
       <label>
         {t('version')}{' '}
-        <select value={asked.version} onInput={(e) => change({ version: e.currentTarget.value })}>
+        <select name="version" value={asked.version} onInput={(e) => change({ version: e.currentTarget.value })}>
           <option value="">{t('everyVersion')}</option>
           {versions.map((v) => (
             <option key={v} value={v}>
