@@ -25,6 +25,7 @@ class HttpFlow {
     if (waiting_bytes_ > kFlowBytesMax) {
       over_ = true;
       waiting_.clear();
+      waiting_bytes_ = 0;
     } else {
       waiting_.push_back(std::move(piece));
     }
@@ -34,6 +35,19 @@ class HttpFlow {
   bool open() const {
     std::lock_guard held(lock_);
     return !over_;
+  }
+  // Put, and not taken yet.
+  size_t behind_bytes() const {
+    std::lock_guard held(lock_);
+    return waiting_bytes_;
+  }
+  // Lets go whoever takes it.
+  void let_go() {
+    std::lock_guard held(lock_);
+    over_ = true;
+    waiting_.clear();
+    waiting_bytes_ = 0;
+    if (wake_) wake_();
   }
 
   // ---- for the server ----

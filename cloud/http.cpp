@@ -19,10 +19,13 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <charconv>
+#include <chrono>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <thread>
 
 namespace egret::cloud {
@@ -116,25 +119,68 @@ std::optional<HttpResponse> answer_to(const error_code& error) {
   return std::nullopt;
 }
 
+class Place;
+
 struct Listener {
   Listener(HttpHandler h, HttpBodyLimit b, HttpLimits l) : handler(std::move(h)), body_limit(std::move(b)), limits(l) {}
   HttpHandler handler;
   HttpBodyLimit body_limit;
   HttpLimits limits;
-  std::atomic<size_t> open = 0, flows = 0;
+  std::atomic<size_t> flows = 0, refusals = 0;
+  std::mutex lock;  // guards places, and what they say of themselves
+  std::set<Place*> places;
+
+  bool full() {
+    std::lock_guard held(lock);
+    return places.size() >= limits.connections;
+  }
+  // False: nobody has kept us waiting for so long.
+  bool let_one_go();
 };
 
-// Counts a connection as long as it lives.
+int64_t now_ms() { return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+// A connection's, as long as it lives: since when its client keeps us waiting, and how it is let go.
 class Place {
  public:
-  explicit Place(Listener& listener) : listener_(listener) { ++listener_.open; }
-  ~Place() { --listener_.open; }
+  Place(std::shared_ptr<Listener> listener, std::function<void()> let_go) : listener_(std::move(listener)), let_go_(std::move(let_go)) {
+    std::lock_guard held(listener_->lock);
+    listener_->places.insert(this);
+  }
+  ~Place() {
+    std::lock_guard held(listener_->lock);
+    listener_->places.erase(this);
+  }
   Place(const Place&) = delete;
   Place& operator=(const Place&) = delete;
+  // From now on we wait for the client: for its request, or that it takes an answer.
+  void client_next() { set(now_ms()); }
+  // The client waits for us.
+  void we_next() { set(kNotWaiting); }
 
  private:
-  Listener& listener_;
+  friend struct Listener;
+  static constexpr int64_t kNotWaiting = INT64_MAX;
+  void set(int64_t since) {
+    std::lock_guard held(listener_->lock);
+    if (!gone_) since_ms_ = since;
+  }
+  const std::shared_ptr<Listener> listener_;
+  const std::function<void()> let_go_;
+  int64_t since_ms_ = now_ms();
+  bool gone_ = false;
 };
+
+bool Listener::let_one_go() {
+  std::lock_guard held(lock);
+  const auto slowest = std::ranges::min_element(places, {}, [](const Place* p) { return p->since_ms_; });
+  if (slowest == places.end() || (*slowest)->since_ms_ == Place::kNotWaiting || now_ms() - (*slowest)->since_ms_ < limits.patience_ms) return false;
+  Place& place = **slowest;
+  place.since_ms_ = Place::kNotWaiting;
+  place.gone_ = true;
+  place.let_go_();
+  return true;
+}
 
 template <class Protocol>
 asio::awaitable<bool> respond(Stream<Protocol>& stream, Listener& listener, Response response) {
@@ -175,7 +221,7 @@ class SentFile {
 // The header, then the file piece by piece; each has idle_ms to be taken. A file that ends early
 // ends the connection, so that nobody takes a part for the whole.
 template <class Protocol>
-asio::awaitable<bool> respond_with_file(Stream<Protocol>& stream, Listener& listener,
+asio::awaitable<bool> respond_with_file(Stream<Protocol>& stream, Listener& listener, Place& place,
                                         HttpResponse from, unsigned version, bool keep_alive,
                                         bool head) {
   SentFile file(from.file);
@@ -196,6 +242,7 @@ asio::awaitable<bool> respond_with_file(Stream<Protocol>& stream, Listener& list
     const size_t n = file.read(piece, left);
     if (n == 0) co_return false;
     stream.expires_after(milliseconds(listener.limits.idle_ms));
+    place.client_next();
     co_await asio::async_write(stream, asio::buffer(piece.data(), n),
                                asio::redirect_error(asio::use_awaitable, error));
     left -= n;
@@ -223,7 +270,8 @@ class FlowPlace {
 
 // The header, then pieces as they come. Each has idle_ms to be taken. A client that goes is seen at the next piece.
 template <class Protocol>
-asio::awaitable<void> respond_with_flow(Stream<Protocol>& stream, Listener& listener, HttpResponse from, unsigned version) {
+asio::awaitable<void> respond_with_flow(std::shared_ptr<Stream<Protocol>> shared, Listener& listener, HttpResponse from, unsigned version) {
+  Stream<Protocol>& stream = *shared;
   const std::shared_ptr<HttpFlow> flow = std::move(from.flow);
   const FlowPlace place(listener, flow);
   if (!place.fits()) {
@@ -238,13 +286,21 @@ asio::awaitable<void> respond_with_flow(Stream<Protocol>& stream, Listener& list
   header.chunked(true);
   http::response_serializer<http::empty_body> serializer(header);
   error_code error;
+  stream.socket().set_option(asio::socket_base::send_buffer_size(listener.limits.flow_buffer_bytes), error);
+  error.clear();  // the system's own size will do
   stream.expires_after(milliseconds(listener.limits.idle_ms));
   co_await http::async_write_header(stream, serializer, asio::redirect_error(asio::use_awaitable, error));
   const auto executor = stream.get_executor();
   auto timer = std::make_shared<asio::steady_timer>(executor);
   while (!error) {
     timer->expires_at(asio::steady_timer::time_point::max());
-    const HttpFlow::Piece piece = flow->next([executor, timer] { asio::post(executor, [timer] { timer->cancel(); }); });
+    const HttpFlow::Piece piece = flow->next([executor, timer, shared, weak = std::weak_ptr(flow)] {
+      asio::post(executor, [timer, shared, weak] {
+        timer->cancel();
+        const auto told = weak.lock();
+        if (told == nullptr || !told->open()) shared->close();  // in the middle of a piece that is not taken
+      });
+    });
     if (piece == nullptr) {
       if (!flow->open()) break;
       // What wakes it is posted to this very connection, and so comes after the wait has begun.
@@ -317,11 +373,14 @@ asio::awaitable<std::optional<HttpRequest>> read_request(Stream<Protocol>& strea
 }
 
 template <class Protocol>
-asio::awaitable<bool> one_request(Stream<Protocol>& stream, Listener& listener,
+asio::awaitable<bool> one_request(std::shared_ptr<Stream<Protocol>> shared, Listener& listener, Place& place,
                                   beast::flat_buffer& buffer, bool local) {
+  Stream<Protocol>& stream = *shared;
   http::request_parser<http::string_body> parser;
+  place.client_next();
   auto in = co_await read_request(stream, listener, buffer, local, parser);
   if (!in) co_return false;
+  place.we_next();
   const auto& request = parser.get();
   auto slot = std::make_shared<Slot>();
   listener.handler(*in, [slot](HttpResponse response) { slot->put(std::move(response)); });
@@ -332,33 +391,62 @@ asio::awaitable<bool> one_request(Stream<Protocol>& stream, Listener& listener,
   HttpResponse answer = waiter.result();
   bool head = request.method() == http::verb::head;
   if (!answer.file.empty()) {
-    bool after_file = co_await respond_with_file(stream, listener, std::move(answer),
+    bool after_file = co_await respond_with_file(stream, listener, place, std::move(answer),
                                                  request.version(), request.keep_alive(), head);
     co_return after_file;
   }
   if (answer.flow && head) answer.flow->end();
   if (answer.flow && !head) {
-    co_await respond_with_flow(stream, listener, std::move(answer), request.version());
+    co_await respond_with_flow(shared, listener, std::move(answer), request.version());
     co_return false;
   }
   Response response = render(std::move(answer), request.version(), request.keep_alive(), head);
+  place.client_next();
   bool more = co_await respond(stream, listener, std::move(response));
   co_return more;
 }
 
 template <class Protocol>
-asio::awaitable<void> serve(typename Protocol::socket socket, std::shared_ptr<Listener> shared, std::unique_ptr<Place>) {
-  Listener& listener = *shared;
-  Stream<Protocol> stream(std::move(socket));
-  beast::flat_buffer buffer(listener.limits.header_bytes + listener.limits.body_bytes);
-  const bool local = is_local(stream.socket());
+asio::awaitable<void> serve(std::shared_ptr<Stream<Protocol>> stream, std::shared_ptr<Listener> listener, std::unique_ptr<Place> place) {
+  beast::flat_buffer buffer(listener->limits.header_bytes + listener->limits.body_bytes);
+  const bool local = is_local(stream->socket());
   bool more = true;
   while (more) {
-    bool again = co_await one_request(stream, listener, buffer, local);
+    bool again = co_await one_request(stream, *listener, *place, buffer, local);
     more = again;
   }
   error_code ignored;
-  stream.socket().shutdown(Protocol::socket::shutdown_both, ignored);
+  stream->socket().shutdown(Protocol::socket::shutdown_both, ignored);
+}
+
+// Those who are told that the house is full, counted as long as they are.
+class Refusal {
+ public:
+  explicit Refusal(std::shared_ptr<Listener> listener) : listener_(std::move(listener)) { fits_ = ++listener_->refusals <= listener_->limits.refusals; }
+  ~Refusal() { --listener_->refusals; }
+  Refusal(const Refusal&) = delete;
+  Refusal& operator=(const Refusal&) = delete;
+  bool fits() const { return fits_; }
+
+ private:
+  const std::shared_ptr<Listener> listener_;
+  bool fits_ = false;
+};
+
+// Without reading what it asks. Its end is waited for, or what it still sends would take the answer from it.
+template <class Protocol>
+asio::awaitable<void> refuse(typename Protocol::socket socket, std::shared_ptr<Listener> listener, std::unique_ptr<Refusal>) {
+  Stream<Protocol> stream(std::move(socket));
+  HttpResponse full = plain(503, "as many connections are open as may be\n");
+  full.headers.emplace_back("Retry-After", "1");
+  const Response response = render(std::move(full), 11, false, false);
+  error_code error;
+  stream.expires_after(milliseconds(listener->limits.patience_ms));
+  co_await http::async_write(stream, response, asio::redirect_error(asio::use_awaitable, error));
+  if (!error) stream.socket().shutdown(Protocol::socket::shutdown_send, error);
+  std::array<char, 1024> rest;
+  for (size_t read = 0; !error && read < listener->limits.header_bytes;)
+    read += co_await stream.async_read_some(asio::buffer(rest), asio::redirect_error(asio::use_awaitable, error));
 }
 
 // Threads, each with connections of its own.
@@ -404,10 +492,19 @@ asio::awaitable<void> accept_all(typename Protocol::acceptor acceptor, std::shar
       co_await rest.async_wait(asio::redirect_error(asio::use_awaitable, error));
       continue;
     }
-    if (listener->open >= listener->limits.connections) continue;
-    auto place = std::make_unique<Place>(*listener);
     const auto connection = socket.get_executor();
-    asio::co_spawn(connection, serve<Protocol>(std::move(socket), listener, std::move(place)), asio::detached);
+    if (listener->full() && !listener->let_one_go()) {
+      auto refusal = std::make_unique<Refusal>(listener);
+      if (refusal->fits()) asio::co_spawn(connection, refuse<Protocol>(std::move(socket), listener, std::move(refusal)), asio::detached);
+      continue;
+    }
+    auto stream = std::make_shared<Stream<Protocol>>(std::move(socket));
+    auto place = std::make_unique<Place>(listener, [connection, weak = std::weak_ptr(stream)] {
+      asio::post(connection, [weak] {
+        if (const auto open = weak.lock()) open->close();
+      });
+    });
+    asio::co_spawn(connection, serve<Protocol>(std::move(stream), listener, std::move(place)), asio::detached);
   }
 }
 

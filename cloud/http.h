@@ -1,7 +1,8 @@
 // Http: the cloud's small HTTP/1.1 server: a loopback port for people and Prometheus, a unix socket
 // for the command line. Promises: sizes, connections and times are bounded before anything is done;
-// a slow or silent client costs a connection for some seconds, never a thread; nothing of Beast
-// leaves http.cpp. Leaves to others: what is answered (the handlers), which thread answers.
+// a slow or silent client costs a connection for some seconds, never a thread; of a full house the one
+// that has kept us waiting longest gives its place to the next; nothing of Beast leaves http.cpp.
+// Leaves to others: what is answered (the handlers), which thread answers.
 #pragma once
 
 #include <filesystem>
@@ -48,11 +49,14 @@ using HttpBodyLimit = std::function<size_t(const HttpRequest& head)>;
 
 struct HttpLimits {
   size_t threads = 1;
-  size_t connections = 64;  // of each listener; more are closed at once
+  size_t connections = 128;  // of each listener; see patience_ms
+  int64_t patience_ms = 1'000;  // of a full house who has kept us waiting this long gives its place to the next; if nobody has, that one is told 503
+  size_t refusals = 64;         // that are told so at once; more are closed without a word
   size_t header_bytes = 8 * 1024;
   size_t body_bytes = 64 * 1024;  // unless HttpBodyLimit says another
   int64_t idle_ms = 10'000;       // to send a request, and to take the answer, or a piece of a file
-  size_t flows = 32;  // of the connections, at once; more get 503
+  size_t flows = 48;  // of the connections, at once; more get 503
+  int flow_buffer_bytes = 256 * 1024;  // of the system, for each flow: what is sent and not taken waits here, to be seen
   int64_t answer_ms = 45'000;  // for the handler, which may wait for news for 30 s: then 503
 };
 

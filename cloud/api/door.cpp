@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "cloud/json_text.h"
+#include "schemas/chain.h"
 
 namespace egret::cloud {
 namespace {
@@ -58,7 +59,7 @@ AuditEntry ended(AuditEntry entry, AuditStep step, WallTime at, const AuditNote&
 }  // namespace
 
 Door::Door(Endpoints endpoints, std::filesystem::path tokens, bool local_viewer, std::function<WallTime()> now, std::shared_ptr<AuditDesk> audit)
-    : endpoints_(std::move(endpoints)), tokens_(std::move(tokens)), local_viewer_(local_viewer), now_(std::move(now)), audit_(std::move(audit)) {}
+    : endpoints_(std::move(endpoints)), tokens_(std::make_shared<Tokens>(std::move(tokens))), local_viewer_(local_viewer), now_(std::move(now)), audit_(std::move(audit)) {}
 
 Door::Judged Door::judge(const HttpRequest& request) {
   Judged out;
@@ -78,8 +79,11 @@ Door::Judged Door::judge(const HttpRequest& request) {
     if (status == 401) out.refusal->headers.emplace_back("WWW-Authenticate", "Bearer realm=\"egret\"");
   };
   const auto token = token_in(request);
-  const auto known = token ? tokens_.find(*token, now_()) : std::nullopt;
-  if (known) out.caller = *known;
+  const auto known = token ? tokens_->find(*token, now_()) : std::nullopt;
+  if (known) {
+    out.caller = *known;
+    out.still = asked_again(*token, known->role);
+  }
   const bool may = known ? endpoint->who.has(known->role) : endpoint->who.open() || (local_viewer_ && endpoint->who.has(Role::viewer) && on_this_machine(request));
   if (token && !known) {
     refuse(401, "this token is nobody's, or it has ended: egret-cloud token list");
@@ -89,6 +93,13 @@ Door::Judged Door::judge(const HttpRequest& request) {
     refuse(401, fmt::format("Authorization: Bearer TOKEN is wanted, of: {}; egret-cloud token add makes one", endpoint->who.text()));
   }
   return out;
+}
+
+std::function<bool()> Door::asked_again(std::string_view token, Role role) const {
+  return [tokens = tokens_, now = now_, hash = sha256(token), role] {
+    const auto known = tokens->find(hash, now());
+    return known && known->role == role;
+  };
 }
 
 size_t Door::body_limit(const HttpRequest& head) {
@@ -118,7 +129,11 @@ void Door::answer(const HttpRequest& request, HttpAnswer answer) {
     tell(response.status, changes);
     inner(std::move(response));
   };
-  if (!audit_ || !endpoint->audited) return endpoint->handler({request, std::move(judged.caller), std::move(judged.found.names)}, told);
+  if (!audit_ || !endpoint->audited) {
+    ApiCall call{request, std::move(judged.caller), std::move(judged.found.names)};
+    call.still = std::move(judged.still);
+    return endpoint->handler(call, told);
+  }
   if (changes) return audit_change(request, std::move(judged), std::move(entry), told);
   audit_read(request, std::move(judged), std::move(entry), told);
 }
@@ -127,6 +142,7 @@ void Door::answer(const HttpRequest& request, HttpAnswer answer) {
 void Door::audit_read(const HttpRequest& request, Judged judged, AuditEntry entry, HttpAnswer answer) {
   if (audit_->closed()) return answer(closed(*judged.found.endpoint));
   ApiCall call{request, std::move(judged.caller), std::move(judged.found.names)};
+  call.still = std::move(judged.still);
   const HttpAnswer noted = [audit = audit_, now = now_, note = call.note, entry = std::move(entry), inner = std::move(answer)](HttpResponse response) {
     if (note->keep) audit->note(ended(entry, AuditStep::read, now(), *note, response.status));
     inner(std::move(response));

@@ -29,14 +29,17 @@ class Door {
   struct Judged {
     Endpoints::Found found;
     Caller caller;
+    std::function<bool()> still;
     std::optional<HttpResponse> refusal;
   };
+  // Whether the token stays one of this role; nothing of the door is needed for it.
+  std::function<bool()> asked_again(std::string_view token, Role role) const;
   Judged judge(const HttpRequest& request);
   void audit_read(const HttpRequest& request, Judged judged, AuditEntry entry, HttpAnswer answer);
   void audit_change(const HttpRequest& request, Judged judged, AuditEntry entry, HttpAnswer answer);
 
   Endpoints endpoints_;
-  Tokens tokens_;
+  const std::shared_ptr<Tokens> tokens_;
   const bool local_viewer_;
   const std::function<WallTime()> now_;
   const std::shared_ptr<AuditDesk> audit_;

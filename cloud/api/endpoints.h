@@ -29,6 +29,8 @@ struct ApiCall {
   Caller caller;
   std::vector<std::string> names;  // what the {} of the path are, percent-encoding undone; last what the * is, as it came
   std::shared_ptr<AuditNote> note = std::make_shared<AuditNote>();
+  // For an answer that goes on: is the token that was shown still one of this role? From any thread. Empty: none was shown.
+  std::function<bool()> still = {};
 };
 using ApiHandler = std::function<void(const ApiCall& call, HttpAnswer answer)>;
 

@@ -131,39 +131,67 @@ std::string Live::history_json() const {
   return out;
 }
 
-HttpFlow::Piece Live::everything() const {
+// Built once for all who come within the same second.
+HttpFlow::Piece Live::everything() {
+  if (all_.number == number_ && all_.text != nullptr) return all_.text;
   std::string sites;
   for (const auto& [fac, json] : sites_) sites += (sites.empty() ? "" : ",") + json;
-  return event_of(service_, number_, "all", fmt::format(R"({{"now":{},"region":{},"sites":[{}],"history":[{}]}})", json_time(now_), region_, sites, history_json()));
+  all_ = {number_, event_of(service_, number_, "all", fmt::format(R"({{"now":{},"region":{},"sites":[{}],"history":[{}]}})", json_time(now_), region_, sites, history_json()))};
+  return all_.text;
 }
 
-void Live::watch(KvStore& store, std::shared_ptr<HttpFlow> flow, std::string_view after, const FacilitiesQuery& query) {
+void Live::forget_the_gone() {
+  std::erase_if(watchers_, [](const Watcher& w) {
+    if (w.flow->open() && w.still && !w.still()) w.flow->let_go();
+    return !w.flow->open();
+  });
+}
+
+bool Live::make_room() {
+  if (watchers_.size() < kLiveWatchers) return true;
+  forget_the_gone();
+  if (watchers_.size() < kLiveWatchers) return true;
+  const auto slowest = std::ranges::max_element(watchers_, {}, [](const Watcher& w) { return w.flow->behind_bytes(); });
+  if (slowest->flow->behind_bytes() < kLiveBehindBytes) return false;
+  slowest->flow->let_go();
+  watchers_.erase(slowest);
+  return true;
+}
+
+bool Live::watch(KvStore& store, std::shared_ptr<HttpFlow> flow, std::string_view after, const FacilitiesQuery& query, std::function<bool()> still) {
+  if (!make_room()) return false;
   uint64_t from = 0;
   const size_t dash = after.rfind('-');
   const bool ours = dash != std::string_view::npos && after.substr(0, dash) == service_;
   const auto [stop, failed] = ours ? std::from_chars(after.data() + dash + 1, after.data() + after.size(), from) : std::from_chars_result{after.data(), std::errc::invalid_argument};
-  const bool known = failed == std::errc{} && stop == after.data() + after.size() && from <= number_ && !kept_.empty() && from + 1 >= kept_.front().number && !flows_.empty();
-  if (known) {
-    for (const Event& event : kept_) {
-      if (event.number > from) flow->put(event.text);
-    }
+  const bool known = failed == std::errc{} && stop == after.data() + after.size() && from <= number_ && !kept_.empty() && from + 1 >= kept_.front().number && !watchers_.empty();
+  std::vector<HttpFlow::Piece> missed;
+  size_t missed_bytes = 0;
+  for (const Event& event : kept_) {
+    if (!known || event.number <= from) continue;
+    missed.push_back(event.text);
+    missed_bytes += event.text->size();
+  }
+  if (known && missed_bytes <= kLiveGoOnBytes) {
+    for (HttpFlow::Piece& piece : missed) flow->put(std::move(piece));
   } else {
     // Nobody watched: what was told last is old.
-    if (flows_.empty() && !compute(store, query)) return flow->end();
+    if (watchers_.empty() && !compute(store, query)) return flow->end(), true;
     flow->put(everything());
   }
-  flows_.push_back(std::move(flow));
+  watchers_.push_back({std::move(flow), std::move(still)});
+  return true;
 }
 
 void Live::look(KvStore& store, const FacilitiesQuery& query) {
   const MonoTime now = clock_();
-  std::erase_if(flows_, [](const auto& flow) { return !flow->open(); });
-  if (now < (flows_.empty() ? next_minute_ : next_)) return;
+  forget_the_gone();
+  if (now < (watchers_.empty() ? next_minute_ : next_)) return;
   next_minute_ = now + until_minute_ends_ms(query.now);  // for the history
   const bool computed = compute(store, query).has_value();
   next_ = now + std::max(kLiveEveryMs, (clock_() - now) * kLiveShare);
   if (!computed) return;  // a store that is lost is told of by its thread
-  for (const auto& flow : flows_) flow->put(kept_.back().text);
+  for (const Watcher& w : watchers_) w.flow->put(kept_.back().text);
 }
 
 }  // namespace egret::cloud

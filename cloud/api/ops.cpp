@@ -18,10 +18,14 @@ constexpr size_t kIncidentsMax = 1'000;
 constexpr int64_t kMinuteUs = 60'000'000;
 
 void answer_live(const Region& region, const ApiCall& call, HttpAnswer answer) {
-  region.on_store([region, after = header_of(call.http, "last-event-id"), answer = std::move(answer)](OpenedStore* store) {
+  region.on_store([region, after = header_of(call.http, "last-event-id"), still = call.still, answer = std::move(answer)](OpenedStore* store) {
     if (store == nullptr) return answer(error_answer(503, "the store is being opened again"));
     auto flow = std::make_shared<HttpFlow>();
-    region.live->watch(*store->store, flow, after, region.facilities_now());
+    if (!region.live->watch(*store->store, flow, after, region.facilities_now(), still)) {
+      HttpResponse full = error_answer(503, fmt::format("{} watch, as many as may; ask again later", kLiveWatchers));
+      full.headers.emplace_back("Retry-After", "5");
+      return answer(std::move(full));
+    }
     HttpResponse out{200, "text/event-stream", {}, {}};
     out.flow = std::move(flow);
     answer(std::move(out));

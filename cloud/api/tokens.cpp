@@ -128,11 +128,12 @@ void Tokens::look(const Seen& now) {
   rows_ = rows ? std::move(*rows) : std::vector<TokenRow>();
 }
 
-std::optional<Caller> Tokens::find(std::string_view token, WallTime now) {
+std::optional<Caller> Tokens::find(std::string_view token, WallTime now) { return find(sha256(token), now); }
+
+std::optional<Caller> Tokens::find(const Hash& shown, WallTime now) {
   struct stat st {};
   Seen file;
   if (::stat(file_.c_str(), &st) == 0) file = {st.st_ctim.tv_sec * 1'000'000'000 + st.st_ctim.tv_nsec, st.st_ino, static_cast<uint64_t>(st.st_size)};
-  const Hash shown = sha256(token);
   std::lock_guard held(lock_);
   look(file);
   for (const TokenRow& row : rows_) {

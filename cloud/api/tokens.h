@@ -43,6 +43,8 @@ class Tokens {
   explicit Tokens(std::filesystem::path file) : file_(std::move(file)) {}
   // Whose token this is. nullopt: nobody's, or it has ended, or the file cannot be used.
   std::optional<Caller> find(std::string_view token, WallTime now);
+  // The same by the token's SHA-256, for whoever asks again and shall not keep the token.
+  std::optional<Caller> find(const Hash& token_sha256, WallTime now);
 
  private:
   struct Seen {

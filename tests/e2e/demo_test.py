@@ -22,9 +22,9 @@ BIN = ""
 class Demo:
     """One run, in a temporary folder of its own, by which its processes are found."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, program=DEMO):
         self.folder = tempfile.mkdtemp(prefix="egret-demo-test-")
-        self.run = subprocess.Popen([sys.executable, "-u", str(DEMO), BIN, *options], env={**os.environ, "TMPDIR": self.folder},
+        self.run = subprocess.Popen([sys.executable, "-u", str(program), BIN, *options], env={**os.environ, "TMPDIR": self.folder},
                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.lines = []
 

@@ -11,18 +11,14 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
-#include <queue>
+#include <mutex>
 
 #include "agent/host.h"
 #include "agent/keys.h"
-#include "edge/link.h"
-#include "schemas/entropy.h"
 #include "schemas/mqtt.h"
 #include "schemas/record.h"
 #include "schemas/record.pb.h"
-#include "tests/fleet/jobs.h"
-#include "tests/sim/kv_memory.h"
-#include "tests/sim/seeded_entropy.h"
+#include "tests/fleet/core.h"
 
 using namespace egret;
 using namespace egret::edge;
@@ -37,9 +33,8 @@ std::string name_of_site(size_t i) {
   return fmt::format("site-{:03}", i);
 }
 
-SitePrivateKey key_of_site(size_t i) {
-  SeededEntropy seeded(1000 + i);
-  return make_site_key(seeded);
+uint64_t seed_of_site(size_t i) {
+  return 1000 + i;
 }
 
 int64_t now_ms() {
@@ -62,104 +57,22 @@ Bytes record_of(uint64_t n, const Facility& fac, WallTime wall) {
   return join_record(make_body(body, fac).value().bytes, encode_arrival(arrival).value()).value();
 }
 
-// One agent without its doors and its disk.
-class Core {
- public:
-  Core(size_t number, const LinkConfig& link, Jobs& jobs)
-      : number_(number), fac_(link.facility), jobs_(jobs), link_config_(link) {}
+Core::Options options_of(size_t i, const LinkConfig& link, const RegionPublicKey& region, int64_t herd_ms) {
+  return {.link = link, .region = region, .key_seed = seed_of_site(i), .herd_ms = herd_ms};
+}
 
-  // A day without the link: `records` results, evenly.
-  void fill(uint64_t records) {
-    buffer_ = Buffer::open(kv_, fac_, entropy_).value();
-    const int64_t begun = agent::now().wall.us - kDayUs;
-    for (uint64_t n = 0; n < records;) {
-      Unit unit;
-      const WallTime at{begun + int64_t(n) * (kDayUs / int64_t(records))};
-      for (; unit.records.size() < kGroup && n < records; n++)
-        unit.records.push_back({StreamId::result, record_of(n + 1, fac_, at)});
-      (void)buffer_->append(std::span(&unit, 1), at).value();
-    }
+// A day without the link: `records` results, evenly.
+void fill(Core& core, const Facility& fac, uint64_t records) {
+  core.switch_on();
+  const int64_t begun = agent::now().wall.us - kDayUs;
+  for (uint64_t n = 0; n < records;) {
+    Unit unit;
+    const WallTime at{begun + int64_t(n) * (kDayUs / int64_t(records))};
+    for (; unit.records.size() < kGroup && n < records; n++)
+      unit.records.push_back({StreamId::result, record_of(n + 1, fac, at)});
+    (void)core.append(std::move(unit), at).value();
   }
-  void start(const RegionPublicKey& region, int64_t herd_ms) {
-    region_ = region;
-    SessionConfig config;
-    config.facility = fac_;
-    config.agent_version = EGRET_VERSION;
-    Memory memory;
-    memory.herd_window_ms = herd_ms;
-    session_ = std::make_unique<Session>(
-        config, *buffer_,
-        [this] { return open_edge_channel(fac_, region_, key_of_site(number_), entropy_); },
-        entropy_, memory, buffer_->view(), agent::now());
-    link_ =
-        std::make_unique<Link>(link_config_, jobs_.post(), [this](Event event) { drive(event); });
-    started_ms_ = now_ms();
-    wait();
-  }
-  void stop() { link_.reset(); }
-  int64_t greeted_ms() const { return greeted_ms_; }
-  bool drained() const {
-    if (greeted_ms_ < 0) return false;
-    for (const EpochView& epoch : buffer_->view().epochs) {
-      const SessionStatus status = session_->status();
-      const bool all = std::ranges::any_of(status.rows, [&](const RowStatus& row) {
-        return row.key == StreamKey{epoch.id, StreamId::result} &&
-               row.cursor == epoch.streams[1].head;
-      });
-      if (!all) return false;
-    }
-    return true;
-  }
-  State state() const { return session_->status().state; }
-  uint64_t holds() const { return holds_; }
-  uint64_t resent() const { return session_->status().frames_resent; }
-
- private:
-  void wait() {
-    const MonoTime at = session_->next_deadline();
-    if (at.ms == INT64_MAX) return;
-    jobs_.at(at.ms, [this, at] {
-      if (session_->next_deadline() == at) drive(TimerFired{});
-    });
-  }
-  void drive(const Event& event) {
-    bool wrote = false;
-    for (Action& action : session_->step(event, agent::now()))
-      wrote = carry_out(std::move(action)) || wrote;
-    if (greeted_ms_ < 0 && session_->status().state == State::active)
-      greeted_ms_ = now_ms() - started_ms_;
-    if (wrote) return drive(ViewChanged{buffer_->view()});
-    wait();
-  }
-  // True: the buffer has changed.
-  bool carry_out(Action action) {
-    if (auto* a = std::get_if<Connect>(&action)) return link_->carry_out(*a), false;
-    if (auto* a = std::get_if<Disconnect>(&action)) return link_->carry_out(*a), false;
-    if (auto* a = std::get_if<Publish>(&action)) return link_->carry_out(std::move(*a)), false;
-    if (auto* a = std::get_if<Notice>(&action))
-      return holds_ += a->kind == Notice::Kind::held, false;
-    if (auto* a = std::get_if<Purge>(&action)) return buffer_->purge(a->upto).has_value();
-    if (auto* a = std::get_if<Rehome>(&action)) return buffer_->rehome(a->key).has_value();
-    if (auto* a = std::get_if<RehomeBlocks>(&action))
-      return buffer_->rehome_blocks(a->key, a->first, a->last).has_value();
-    if (auto* a = std::get_if<Park>(&action))
-      return buffer_->park(a->key, a->first, a->reason).has_value();
-    return false;
-  }
-
-  const size_t number_;
-  const Facility fac_;
-  Jobs& jobs_;
-  const LinkConfig link_config_;
-  OsEntropy entropy_;
-  KvMemory kv_{kEdgeSpaces};
-  std::unique_ptr<Buffer> buffer_;
-  RegionPublicKey region_;
-  std::unique_ptr<Session> session_;
-  std::unique_ptr<Link> link_;
-  int64_t started_ms_ = 0, greeted_ms_ = -1;
-  uint64_t holds_ = 0;
-};
+}
 
 std::string password(const std::string& folder, const std::string& name) {
   std::ifstream in(folder + "/" + name + ".password");
@@ -223,7 +136,7 @@ void print(const Order& order, const std::vector<std::unique_ptr<Core>>& cores, 
   uint64_t holds = 0, resent = 0;
   for (const auto& core : cores) {
     if (core->greeted_ms() >= 0) greeted.push_back(core->greeted_ms());
-    active += core->state() == State::active;
+    active += core->linked();
     drained += core->drained();
     holds += core->holds();
     resent += core->resent();
@@ -255,11 +168,11 @@ int run(const Order& order) {
     link.facility = name_of_site(i);
     link.password = password(order.folder, link.facility);
     link.agent_version = EGRET_VERSION;
-    cores.push_back(std::make_unique<Core>(i, link, jobs));
-    cores.back()->fill(order.records);
+    cores.push_back(std::make_unique<Core>(options_of(i, link, order.region, order.herd_ms), jobs));
+    fill(*cores.back(), link.facility, order.records);
   }
   const int64_t begun = now_ms();
-  for (const auto& core : cores) core->start(order.region, order.herd_ms);
+  for (const auto& core : cores) core->connect();
   size_t most_threads = 0, next = 0;
   while (next < cores.size() && now_ms() - begun < kPatienceMs) {
     jobs.run(now_ms() + 200);
@@ -281,7 +194,7 @@ int main(int argc, char** argv) {
   const std::vector<std::string> args(argv + 1, argv + argc);
   if (args.size() == 2 && args[0] == "keys") {
     for (size_t i = 0; i < std::stoul(args[1]); i++)
-      fmt::print("{} {}\n", name_of_site(i), hex(view(key_of_site(i).public_key().point)));
+      fmt::print("{} {}\n", name_of_site(i), hex(view(key_of_seed(seed_of_site(i)).public_key().point)));
     return 0;
   }
   if (args.size() != 7 || args[0] != "run" || !agent::key_of_hex(args[5])) {

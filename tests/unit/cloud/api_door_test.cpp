@@ -206,6 +206,37 @@ TEST_CASE("a token that was removed or has ended opens nothing, at once", "[api]
   CHECK(rig.ask(odd).status == 200);
 }
 
+TEST_CASE("a stream ends when its token does, and when its token becomes one of another role", "[api]") {
+  ApiRig rig;
+  const auto look = [&] {
+    rig.mono = rig.mono + 1'000;
+    rig.region.live->look(*rig.opened.store, rig.region.facilities_now());
+  };
+  const auto opened = [&](const std::string& token) {
+    const HttpResponse answer = rig.ask(ApiRig::request("GET", "/api/live", token));
+    REQUIRE(answer.flow != nullptr);
+    return answer.flow;
+  };
+  const auto lasting = opened(rig.token(Role::auditor)), removed = opened(rig.token(Role::viewer)), changed = opened(rig.token(Role::operations));
+  const auto day = opened(add_token(rig.file(), "for-a-day", Role::viewer, 1, rig.now, rig.entropy).value());
+  look();
+  for (const auto& flow : {lasting, removed, changed, day}) CHECK(flow->open());
+  REQUIRE(remove_token(rig.file(), "viewer").has_value());
+  std::ifstream in(rig.file());
+  std::string text{std::istreambuf_iterator<char>(in), {}};
+  text.replace(text.find(" operator "), 10, " admin ");
+  std::ofstream(rig.file()) << text;
+  look();
+  CHECK(lasting->open());
+  CHECK_FALSE(removed->open());
+  CHECK_FALSE(changed->open());
+  CHECK(day->open());
+  rig.now.us += 24LL * 3600 * 1'000'000;
+  look();
+  CHECK(lasting->open());
+  CHECK_FALSE(day->open());
+}
+
 TEST_CASE("the file of tokens holds no token, and one that is damaged or open lets nobody in", "[api]") {
   ApiRig rig;
   std::stringstream text;

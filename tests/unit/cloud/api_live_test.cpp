@@ -21,12 +21,26 @@ struct LiveRig {
   FacilitiesQuery query;
 
   LiveRig() { region.register_facility("clinic-2"); }
-  std::shared_ptr<HttpFlow> watch(const std::string& after = {}) {
+  // nullptr: there is no room.
+  std::shared_ptr<HttpFlow> watch(const std::string& after = {}, std::function<bool()> still = {}) {
     query.now = region.now.wall;
     auto flow = std::make_shared<HttpFlow>();
-    live.watch(*region.store, flow, after, query);
-    return flow;
+    return live.watch(*region.store, flow, after, query, std::move(still)) ? flow : nullptr;
   }
+  // Each second something of each of so many sites changes.
+  void make_busy(size_t sites) {
+    for (size_t i = 0; i < sites; i++) {
+      const std::string name = "busy-" + std::to_string(i);
+      region.register_facility(name);
+      rates[name] = 1;
+    }
+    query.rates = &rates;
+  }
+  void busy_second() {
+    for (auto& [fac, rate] : rates) rate += 1;
+    pass(1'000);
+  }
+  std::map<Facility, double> rates;
   void pass(int64_t ms) {
     mono = mono + ms;
     region.wait(ms);
@@ -136,6 +150,64 @@ TEST_CASE("nothing is computed while nobody watches, but for the history", "[liv
   const auto events = taken(*rig.watch());
   const std::string history = events[0].substr(events[0].find("\"history\""));
   CHECK(std::ranges::count(history, '{') == 4);
+}
+
+TEST_CASE("of a full house who is behind gives its place to the next; who keeps up never does", "[live]") {
+  LiveRig rig;
+  rig.make_busy(300);
+  std::vector<std::shared_ptr<HttpFlow>> all;
+  for (size_t i = 0; i < kLiveWatchers; i++) all.push_back(rig.watch());
+  const auto take_but = [&](const std::shared_ptr<HttpFlow>& idle) {
+    for (const auto& flow : all) {
+      if (flow != idle) taken(*flow);
+    }
+  };
+  take_but(nullptr);
+  CHECK(rig.watch() == nullptr);
+  for (int s = 0; all[7]->behind_bytes() < kLiveBehindBytes; s++) {
+    REQUIRE(s < 20);
+    CHECK(rig.watch() == nullptr);
+    rig.busy_second();
+    take_but(all[7]);
+  }
+  const auto next = rig.watch();
+  REQUIRE(next != nullptr);
+  CHECK_FALSE(all[7]->open());
+  CHECK(std::ranges::count_if(all, [](const auto& flow) { return flow->open(); }) == kLiveWatchers - 1);
+  CHECK(has(taken(*next)[0], "event: all"));
+  CHECK(rig.watch() == nullptr);
+  all[3]->end();  // its client has gone
+  CHECK(rig.watch() != nullptr);
+}
+
+TEST_CASE("who may not go on is told nothing more", "[live]") {
+  LiveRig rig;
+  bool may = true;
+  const auto flow = rig.watch({}, [&] { return may; });
+  rig.pass(1'000);
+  CHECK(taken(*flow).size() == 2);
+  may = false;
+  rig.pass(500);
+  CHECK_FALSE(flow->open());
+  CHECK(taken(*flow).empty());
+  CHECK(rig.live.watched() == 0);
+}
+
+TEST_CASE("who has missed more than everything is long is given everything", "[live]") {
+  LiveRig rig;
+  rig.make_busy(300);
+  const auto other = rig.watch();
+  rig.busy_second();
+  const std::string last = id_in(taken(*other).back());
+  rig.busy_second();
+  CHECK(has(taken(*rig.watch(last))[0], "event: some"));
+  for (size_t bytes = 0; bytes <= kLiveGoOnBytes;) {
+    rig.busy_second();
+    for (const std::string& event : taken(*other)) bytes += event.size();
+  }
+  const auto events = taken(*rig.watch(last));
+  REQUIRE(events.size() == 1);
+  CHECK(has(events[0], "event: all"));
 }
 
 TEST_CASE("whoever does not take what comes is let go, and costs no more than its limit", "[live]") {

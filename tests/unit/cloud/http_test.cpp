@@ -178,7 +178,7 @@ TEST_CASE("what is too large or no HTTP is refused, and the server goes on") {
   CHECK(get(*port, "/still").find("200 OK") != std::string::npos);
 }
 
-TEST_CASE("a silent client loses its connection, and too many are closed at once") {
+TEST_CASE("a silent client loses its connection, and too many are told so") {
   HttpLimits limits;
   limits.connections = 2;
   limits.idle_ms = 300;
@@ -191,12 +191,64 @@ TEST_CASE("a silent client loses its connection, and too many are closed at once
   slow.send("GET / HT");
   std::this_thread::sleep_for(50ms);
   Client third(*port);
-  CHECK(third.read().empty());
+  third.send("GET /third HTTP/1.1\r\nHost: x\r\n\r\n");
+  const std::string full = third.read();
+  CHECK(full.find("HTTP/1.1 503") == 0);
+  CHECK(full.find("Retry-After: 1\r\n") != std::string::npos);
   CHECK(silent.read().empty());
   CHECK(slow.read().empty());
   CHECK(std::chrono::steady_clock::now() - start < 2s);
   std::this_thread::sleep_for(50ms);
   CHECK(get(*port, "/again").find("200 OK") != std::string::npos);
+}
+
+TEST_CASE("of a full house who keeps us waiting gives its place to the next, and who waits for us keeps it") {
+  HttpLimits limits;
+  limits.connections = 2;
+  limits.patience_ms = 100;
+  HttpServer server(limits);
+  std::mutex lock;
+  HttpAnswer later;
+  auto port = server.listen_tcp("127.0.0.1:0", [&](const HttpRequest& request, HttpAnswer answer) {
+    if (request.path != "/later") return echo(request, std::move(answer));
+    std::lock_guard held(lock);
+    later = std::move(answer);
+  });
+  REQUIRE(port.has_value());
+  server.start();
+  Client working(*port), silent(*port);
+  working.send("GET /later HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  silent.send("GET / HT");
+  std::this_thread::sleep_for(150ms);
+  CHECK(get(*port, "/next").find("200 OK") != std::string::npos);
+  CHECK(silent.read().empty());
+  std::lock_guard held(lock);
+  REQUIRE(later);
+  later({});
+  CHECK(working.read().find("200 OK") != std::string::npos);
+}
+
+TEST_CASE("a stream that is let go ends at once, in the middle of a piece that is not taken") {
+  HttpServer server;
+  auto flow = std::make_shared<HttpFlow>();
+  auto port = server.listen_tcp("127.0.0.1:0", [&](const HttpRequest&, HttpAnswer answer) {
+    HttpResponse out{200, "text/event-stream", {}, {}};
+    out.flow = flow;
+    answer(std::move(out));
+  });
+  REQUIRE(port.has_value());
+  server.start();
+  Client client(*port);
+  client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  client.read("\r\n\r\n");
+  const auto piece = std::make_shared<const std::string>(kFlowBytesMax, 'x');
+  CHECK(flow->put(piece));
+  for (int i = 0; i < 100 && flow->behind_bytes() > 0; i++) std::this_thread::sleep_for(10ms);
+  CHECK(flow->behind_bytes() == 0);
+  flow->let_go();
+  const std::string part = client.read("", 2'000);
+  CHECK(part.find("(timeout)") == std::string::npos);
+  CHECK(part.size() < piece->size());
 }
 
 TEST_CASE("an answer may come later from another thread; one that never comes is 503") {
