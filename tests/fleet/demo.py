@@ -45,19 +45,19 @@ def what_to_look_at(region, token):
 
 def compare(region):
     """Until the region has everything, or for as long as that may take."""
-    region.tell(*(f"rate {n} 0" for n in region.cores))
+    region.tell(*(f"{what} {n} 0" for n in region.cores for what in ("rate", "telemetry")))
     books = {}
 
     def same():
         nonlocal books
         books = region.books()
-        return books["accepted"] == books["committed"] + books["quarantined"] + books["gaps"] and region.stand()["waiting"] == 0 and region.drained()
+        books["missing"] = books["accepted"] - sum(books[what] for what in ("committed", "duplicates", "quarantined", "gaps"))
+        return books["missing"] == 0 and region.stand()["waiting"] == 0 and region.drained()
 
     try:
         road.wait_for("the drain", same, WAIT_S, 0.5)
     except RuntimeError as late:
         say(str(late))
-    books["missing"] = books["accepted"] - books["committed"] - books["quarantined"] - books["gaps"]
     return books
 
 

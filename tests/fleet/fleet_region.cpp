@@ -21,6 +21,7 @@
 #include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -43,8 +44,9 @@ constexpr int64_t kReconnectMaxMs = 5'000;
 constexpr int64_t kHerdMs = 10'000;
 
 uint64_t seed_of(const std::string& name) {
+  const Hash hash = sha256(name);
   uint64_t out = 0;
-  for (const uint8_t byte : std::span(sha256(name)).first<8>()) out = out << 8 | byte;
+  for (size_t i = 0; i < sizeof(out); i++) out = out << 8 | hash[i];
   return out;
 }
 
@@ -65,20 +67,23 @@ class Site {
   void model(const std::string& name, Samples::Judged judged) {
     model_ = name;
     judged_ = judged;
-    described_ = false;
   }
-  void rate(double per_s) {
-    every_ms_ = per_s > 0 ? 1000 / per_s : 0;
-    turns_++;
-    if (every_ms_ > 0) later(double(now_ms()) + phase_ * every_ms_);
-  }
-  void telemetry(int64_t every_s) { telemetry_ms_ = every_s * 1000; }
+  void rate(double per_s) { beat(results_, per_s > 0 ? 1000 / per_s : 0, [this] { take_result(); }); }
+  void telemetry(double every_s) { beat(telemetry_, every_s * 1000, [this] { take_telemetry(); }); }
   void say(Samples::How how, size_t count);
   void past(int64_t days, size_t records);
 
  private:
-  void later(double at_ms);
-  void turn();
+  // What is done again and again; a new one takes the place of the old.
+  struct Beat {
+    double every_ms = 0;
+    uint64_t number = 0;
+    std::function<void()> what;
+  };
+  void beat(Beat& of, double every_ms, std::function<void()> what);
+  void later(Beat& of, double at_ms);
+  void take_result();
+  void take_telemetry();
   std::vector<LaneRecord> result(WallTime at, Samples::How how);
 
   const Facility fac_;
@@ -88,35 +93,40 @@ class Site {
   Core core_;
   std::string model_;
   Samples::Judged judged_;
-  bool described_ = false;
-  double phase_ = 0, every_ms_ = 0;
-  int64_t telemetry_ms_ = 0, next_telemetry_ms_ = 0;
-  uint64_t turns_ = 0;
+  std::set<std::string> described_;  // models whose definition is said
+  double phase_ = 0;                 // so that not all come at once
+  Beat results_, telemetry_;
 };
 
 std::vector<LaneRecord> Site::result(WallTime at, Samples::How how) {
   std::vector<LaneRecord> out = samples_.result(model_, fac_, at, how, judged_, chance_);
-  if (!described_) out.insert(out.begin(), samples_.definition(model_, fac_, at));
-  described_ = true;
+  if (described_.insert(model_).second) out.insert(out.begin(), samples_.definition(model_, fac_, at));
   return out;
 }
 
-void Site::later(double at_ms) {
-  jobs_.at(std::llround(at_ms), [this, at_ms, turn_no = turns_] {
-    if (turn_no != turns_) return;
-    turn();
+void Site::beat(Beat& of, double every_ms, std::function<void()> what) {
+  of = {every_ms, of.number + 1, std::move(what)};
+  if (every_ms > 0) later(of, double(now_ms()) + phase_ * every_ms);
+}
+
+void Site::later(Beat& of, double at_ms) {
+  jobs_.at(std::llround(at_ms), [this, &of, at_ms, number = of.number] {
+    if (number != of.number) return;
+    of.what();
     // A second that could not be kept is not made up for.
-    later(std::max(at_ms + every_ms_, double(now_ms())));
+    later(of, std::max(at_ms + of.every_ms, double(now_ms())));
   });
 }
 
-void Site::turn() {
+void Site::take_result() {
   if (!core_.on()) return;
   const WallTime at = agent::now().wall;
-  Unit unit{result(at, Samples::How::usual)};
-  (void)core_.append(std::move(unit), at);
-  if (telemetry_ms_ == 0 || now_ms() < next_telemetry_ms_) return;
-  next_telemetry_ms_ = now_ms() + telemetry_ms_;
+  (void)core_.append(Unit{result(at, Samples::How::usual)}, at);
+}
+
+void Site::take_telemetry() {
+  if (!core_.on()) return;
+  const WallTime at = agent::now().wall;
   (void)core_.append(Unit{samples_.telemetry(fac_, at, chance_)}, at);
 }
 
@@ -197,7 +207,7 @@ void Region::obey(const std::string& line) {
   if (what == "line" && in >> word) return site.core().cut(word == "cut");
   if (what == "past" && in >> a >> b) return site.past(int64_t(a), size_t(b));
   if (what == "rate" && in >> a) return site.rate(a);
-  if (what == "telemetry" && in >> a) return site.telemetry(int64_t(a));
+  if (what == "telemetry" && in >> a) return site.telemetry(a);
   if (what == "thin" && in >> a) return site.core().thin(uint64_t(a));
   if (what == "disk" && in >> a) return site.core().small_disk(uint64_t(a));
   if (what == "model" && in >> word >> a >> b && samples_.knows(word)) return site.model(word, {a, b});

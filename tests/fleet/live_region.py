@@ -178,4 +178,4 @@ class LiveRegion(road.Road):
         mine = [row for row in rows if row["facility"] in set(self.all)]
         statuses = [self.status(fac) or {"accepted": 0} for fac in self.real]
         return {"sites": len(mine), "accepted": self.stand()["accepted"] + sum(s["accepted"] for s in statuses), "committed": sum(r["records"] for r in mine),
-                "quarantined": sum(r["quarantined"] for r in mine), "gaps": sum(r["gap_records"] for r in mine)}
+                "duplicates": sum(r["duplicates"] for r in mine), "quarantined": sum(r["quarantined"] for r in mine), "gaps": sum(r["gap_records"] for r in mine)}

@@ -3,10 +3,19 @@ import { language, t } from './words';
 
 const locale = () => (language() === 'zh' ? 'zh-CN' : 'en');
 
-export const number = (n: number | null | undefined): string => (n === null || n === undefined ? '–' : n.toLocaleString(locale()));
+// Made once each: making one takes longer than using it a hundred times.
+const made = new Map<string, Intl.NumberFormat>();
+function formatOf(unit: string): Intl.NumberFormat {
+  const key = locale() + unit;
+  const known = made.get(key) ?? new Intl.NumberFormat(locale(), unit === '' ? {} : { style: 'unit', unit, unitDisplay: 'short', maximumFractionDigits: 0 });
+  made.set(key, known);
+  return known;
+}
+
+export const number = (n: number | null | undefined): string => (n === null || n === undefined ? '–' : formatOf('').format(n));
 
 export function span(seconds: number): string {
-  const of = (n: number, unit: string) => new Intl.NumberFormat(locale(), { style: 'unit', unit, unitDisplay: 'short', maximumFractionDigits: 0 }).format(n);
+  const of = (n: number, unit: string) => formatOf(unit).format(n);
   if (seconds < 90) return of(Math.round(seconds), 'second');
   if (seconds < 5400) return of(Math.round(seconds / 60), 'minute');
   if (seconds < 172800) return of(Math.round(seconds / 3600), 'hour');

@@ -111,7 +111,13 @@ function SignIn({ who, changed }: { who: WhoAmI | null; changed: () => void }) {
   );
 }
 
-function Stale({ told, at }: { told: State; at: number }) {
+// It alone is drawn each second, whatever comes.
+function Stale({ told }: { told: State }) {
+  const [at, setAt] = useState(performance.now());
+  useEffect(() => {
+    const timer = setInterval(() => setAt(performance.now()), 1000);
+    return () => clearInterval(timer);
+  }, []);
   const age = at - told.heard;
   if (told.heard > 0 && age < kStaleMs) return null;
   if (told.heard === 0 && told.trouble === null) return null;
@@ -127,7 +133,6 @@ function App() {
   const [told, setTold] = useState(live.state);
   const [address, setAddress] = useState(location.hash);
   const [, redraw] = useState(0);
-  const [at, setAt] = useState(performance.now());
   const [who, setWho] = useState<WhoAmI | null>(null);
   const [session, setSession] = useState(0);
   useEffect(() => live.subscribe(setTold), []);
@@ -139,11 +144,7 @@ function App() {
   useEffect(() => {
     const moved = () => setAddress(location.hash);
     addEventListener('hashchange', moved);
-    const timer = setInterval(() => setAt(performance.now()), 1000);
-    return () => {
-      removeEventListener('hashchange', moved);
-      clearInterval(timer);
-    };
+    return () => removeEventListener('hashchange', moved);
   }, []);
   const path = address.replace(/^#\/?/, '').split('/').map(readable);
   useEffect(() => {
@@ -181,7 +182,7 @@ function App() {
         </button>
         <SignIn who={who} changed={() => setSession((n) => n + 1)} />
       </header>
-      <Stale told={told} at={at} />
+      <Stale told={told} />
       <main>
         <View path={path} told={told} who={who} />
       </main>

@@ -1,16 +1,18 @@
 // Which of the sites needs somebody, why, since when, and what happens if it waits; and all of them as one picture.
+import { Component } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 import type { Minute, RegionSums, Site } from './api';
 import { ago, moment, number, percent, span } from './format';
 import type { State as Told } from './live';
 import { kByHarm, SiteLink, State, stateClass, stateWord } from './parts';
-import { t, type Word } from './words';
+import { language, t, type Word } from './words';
 
 const kNeedyShown = 12;
 const kStripS = 24 * 3600;
 const kMinuteMs = 60_000;
 const kLookedMinutes = 3; // between two looks
+const kByName = new Intl.Collator('en', { numeric: true });
 
 export function why(site: Site): string {
   const n: Record<string, number> = { behind: site.behind, quarantine: site.quarantined, gap: site.gap_records, incident: site.incidents };
@@ -83,7 +85,11 @@ function Needy({ sites, now }: { sites: Site[]; now: string | null }) {
 
 function Tiles({ sites }: { sites: Site[] }) {
   const districts = new Map<string, Site[]>();
-  for (const site of sites) districts.set(site.district, [...(districts.get(site.district) ?? []), site]);
+  for (const site of sites) {
+    const own = districts.get(site.district);
+    if (own) own.push(site);
+    else districts.set(site.district, [site]);
+  }
   const largest = Math.max(1, ...sites.map((s) => s.behind));
   const present = kByHarm.filter((a) => sites.some((s) => s.attention === a));
   return (
@@ -104,9 +110,9 @@ function Tiles({ sites }: { sites: Site[] }) {
             </h3>
             <div class="tiles">
               {own
-                .sort((a, b) => a.facility.localeCompare(b.facility, 'en', { numeric: true }))
+                .sort((a, b) => kByName.compare(a.facility, b.facility))
                 .map((site) => (
-                  <Tile key={site.facility} name={site.facility} called={site.name} state={site.attention} size={site.behind === 0 ? 0 : 1 + Math.round((4 * Math.log1p(site.behind)) / Math.log1p(largest))} behind={site.behind} />
+                  <Tile key={site.facility} language={language()} name={site.facility} called={site.name} state={site.attention} size={site.behind === 0 ? 0 : 1 + Math.round((4 * Math.log1p(site.behind)) / Math.log1p(largest))} behind={site.behind} />
                 ))}
             </div>
           </div>
@@ -115,9 +121,23 @@ function Tiles({ sites }: { sites: Site[] }) {
   );
 }
 
-function Tile({ name, called, state, size, behind }: { name: string; called: string; state: Site['attention']; size: number; behind: number }) {
-  const label = `${called ? `${called} (${name})` : name}: ${stateWord(state)}${behind > 0 ? `, ${number(behind)}` : ''}`;
-  return <a class={`tile ${stateClass(state)} size-${size}`} href={`#/site/${encodeURIComponent(name)}`} title={label} aria-label={label} />;
+interface TileProps {
+  language: string;
+  name: string;
+  called: string;
+  state: Site['attention'];
+  size: number;
+  behind: number;
+}
+// Drawn anew only when what it shows has changed: hundreds of them are told of each second.
+class Tile extends Component<TileProps> {
+  override shouldComponentUpdate(next: TileProps): boolean {
+    return (Object.keys(next) as (keyof TileProps)[]).some((key) => next[key] !== this.props[key]);
+  }
+  override render({ name, called, state, size, behind }: TileProps) {
+    const label = `${called ? `${called} (${name})` : name}: ${stateWord(state)}${behind > 0 ? `, ${number(behind)}` : ''}`;
+    return <a class={`tile ${stateClass(state)} size-${size}`} href={`#/site/${encodeURIComponent(name)}`} title={label} aria-label={label} />;
+  }
 }
 
 // Where nobody looked for a while nothing is drawn: what came then came in no minute that is known.
