@@ -1,5 +1,5 @@
-// The overview in Chromium, for dashboard.py: so many cold starts, each in a browser of its own; then one that is watched until
-// stdin ends. Prints {"first_view_ms":[…]}, "watching", {"seconds_seen":N}.
+// The overview in Chromium, for dashboard.py: so many cold starts, each in a browser of its own that has settled on an empty page and
+// holds nothing of ours; then one that is watched until stdin ends. Prints {"first_view_ms":[…]}, "watching", {"seconds_seen":N}.
 import { chromium } from 'playwright-core';
 
 const { EGRET_PAGE: address, EGRET_CHROMIUM: executablePath } = process.env;
@@ -20,8 +20,9 @@ async function open(browser) {
       const told = document.querySelector('.counters');
       new MutationObserver(() => { window.seconds++; }).observe(told, { attributes: true, attributeFilter: ['data-now'] });
     };
-    requestAnimationFrame(look);
+    if (location.protocol.startsWith('http')) requestAnimationFrame(look);
   }, sites);
+  await page.evaluate(() => new Promise((done) => requestIdleCallback(done)));
   await page.goto(address);
   const shown = await page.waitForFunction(() => window.shownMs, undefined, { timeout: 60000 });
   return { page, ms: await shown.jsonValue() };

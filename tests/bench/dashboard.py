@@ -1,7 +1,7 @@
 """The dashboard at full rate: 547 sites that all change each second, a real broker, region and Chromium. Used by bench.py.
 
-What a person waits for and what a screen on the wall costs: the first view from a cold start (a browser of its own each time,
-nothing cached), the bundle as it crosses the line, and, over a minute of watching, the processor time of all processes of the
+What a person waits for and what a screen on the wall costs: the first view from a cold start (a browser of its own each time, that
+has settled and holds nothing of ours), the bundle as it crosses the line, and, over a minute of watching, the processor time of all processes of the
 browser and of egret-cloud.
 """
 import gzip

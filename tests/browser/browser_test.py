@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """The dashboard of a real region in a real browser (Chromium): agents, a broker and the cloud run; checks.mjs clicks.
 
-    browser_test.py BIN_DIR [SHOTS_DIR]
+    browser_test.py BIN_DIR [SHOTS_DIR] [--fast]
+
+--fast leaves out the checks that wait for the region's clocks (packaging/test; `packaging/test --browser` runs all).
 
 One site has a thin line, one is cut off, one (odd-site) says of itself what no honest agent does: a text that would run as a script, in every string that
 a site or an operator can say. Skipped (77) where npm's packages or Chromium cannot be had, or the dashboard was not built.
@@ -190,9 +192,12 @@ def run_checks(r, work, shots, chromium):
 
 
 def main():
-    bin_dir = pathlib.Path(sys.argv[1])
+    args = [arg for arg in sys.argv[1:] if arg != "--fast"]
+    if "--fast" in sys.argv:
+        os.environ["EGRET_CHECKS"] = "fast"
+    bin_dir = pathlib.Path(args[0])
     folder = pathlib.Path(tempfile.mkdtemp(prefix="browser-"))
-    shots = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else folder / "shots"
+    shots = pathlib.Path(args[1]).resolve() if len(args) > 1 else folder / "shots"
     shots.mkdir(parents=True, exist_ok=True)
     chromium = shutil.which("chromium")
     if chromium is None:

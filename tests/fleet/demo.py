@@ -39,7 +39,7 @@ def what_to_look_at(region, token):
     page = f"http://127.0.0.1:{region.page_port}/"
     say(f"the region's page: {page}")
     say(f"sign in with this token to acknowledge, close and retry: {token}")
-    say(f"a clinic's own page: http://127.0.0.1:{region.pages[region.real[0]]}/" if region.real else "")
+    say(f"a clinic's own page: http://127.0.0.1:{region.pages[region.real[0]]}/")
     say("look at: the overview while an outage goes on; a site of tongan (a thin line, its backlog and ETA); findings; models, version 2.5.0; quarantine of huli; gaps of haicang")
 
 
