@@ -219,9 +219,10 @@ class Road:
     def make_agent(self, fac):
         config = self.dir / f"{fac}.toml"
         argv = [self.bin / "egret-agent", "init", "--facility", fac, "--region-key", self.region_key, "--broker", self.agent_uri,
-                "--state-dir", self.dir / fac, "--config", config, "--json", "--set", "doors.http=", "--set", f"doors.unix_socket={self.socket(fac)}",
-                "--set", f"broker.password_file={self.dir}/{fac}.password", "--set", f"buffer.budget_mb={self.budget_mb}"]
-        for key, value in self.agent_settings.items():
+                "--state-dir", self.dir / fac, "--config", config, "--json"]
+        settings = {"doors.http": "", "doors.unix_socket": self.socket(fac), "broker.password_file": f"{self.dir}/{fac}.password", "buffer.budget_mb": self.budget_mb,
+                    **self.agent_settings}
+        for key, value in settings.items():
             argv += ["--set", f"{key}={value}"]
         if self.tls:
             argv += ["--set", f"broker.ca_file={self.dir}/tls/ca.pem"]
