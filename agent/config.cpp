@@ -13,6 +13,7 @@
 #include <toml++/toml.h>
 
 #include "agent/keys.h"
+#include "schemas/http_post.h"
 #include "schemas/limits.h"
 
 namespace egret::agent {
@@ -152,6 +153,21 @@ const std::vector<Setting>& settings() {
        "How hard records are compressed before they are sent; more costs time, 0 is not at all.", "3",
        "a whole number from 0 to 19 is allowed", nullptr,
        [](Config& c) -> int64_t& { return c.buffer.zstd_level; }, 0, 19},
+      {"metrics.otlp",
+       "Where the metrics of GET /metrics are pushed to as well (OTLP over HTTP, JSON); \"\" turns it off.",
+       "\"\"", "http://host[:port]/v1/metrics, https://…, or \"\" for none, is allowed",
+       [](Target to, const std::string& s) {
+         to.config.metrics.otlp = s;
+         return s.empty() || http_target(s).has_value();
+       }},
+      {"metrics.otlp_ca_file", "Who may vouch for that receiver (PEM); empty: the system's authorities.",
+       "\"\"", kPathOrNone,
+       [](Target to, const std::string& s) {
+         return set_path(to, s, to.config.metrics.otlp_ca_file, true);
+       }},
+      {"metrics.otlp_every_s", "How often they are pushed, in seconds.", "60",
+       "a whole number of seconds from 1 to 3600 is allowed", nullptr,
+       [](Config& c) -> int64_t& { return c.metrics.otlp_every_s; }, 1, 3600},
       {"log.level", "How much is written to the log.", "\"info\"",
        "\"debug\", \"info\", \"warn\" or \"error\" is allowed",
        [](Target to, const std::string& s) {

@@ -31,6 +31,11 @@ struct BufferConfig {
   int64_t budget_mb = 0;
   int64_t zstd_level = 0;
 };
+struct MetricsConfig {
+  std::string otlp;                     // where they are pushed to; empty: off
+  std::filesystem::path otlp_ca_file;   // empty: the system's
+  int64_t otlp_every_s = 0;
+};
 struct Config {
   std::filesystem::path file;  // where it was read from
   Facility facility;
@@ -40,6 +45,7 @@ struct Config {
   BrokerConfig broker;
   DoorsConfig doors;
   BufferConfig buffer;
+  MetricsConfig metrics;
   std::string log_level;
 };
 

@@ -23,6 +23,7 @@
 #include "agent/host.h"
 #include "agent/keys.h"
 #include "agent/memory.h"
+#include "agent/metrics.h"
 #include "agent/rescue.h"
 #include "agent/status.h"
 #include "agent/store.h"
@@ -101,6 +102,8 @@ class Daemon {
   asio::awaitable<Result<edge::Places>> append(edge::Unit unit);
   asio::awaitable<Result<uint64_t>> unpark();
   StatusFacts facts();
+  MetricList metrics();
+  void push_metrics();
 
   const Config config_;
   const SitePrivateKey site_;
@@ -134,6 +137,7 @@ class Daemon {
   std::string lost_tail_;
   std::deque<NoticeLine> notices_;
   bool stopping_ = false;
+  std::unique_ptr<OtlpPush> otlp_;  // null: nobody wants them
 };
 
 Result<void> Daemon::open() {
@@ -295,6 +299,7 @@ void Daemon::tick() {
     if (!error && !stopping_) tick();
   });
   sd_notify(0, "WATCHDOG=1");
+  push_metrics();
   if (!session_) {
     if (now().mono < reopen_at_) return;
     reopen_at_ = now().mono + kTickMs;
@@ -432,6 +437,7 @@ ApiHost Daemon::api_host() {
   host.append = [this](edge::Unit unit) { return append(std::move(unit)); };
   host.count_refused = [this](uint64_t records) { refused_ += records; };
   host.status = [this] { return status_json(facts()); };
+  host.metrics = [this] { return prometheus_text(metrics()); };
   host.healthy = [this] { return session_ != nullptr; };
   host.unpark = [this] { return unpark(); };
   return host;
@@ -505,6 +511,27 @@ StatusFacts Daemon::facts() {
   return f;
 }
 
+MetricList Daemon::metrics() {
+  MetricFacts more;
+  if (writer_) {
+    const Writer::Counters written = writer_->counters();
+    more.commit_seconds = written.commit_seconds;
+    more.accept_seconds = written.accept_seconds;
+  }
+  const ClockTrust clock = clock_trust();
+  more.clock_synced = clock.synced;
+  more.clock_error_ms = clock.error_ms;
+  more.certificate_end = certificate_end_;
+  if (otlp_) more.otlp = otlp_->counters();
+  return metrics_of(facts(), more);
+}
+
+void Daemon::push_metrics() {
+  const Now at = now();
+  if (!otlp_ || !otlp_->due(at.mono)) return;
+  otlp_->send(otlp_json(metrics(), {"egret-agent", config_.facility, EGRET_VERSION, started_.wall}, at.wall));
+}
+
 void Daemon::stop() {
   spdlog::info("stopping");
   sd_notify(0, "STOPPING=1");
@@ -538,6 +565,10 @@ int Daemon::run() {
     spdlog::error("{}", listening.error().text);
     close();
     return exit_code_of(listening.error());
+  }
+  if (!config_.metrics.otlp.empty()) {
+    const OtlpConfig to{config_.metrics.otlp, config_.metrics.otlp_ca_file, config_.metrics.otlp_every_s};
+    otlp_ = std::make_unique<OtlpPush>(to, "egret-agent/" EGRET_VERSION, [](const std::string& text) { spdlog::warn("{}", text); });
   }
   tick();
   asio::signal_set signals(io_, SIGTERM, SIGINT);

@@ -23,7 +23,7 @@ bool Writer::append(edge::Unit unit, Done done) {
     std::lock_guard lock(mutex_);
     if (!appends_.empty() && queued_bytes_ + bytes > kWriterQueueBytesMax) return false;
     queued_bytes_ += bytes;
-    appends_.push_back({std::move(unit), bytes, std::move(done)});
+    appends_.push_back({std::move(unit), bytes, std::move(done), std::chrono::steady_clock::now()});
   }
   wake_.notify_one();
   return true;
@@ -72,12 +72,17 @@ void Writer::commit(std::deque<Waiting> group) {
     records += waiting.unit.records.size();
     units.push_back(std::move(waiting.unit));
   }
+  const auto begun = std::chrono::steady_clock::now();
   Result<edge::Places> synced = failed_ ? Error{Errc::store_failed, "the store is being opened again: send this once more in a moment"}
                                 : buffer_.append(units, clock_().wall);
   if (synced) {
+    const auto ended = std::chrono::steady_clock::now();
+    const auto seconds_since = [&](auto then) { return std::chrono::duration<double>(ended - then).count(); };
     std::lock_guard lock(mutex_);
     counters_.commits++;
     counters_.records += records;
+    counters_.commit_seconds.observe(seconds_since(begun));
+    for (const Waiting& waiting : group) counters_.accept_seconds.observe(seconds_since(waiting.since));
   }
   // Each request hears the places of its own records.
   std::vector<std::pair<Done, Result<edge::Places>>> answers;

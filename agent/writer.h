@@ -5,6 +5,7 @@
 // Leaves to others: opening the store again (daemon), which thread takes the answers (Post).
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -12,6 +13,7 @@
 #include <thread>
 
 #include "edge/buffer.h"
+#include "schemas/metrics.h"
 
 namespace egret::agent {
 
@@ -41,6 +43,8 @@ class Writer {
 
   struct Counters {
     uint64_t commits = 0, records = 0;
+    Histogram commit_seconds;  // of a group
+    Histogram accept_seconds;  // of a request, from append() on
   };
   Counters counters() const;
 
@@ -49,6 +53,7 @@ class Writer {
     edge::Unit unit;
     size_t bytes = 0;
     Done done;
+    std::chrono::steady_clock::time_point since;
   };
   void loop();
   void commit(std::deque<Waiting> group);

@@ -16,6 +16,8 @@
 namespace egret::cloud {
 namespace {
 
+constexpr int64_t kMetricsSitesMax = 2'000;
+
 using Set = std::function<bool(CloudConfig&, const std::string&)>;
 using Whole = std::function<void(CloudConfig&, int64_t)>;
 
@@ -88,7 +90,7 @@ const std::vector<Setting>& settings() {
       {"api.anonymous", "who shows no token: \"viewer\" on this machine itself, nobody from elsewhere; \"none\": nobody. Tokens: egret-cloud token", "\"viewer\"", "viewer or none",
        [](CloudConfig& c, const std::string& t) { return (c.local_viewer = t == "viewer", t == "viewer" || t == "none"); }, nullptr},
       {"alerts.webhook", "each word about a critical finding is sent here as a signed POST, until it is taken; \"\" is off. On one process a store alone", "\"\"",
-       "http://host[:port][/path], https://…, or \"\"", [](CloudConfig& c, const std::string& t) { return (c.webhook_url = t, t.empty() || webhook_target(t).has_value()); }, nullptr},
+       "http://host[:port][/path], https://…, or \"\"", [](CloudConfig& c, const std::string& t) { return (c.webhook_url = t, t.empty() || http_target(t).has_value()); }, nullptr},
       {"alerts.webhook_secret_file", "its first line signs what is sent; at least 16 bytes", "\"\"", "a file", path_into(&CloudConfig::webhook_secret_file), nullptr},
       {"alerts.webhook_ca_file", "PEM, who may vouch for the receiver; \"\" is the system's", "\"\"", "a file", path_into(&CloudConfig::webhook_ca_file), nullptr},
       {"alerts.mqtt", "\"yes\": they go to egret/alerts/FACILITY on the broker, too", "\"no\"", "yes or no",
@@ -112,6 +114,12 @@ const std::vector<Setting>& settings() {
        [](CloudConfig& c, int64_t v) { c.retention[RetentionClass::results] = v; }, 0, kRetentionDaysMax},
       {"retention.audit_d", "days that entries of the audit log (egret-cloud audit) are kept, for who read what; not less than half a year", "1095", "", nullptr,
        [](CloudConfig& c, int64_t v) { c.retention.audit_days = v; }, kRetentionEventsDaysMin, kRetentionDaysMax},
+      {"metrics.sites_max", "facilities that the metrics show by name, those first that want somebody; ten series each. 0: none, and the number of series is fixed", "0", "", nullptr,
+       [](CloudConfig& c, int64_t v) { c.metrics_sites_max = v; }, 0, kMetricsSitesMax},
+      {"metrics.otlp", "where the metrics of GET /metrics are pushed to as well (OTLP over HTTP, JSON); \"\" is off", "\"\"", "http://host[:port]/v1/metrics, https://…, or \"\"",
+       [](CloudConfig& c, const std::string& t) { return (c.otlp = t, t.empty() || http_target(t).has_value()); }, nullptr},
+      {"metrics.otlp_ca_file", "PEM, who may vouch for that receiver; \"\" is the system's", "\"\"", "a file", path_into(&CloudConfig::otlp_ca_file), nullptr},
+      {"metrics.otlp_every_s", "how often they are pushed, in seconds", "60", "", nullptr, [](CloudConfig& c, int64_t v) { c.otlp_every_s = v; }, 1, 3600},
       {"log.level", "what is logged", "\"info\"", "debug, info, warn or error",
        [](CloudConfig& c, const std::string& t) { return (c.log_level = t, t == "debug" || t == "info" || t == "warn" || t == "error"); }, nullptr},
   };

@@ -35,6 +35,10 @@ struct CloudConfig {
   int64_t silent_after_s = 0;
   int64_t herd_window_s = 0;
   RetentionPolicy retention;
+  int64_t metrics_sites_max = 0;             // facilities that the metrics name
+  std::string otlp;                          // where metrics are pushed to; empty: off
+  std::filesystem::path otlp_ca_file;
+  int64_t otlp_every_s = 0;
   std::string log_level;
 };
 struct ConfigMistake {

@@ -24,18 +24,24 @@ double rate_of(const LedgerRow& row) {
          static_cast<double>(last.at.us - before.at.us);
 }
 
-Attention attention_of(const FacilityView& view, const FacilitiesQuery& query) {
+Attention attention_of(const FacilityView& view) {
   const FacilityRow& row = view.row;
   if (view.revoked) return Attention::revoked;
   if (!view.incidents.empty()) return Attention::incident;
   if (view.fac == kRegionFacility) return Attention::none;  // it is here
   if (row.last_seen.us == 0) return Attention::never_seen;
-  if (since_ms(row.last_seen, query.now) > query.silent_after_ms) return Attention::silent;
+  if (view.silent) return Attention::silent;
   if (row.gap_records > 0) return Attention::gap;
   if (row.quarantined > 0) return Attention::quarantine;
-  bool stalled = since_ms(row.last_progress, query.now) > query.stalled_after_ms ||
-                 static_cast<int64_t>(row.vitals.oldest_unsynced_ms) > query.stalled_after_ms;
-  return view.behind > 0 && stalled ? Attention::behind : Attention::none;
+  return view.stalled ? Attention::behind : Attention::none;
+}
+
+// Whatever else is about it.
+void judge(FacilityView& view, const FacilitiesQuery& query) {
+  const FacilityRow& row = view.row;
+  view.silent = row.last_seen.us != 0 && since_ms(row.last_seen, query.now) > query.silent_after_ms;
+  view.stalled = view.behind > 0 && (since_ms(row.last_progress, query.now) > query.stalled_after_ms || static_cast<int64_t>(row.vitals.oldest_unsynced_ms) > query.stalled_after_ms);
+  view.attention = attention_of(view);
 }
 
 void add_row(FacilityView& view, StreamKey key, const LedgerRow& row, const FacilitiesQuery& query,
@@ -91,7 +97,7 @@ Result<FacilityView> view_of(Txn& txn, const Facility& fac, const FacilitiesQuer
   if (!incidents) return incidents.error();
   view.incidents = std::move(*incidents);
   add_rate(view, rate, query);
-  view.attention = attention_of(view, query);
+  judge(view, query);
   return view;
 }
 

@@ -47,6 +47,8 @@ struct FacilityView {
   std::vector<Incident> incidents;  // open ones
   std::optional<double> records_per_s;
   std::optional<int64_t> eta_ms;  // until nothing is behind, at that rate
+  bool silent = false;            // it has not spoken for long
+  bool stalled = false;           // something is behind, and nothing of it came for long
   Attention attention = Attention::none;
   bool complete() const { return behind == 0 && row.gap_records == 0 && incidents.empty(); }
 };

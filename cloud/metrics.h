@@ -1,7 +1,8 @@
-// Metrics: what the cloud counts, in Prometheus' text format.
-// Promises: names begin with egret_cloud_; every label comes from a closed list, never from a frame
-// or a facility's name, so that the number of series is fixed; counters only rise. Leaves to
-// others: who counts when (server), serving the text (http).
+// Metrics: what the cloud counts, for Prometheus and OTLP.
+// Promises: names begin with egret_cloud_; every label comes from a closed list, never from a frame, so that the number of
+// series is fixed; facilities are named only where the configuration asks for it, and then no more of them than it says;
+// counters only rise. Leaves to others: who counts when (server, store_thread), both forms (schemas/metrics), serving the
+// text (http).
 #pragma once
 
 #include <array>
@@ -12,24 +13,20 @@
 #include <vector>
 
 #include "cloud/broker.h"
+#include "cloud/broker_watch.h"
 #include "cloud/committer.h"
 #include "cloud/facilities.h"
+#include "cloud/waiting_findings.h"
+#include "schemas/metrics.h"
+#include "schemas/otlp_push.h"
 
 namespace egret::cloud {
 
-// Durations in fixed classes.
-class Histogram {
- public:
-  void observe(double seconds);
-  // The _bucket, _sum and _count lines of one histogram.
-  std::string text(const std::string& name) const;
-
- private:
-  static constexpr std::array<double, 12> kBounds{0.001, 0.002, 0.005, 0.01, 0.025, 0.05,
-                                                  0.1,   0.25,  0.5,   1,    2.5,   10};
-  std::array<uint64_t, kBounds.size() + 1> counts_{};  // not cumulative
-  double sum_ = 0;
-};
+// When a site is counted as one that will need somebody; the alerts' words say the same (packaging/prometheus).
+inline constexpr double kDiskDaysLow = 3;
+inline constexpr int64_t kCertificateDaysLow = 14;
+inline constexpr int64_t kClockOffMs = 60'000;        // a HELLO may have waited some seconds on its way
+inline constexpr int64_t kDrainLongMs = 24LL * 3600 * 1000;
 
 // What is read at the moment of asking.
 struct MetricsNow {
@@ -37,18 +34,38 @@ struct MetricsNow {
   bool store_healthy = false;
   uint64_t credit_granted = 0;
   double uptime_s = 0;
+  WallTime wall;
+  BrokerFigures broker_holds;
+  uint64_t broker_queue_messages = 0;  // of one client, as the configuration says
+  uint64_t own_queue_messages = 0;     // of one line
+  OtlpPush::Counters otlp;
 };
+
+// All sites together, as they stood when they were last looked at.
+struct SiteFigures {
+  uint64_t facilities = 0, behind = 0, quarantined = 0, gap_records = 0;
+  uint64_t accepted = 0, shed = 0, refused = 0;  // as they last said themselves
+  uint64_t silent = 0, stalled = 0, disk_low = 0, certificate_low = 0, clock_off = 0, drain_long = 0;
+  std::array<uint64_t, 6> incidents{};
+  std::array<uint64_t, 8> attentions{};
+};
+SiteFigures figures_of(const std::vector<FacilityView>& views, WallTime now);
 
 // Counted by the store thread, read by any.
 class Metrics {
  public:
+  // At most so many facilities are shown by name, the neediest first.
+  explicit Metrics(size_t sites_named_max = 0) : sites_named_max_(sites_named_max) {}
   void group_committed(const CommitReport& report, size_t frames, double seconds);
   void store_reopened();
-  // The facilities as they stood when they were last looked at.
-  void facilities(const std::vector<FacilityView>& views);
+  // The facilities as they stood when they were last looked at; the neediest first.
+  void facilities(const std::vector<FacilityView>& views, WallTime now);
   // Blocks that are committed and not in the views of results; nullopt: these are being made anew.
   void views(std::optional<uint64_t> behind);
-  std::string text(const MetricsNow& now) const;
+  void findings(const FindingFigures& figures);
+  // When the newest copy of the store was confirmed; us 0: none was, ever.
+  void backup(WallTime confirmed);
+  MetricList list(const MetricsNow& now) const;
 
  private:
   static constexpr size_t kDropReasons = 10;
@@ -57,12 +74,17 @@ class Metrics {
   static_assert(static_cast<size_t>(DropReason::topic_mismatch) + 1 == kDropReasons);
   static_assert(static_cast<size_t>(IncidentKind::restored) + 1 == kIncidentKinds);
   static_assert(static_cast<size_t>(Attention::incident) + 1 == kAttentions);
+  static_assert(std::tuple_size_v<decltype(SiteFigures::incidents)> == kIncidentKinds);
+  static_assert(std::tuple_size_v<decltype(SiteFigures::attentions)> == kAttentions);
 
   void count(const Outcome& outcome);
-  std::string frames_text() const;
-  std::string records_text() const;
-  std::string facilities_text() const;
+  void add_frames(MetricList& out) const;
+  void add_records(MetricList& out) const;
+  void add_facilities(MetricList& out) const;
+  void add_named(MetricList& out) const;
+  void add_watched(MetricList& out, const MetricsNow& now) const;
 
+  const size_t sites_named_max_;
   mutable std::mutex lock_;
   uint64_t hellos_ = 0, batches_ = 0, others_ = 0;
   std::array<uint64_t, kDropReasons> drops_{};
@@ -70,10 +92,11 @@ class Metrics {
   uint64_t forks_ = 0, gaps_ = 0, bad_bodies_ = 0;
   uint64_t groups_ = 0, failed_ = 0, unknown_ = 0, reopened_ = 0;
   Histogram commit_seconds_;
-  std::array<uint64_t, kIncidentKinds> incidents_{};
-  std::array<uint64_t, kAttentions> attentions_{};
-  uint64_t facilities_ = 0, behind_ = 0;
+  std::optional<SiteFigures> sites_;  // not looked at yet: nothing is said of them
+  std::vector<FacilityView> named_;
   std::optional<uint64_t> views_behind_ = 0;
+  std::optional<FindingFigures> findings_;
+  std::optional<WallTime> backup_;
 };
 
 }  // namespace egret::cloud

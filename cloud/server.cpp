@@ -12,6 +12,7 @@
 #include "cloud/api/door.h"
 #include "cloud/api/live.h"
 #include "cloud/api/region.h"
+#include "cloud/broker_watch.h"
 #include "cloud/control.h"
 #include "cloud/fhir/exports.h"
 #include "cloud/freeze.h"
@@ -58,9 +59,11 @@ class Server {
       : config_(config),
         place_(std::move(place)),
         keys_(std::move(keys)),
+        metrics_(static_cast<size_t>(config.metrics_sites_max)),
         exports_(std::make_shared<fhir::Exports>(config.state_dir / "exports",
                                                  [] { return clock_now().wall; })),
         broker_(config.broker, broker_entropy_),
+        broker_watch_(config.broker, watch_entropy_),
         region_(region()),
         thread_(parts(), std::move(store)),
         door_(api_endpoints(region_), token_file(config_.state_dir), config_.local_viewer,
@@ -79,13 +82,14 @@ class Server {
   void write_what_was_read();
   void share_the_shards(OpenedStore& store);
   void leave_the_shards();
-  HttpResponse metrics_text();
+  MetricList metrics();
+  void push_metrics();
   HttpResponse health();
 
   const CloudConfig config_;
   const StorePlace place_;
   RegionKeyRing keys_;
-  OsEntropy broker_entropy_, store_entropy_, topic_entropy_, member_entropy_;
+  OsEntropy broker_entropy_, store_entropy_, topic_entropy_, member_entropy_, watch_entropy_;
   Metrics metrics_;
   const std::shared_ptr<Waiting> waiting_ = std::make_shared<Waiting>();
   const std::shared_ptr<Live> live_ = std::make_shared<Live>(fmt::format("{:x}", clock_now().wall.us), [] { return clock_now().mono; }, config_.lease_s * 1000);
@@ -93,14 +97,17 @@ class Server {
   MonoTime next_look_at_copies_;  // of the store's thread
   int64_t root_day_ = -1;  // of the store's thread: whose root is known to be there
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  const WallTime begun_ = clock_now().wall;
   const std::shared_ptr<fhir::Exports> exports_;  // what it reads of the store outlives the store
   Broker broker_;
+  BrokerWatch broker_watch_;  // of the main thread, but for its figures
   ShardKeeper shards_{member_entropy_};  // on the store thread
   std::string shards_trouble_;           // told once
   const Region region_;
   StoreThread thread_;
   Door door_;
   std::optional<HttpServer> http_ = std::optional<HttpServer>(std::in_place, HttpLimits{.threads = kHttpThreads});
+  std::unique_ptr<OtlpPush> otlp_;  // null: nobody wants them
   std::mutex tellers_lock_;
   std::vector<std::unique_ptr<Teller>> tellers_;
 };
@@ -153,7 +160,7 @@ Region Server::region() {
   out.waiting = waiting_;
   out.live = live_;
   out.audit = audit_;
-  out.metrics = [this] { return metrics_text(); };
+  out.metrics = [this] { return HttpResponse{200, kPrometheusType, prometheus_text(metrics()), {}}; };
   out.health = [this] { return health(); };
   out.exports = exports_;
   out.freeze = [this](const OpenedStore& store) { return freeze(place_, store); };
@@ -227,11 +234,22 @@ void Server::leave_the_shards() {
   left->get_future().wait_for(kLeaveMs);
 }
 
-HttpResponse Server::metrics_text() {
-  StoreHealth health = thread_.health();
+MetricList Server::metrics() {
+  const StoreHealth health = thread_.health();
   MetricsNow now{broker_.status(), health.healthy, health.credit_granted,
                  std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count()};
-  return {200, "text/plain; version=0.0.4; charset=utf-8", metrics_.text(now), {}};
+  now.wall = clock_now().wall;
+  now.broker_holds = broker_watch_.figures();
+  now.broker_queue_messages = static_cast<uint64_t>(config_.broker_queue_messages);
+  now.own_queue_messages = config_.broker.queue_messages;
+  if (otlp_) now.otlp = otlp_->counters();
+  return metrics_.list(now);
+}
+
+void Server::push_metrics() {
+  const Now now = clock_now();
+  if (!otlp_ || !otlp_->due(now.mono)) return;
+  otlp_->send(otlp_json(metrics(), {"egret-cloud", config_.listen, EGRET_VERSION, begun_}, now.wall));
 }
 
 HttpResponse Server::health() {
@@ -258,7 +276,7 @@ void Server::answer_control(const HttpRequest& request, HttpAnswer answer) {
 Result<void> Server::begin_to_tell() {
   std::vector<std::unique_ptr<AlertOutput>> outputs;
   if (!config_.webhook_url.empty()) {
-    WebhookConfig webhook{*webhook_target(config_.webhook_url), {}, config_.webhook_ca_file};
+    WebhookConfig webhook{*http_target(config_.webhook_url), {}, config_.webhook_ca_file};
     std::ifstream in(config_.webhook_secret_file);
     if (!std::getline(in, webhook.secret) || webhook.secret.size() < kWebhookSecretBytesMin)
       return Error{Errc::config, fmt::format("alerts.webhook_secret_file: {}: its first line is the secret, at least {} bytes", config_.webhook_secret_file.string(), kWebhookSecretBytesMin)};
@@ -294,6 +312,10 @@ int Server::run() {
     spdlog::error("{}", telling.error().text);
     return exit_code_of(telling.error());
   }
+  if (!config_.otlp.empty()) {
+    const OtlpConfig to{config_.otlp, config_.otlp_ca_file, config_.otlp_every_s};
+    otlp_ = std::make_unique<OtlpPush>(to, "egret-cloud/" EGRET_VERSION, [](const std::string& text) { spdlog::warn("{}", text); });
+  }
   http_->start();
   spdlog::info("ready: state={}{}", config_.state_dir.string(), where);
   sd_notify(0, "READY=1\nSTATUS=serving");
@@ -303,6 +325,8 @@ int Server::run() {
       retained = std::chrono::steady_clock::now();
       retain_a_little();
     }
+    broker_watch_.tick(clock_now().mono);
+    push_metrics();
     timespec second{1, 0};
     int signal = sigtimedwait(&ends, nullptr, &second);
     if (signal == SIGTERM || signal == SIGINT) break;

@@ -11,6 +11,7 @@
 #include "cloud/crew.h"
 #include "cloud/follower.h"
 #include "cloud/merge/moment.h"
+#include "cloud/metrics.h"
 #include "cloud/readers.h"
 
 namespace egret::cloud {
@@ -54,6 +55,7 @@ struct StoreThread::Impl {
   void commit(std::vector<Inbound> group);
   void count_progress(const std::vector<Inbound>& group, const CommitReport& report);
   void look_around();
+  void look_for_metrics(WallTime now);
   void follow();
   void tend_alerts();
   int64_t wait_ms() const;
@@ -73,6 +75,7 @@ struct StoreThread::Impl {
   MonoTime next_views;  // takes its turn then, whoever waits
   uint64_t unreadable_told = 0;
   Progress progress;
+  WaitingFindings findings;
   MonoTime next_look, next_tidy, next_open, next_alerts;
   int64_t reopen_wait_ms = kReopenFirstMs;
 
@@ -94,6 +97,7 @@ void StoreThread::Impl::adopt() {
   committer = std::make_unique<Committer>(*opened.store, *reconciler);
   follower = std::make_unique<Follower>(*opened.kv);
   readers.open(*opened.kv);
+  findings = {};
   views_behind = true;
   reopen_wait_ms = kReopenFirstMs;
   std::lock_guard held(lock);
@@ -194,14 +198,21 @@ void StoreThread::Impl::commit(std::vector<Inbound> group) {
                 report.failed, report.unknown, why);
 }
 
+// As the API shows it, and every number of it from the same place.
+void StoreThread::Impl::look_for_metrics(WallTime now) {
+  FacilitiesQuery query{now, parts.reconciler.safe, parts.reconciler.safe_age_ms, parts.silent_after_ms};
+  query.rates = &progress.rates();
+  if (const auto views = facilities(*opened.store, query)) parts.metrics->facilities(*views, now);
+  if (const auto meta = opened.store->meta()) parts.metrics->backup(meta->last_backup_confirmed);
+  if (const auto figures = findings.look(*opened.kv, now)) parts.metrics->findings(*figures);
+}
+
 void StoreThread::Impl::look_around() {
   Now now = clock_now();
   if (now.mono >= next_look) {
     next_look = now.mono + kLookEveryMs;
     progress.sample(now.mono);
-    FacilitiesQuery query{now.wall, parts.reconciler.safe, parts.reconciler.safe_age_ms, parts.silent_after_ms};
-    auto views = facilities(*opened.store, query);
-    if (views) parts.metrics->facilities(*views);
+    look_for_metrics(now.wall);
   }
   if (now.mono >= next_tidy) {
     next_tidy = now.mono + kTidyEveryMs;

@@ -11,11 +11,12 @@
 #include <memory>
 
 #include "cloud/broker.h"
-#include "cloud/metrics.h"
 #include "cloud/progress.h"
 #include "cloud/store_kv.h"
 
 namespace egret::cloud {
+
+class Metrics;
 
 struct OpenedStore {
   std::unique_ptr<Kv> kv;

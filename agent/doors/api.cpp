@@ -8,6 +8,7 @@
 #include "agent/doors/page.h"
 #include "schemas/chain.h"
 #include "schemas/limits.h"
+#include "schemas/metrics.h"
 #include "schemas/record.pb.h"
 #include "schemas/record_document.h"
 #include "schemas/record_json.h"
@@ -125,12 +126,12 @@ HttpResponse unsupported_type(const char* allowed) {
 }  // namespace
 
 asio::awaitable<HttpResponse> Api::answer(HttpRequest request) {
-  if (request.path == "/" || request.path == "/v1/status" || request.path == "/healthz") co_return look(request);
+  if (request.path == "/" || request.path == "/v1/status" || request.path == "/metrics" || request.path == "/healthz") co_return look(request);
   bool known = request.path == "/v1/records" || request.path == "/v1/telemetry" ||
                request.path == "/v1/documents" || request.path == "/v1/queue/unpark";
   if (!known)
     co_return http_error(404, "not_found", "no such path",
-                         "known: / /v1/records /v1/telemetry /v1/documents /v1/status /healthz");
+                         "known: / /v1/records /v1/telemetry /v1/documents /v1/status /metrics /healthz");
   if (request.method != "POST")
     co_return http_error(405, "method_not_allowed", "only POST is answered here",
                          "see agent/doors/README.md");
@@ -155,6 +156,11 @@ HttpResponse Api::look(const HttpRequest& request) const {
     return http_error(405, "method_not_allowed", "only GET is answered here",
                       "see agent/doors/README.md");
   if (request.path == "/v1/status") return {200, host_.status()};
+  if (request.path == "/metrics") {
+    HttpResponse out{200, host_.metrics()};
+    out.type = kPrometheusType;
+    return out;
+  }
   if (request.path == "/") {
     Result<std::string> page = clinic_page(host_.status());
     if (!page) return refused(page.error());

@@ -26,6 +26,7 @@ struct ApiHost {
   std::function<boost::asio::awaitable<Result<edge::Places>>(edge::Unit)> append;
   std::function<void(uint64_t records)> count_refused;
   std::function<std::string()> status;  // JSON
+  std::function<std::string()> metrics;  // Prometheus' text
   std::function<bool()> healthy;
   std::function<boost::asio::awaitable<Result<uint64_t>>()> unpark;
 };

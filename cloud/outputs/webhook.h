@@ -11,20 +11,14 @@
 #include <filesystem>
 
 #include "cloud/outputs/teller.h"
+#include "schemas/http_post.h"
 
 namespace egret::cloud {
 
 inline constexpr int64_t kWebhookMs = 10'000;  // connect, handshake, send, answer
 
-struct WebhookTarget {
-  bool tls = false;
-  std::string host, port, path;
-};
-// http://host[:port][/path] or https://…; without user, query of any form. Errors: config.
-Result<WebhookTarget> webhook_target(const std::string& url);
-
 struct WebhookConfig {
-  WebhookTarget target;
+  HttpTarget target;
   Bytes secret;                    // at least kWebhookSecretBytesMin
   std::filesystem::path ca_file;   // PEM; empty: the system's
 };

@@ -107,13 +107,13 @@ TEST_CASE("each event is told in order, once it is taken never again, also after
 }
 
 TEST_CASE("a webhook's address is taken apart, or refused", "[alerts]") {
-  const auto full = webhook_target("https://alerts.example:8443/a/b?c=d").value();
+  const auto full = http_target("https://alerts.example:8443/a/b?c=d").value();
   CHECK((full.tls && full.host == "alerts.example" && full.port == "8443" && full.path == "/a/b?c=d"));
-  const auto bare = webhook_target("http://[::1]").value();
+  const auto bare = http_target("http://[::1]").value();
   CHECK((!bare.tls && bare.host == "::1" && bare.port == "80" && bare.path == "/"));
   for (const char* bad : {"", "ftp://x", "http://", "http:///a", "http://x:", "http://x:0", "http://x:65536", "http://x:8a", "http://u:p@x", "http://x/ y", "http://x/\r\nA: b", "https://x/#f"}) {
     INFO(bad);
-    CHECK_FALSE(webhook_target(bad).has_value());
+    CHECK_FALSE(http_target(bad).has_value());
   }
   CHECK(check_syslog("/dev/log").has_value());
   CHECK(check_syslog("udp://10.0.0.1:514").has_value());
