@@ -23,5 +23,6 @@ install(FILES ${systemd}/egret.tmpfiles.conf DESTINATION lib/tmpfiles.d RENAME e
 set(docs ${CMAKE_INSTALL_DATADIR}/doc/egret)
 install(FILES README.md CHANGELOG.md LICENSE packaging/INSTALL.md packaging/scale-out.md DESTINATION ${docs})
 install(DIRECTORY schemas/ DESTINATION ${docs}/schemas FILES_MATCHING PATTERN "*.proto" PATTERN "*.md" PATTERN "*.json")
-install(DIRECTORY ${CMAKE_CURRENT_LIST_DIR}/examples ${CMAKE_CURRENT_LIST_DIR}/mosquitto ${CMAKE_CURRENT_LIST_DIR}/parquet DESTINATION ${docs}
+install(DIRECTORY ${CMAKE_CURRENT_LIST_DIR}/examples ${CMAKE_CURRENT_LIST_DIR}/mosquitto ${CMAKE_CURRENT_LIST_DIR}/parquet
+        ${CMAKE_CURRENT_LIST_DIR}/prometheus ${CMAKE_CURRENT_LIST_DIR}/grafana DESTINATION ${docs}
         USE_SOURCE_PERMISSIONS)
