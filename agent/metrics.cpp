@@ -1,6 +1,6 @@
 #include "agent/metrics.h"
 
-#include <cmath>
+#include <algorithm>
 #include <limits>
 
 namespace egret::agent {
@@ -10,6 +10,12 @@ constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
 uint64_t one(bool yes) { return yes ? 1 : 0; }
+
+double drain_seconds(const StatusFacts& f) {
+  const bool waits = std::any_of(f.lanes.begin(), f.lanes.end(), [](const LaneFacts& lane) { return lane.records > 0; });
+  if (!waits) return 0;
+  return f.drain_eta_s < 0 ? kUnknown : static_cast<double>(f.drain_eta_s);
+}
 
 void add_state(MetricList& out, const StatusFacts& f) {
   out.gauge("build_info", "1, with the version of the agent.").at({{"version", EGRET_VERSION}}, uint64_t{1});
@@ -36,7 +42,7 @@ void add_records(MetricList& out, const StatusFacts& f) {
   for (size_t i = 0; i < kStreamCount; i++) bytes.at({{"lane", name_of(StreamId(i))}}, f.lanes[i].bytes);
   Metric& oldest = out.gauge("oldest_waiting_seconds", "Age of the oldest of them; 0: none waits.");
   for (size_t i = 0; i < kStreamCount; i++) oldest.at({{"lane", name_of(StreamId(i))}}, static_cast<double>(f.lanes[i].oldest_s));
-  out.gauge("drain_eta_seconds", "Until all is sent at the measured rate of the line; NaN: not known.", f.drain_eta_s < 0 ? kUnknown : static_cast<double>(f.drain_eta_s));
+  out.gauge("drain_eta_seconds", "Until all is sent at the measured rate of the line; NaN: not known.", drain_seconds(f));
   out.gauge("parked_blocks", "Blocks that could not be sent and are kept aside.", f.view.parked_blocks);
   out.gauge("records_quarantined", "Records of this site that the region keeps with a reason, as it last said.", f.session.quarantined);
   out.gauge("epochs", "Epochs that hold something.", uint64_t{f.view.epochs.size()});

@@ -47,6 +47,8 @@ TEST_CASE("what waits is shown a lane, and each lane by its name", "[metrics]") 
 TEST_CASE("what nobody knows is no number that an alert could take for one", "[metrics]") {
   StatusFacts f;
   MetricFacts m;
+  CHECK(has_line(text_of(f, m), "egret_agent_drain_eta_seconds 0"));
+  f.lanes[1].records = 1;
   CHECK(has_line(text_of(f, m), "egret_agent_drain_eta_seconds NaN"));
   CHECK(has_line(text_of(f, m), "egret_agent_disk_full_in_seconds +Inf"));
   CHECK(has_line(text_of(f, m), "egret_agent_certificate_end_timestamp_seconds NaN"));
