@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "cloud/broker.h"
+#include "cloud/facilities.h"
 #include "cloud/progress.h"
 #include "cloud/store_kv.h"
 

@@ -21,6 +21,15 @@ bool holds(const std::string& text, const std::string& part) {
 
 }  // namespace
 
+TEST_CASE("the metrics are given as Prometheus reads them, to who asks and to nobody who posts") {
+  DoorRig rig;
+  const std::string said = rig.ask("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+  CHECK(said.starts_with("HTTP/1.1 200"));
+  CHECK(said.find("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n") != std::string::npos);
+  CHECK(said.ends_with("\r\n\r\negret_agent_linked 1\n"));
+  CHECK(rig.ask(http_post("/metrics", "application/json", "{}")).starts_with("HTTP/1.1 405"));
+}
+
 TEST_CASE("no answer leaves before the sync, through whichever door", "[door]") {
   DoorRig rig;
   for (const auto& [path, type, body] :

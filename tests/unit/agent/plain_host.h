@@ -20,7 +20,7 @@ inline ApiHost plain_host(const Facility& fac) {
   host.admit = [](StreamId, size_t) { return Result<void>(); };
   host.count_refused = [](uint64_t) {};
   host.status = [] { return std::string("{}"); };
-  host.metrics = [] { return std::string(); };
+  host.metrics = [] { return std::string("egret_agent_linked 1\n"); };
   host.healthy = [] { return true; };
   host.unpark = []() -> boost::asio::awaitable<Result<uint64_t>> { co_return Result<uint64_t>(0); };
   return host;
