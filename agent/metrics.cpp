@@ -33,7 +33,7 @@ void add_records(MetricList& out, const StatusFacts& f) {
   const edge::Counters& c = f.view.counters;
   out.kept_counter("records_accepted_total", "Records that got their 2xx, ever.", c.accepted);
   out.kept_counter("records_shed_total", "Records of telemetry that were dropped for room, ever; each is named by a gap.", c.shed);
-  out.kept_counter("records_refused_total", "Records that were refused at the door, ever.", c.refused);
+  out.kept_counter("records_refused_total", "Records that were refused at the door, ever; kept with the next one that is accepted.", c.refused);
   out.kept_counter("records_corrupt_total", "Records whose block could not be read any more, ever; each is named by a gap.", c.corrupt);
   out.kept_counter("records_exposed_total", "Records deleted for room when the region held them but not yet safely, ever.", c.exposed);
   Metric& records = out.gauge("records_waiting", "Records that the region has not acknowledged.");

@@ -193,7 +193,7 @@ struct HttpDoor::Impl : std::enable_shared_from_this<HttpDoor::Impl> {
       response.set(http::field::retry_after, std::to_string(answer.retry_after_s));
     response.keep_alive(keep);
     response.body() = answer.body;
-    response.body() += '\n';
+    if (!response.body().ends_with('\n')) response.body() += '\n';
     response.prepare_payload();
     error_code error;
     stream.expires_after(bounds.answer);

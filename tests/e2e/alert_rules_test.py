@@ -23,10 +23,12 @@ import urllib.request
 
 import exposed
 import road
-from chaos.proxy import Proxy
 from lone_agent import record, telemetry
 from region import with_settings
 from results_test import result
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "chaos"))
+from proxy import Proxy  # noqa: E402
 
 NORTH, THIN, SMALL, TWIN, ODD = "north", "thin", "small", "twin", "odd"
 MIB = 1 << 20

@@ -21,7 +21,7 @@ class Scrape:
         self.labels = {name: set() for name in self.types}
         self.values = {}
         for line in text.splitlines():
-            if line.startswith("#"):
+            if line.startswith("#") or not line:
                 continue
             name, labels, value = SAMPLE.match(line).groups()
             self.values[name + ("{" + labels + "}" if labels else "")] = float(value)

@@ -139,6 +139,8 @@ def main():
         expect("a bad one", r.ask(SITE, "POST", "/v1/records", '{"sens": 4}')[0], 400)
         road.wait_for("all of it", lambda: r.drained() and "egret_cloud_critical_findings_waiting 1\n" in (r.page("/metrics") or ""), 60)
         road.wait_for("the refusal on the disk", lambda: agent_scrape(r).values["egret_agent_records_refused_total"] == 1)
+        # Refusals are kept with the next record that is accepted.
+        expect("a good one", r.ask(SITE, "POST", "/v1/records", json.dumps(result(road.uuid_of("metrics", "last"), 1)))[0], 201)
         agent, cloud = agent_scrape(r), cloud_scrape(r)
         for scrape, of in ((agent, "agent"), (cloud, "region")):
             check_promtool(scrape, of)
