@@ -126,9 +126,8 @@ class Region(road.Road):
 
     def end_odd(self):
         if self.odd:
-            self.odd.kill()
+            self.odd.stdin.close()  # its end
             self.odd.wait()
-            self.odd.stdin.close()
         self.odd = None
 
     def stop(self):
@@ -235,7 +234,7 @@ class Incident(Fault):
         state = r.dir / "clone"
         state.mkdir(mode=0o700)
         shutil.copy(r.dir / TWIN / "site.key", state)
-        (r.dir / "clone.toml").write_text(config.replace(f"{r.dir}/{TWIN}\"", f"{state}\"").replace(r.socket(TWIN), str(r.dir / "clone.sock")))
+        (r.dir / "clone.toml").write_text(with_settings(config, {"state_dir": f'"{state}"', "unix_socket": f'"{r.dir}/clone.sock"'}))
         self.clone = road.Process("clone", [str(r.bin / "egret-agent"), "run", "--config", str(r.dir / "clone.toml")], r.dir / "clone.log")
         self.clone.start()
         road.wait_for("an incident", r.incidents, 90, 0.5)
