@@ -147,7 +147,7 @@ class Region(road.Road):
 
     def documents(self, fac, sizes):
         for size in sizes:
-            status, answer = self.ask(fac, "POST", "/v1/documents", os.urandom(size), "application/octet-stream")
+            status, answer = self.ask(fac, "POST", "/v1/documents", os.urandom(size), "application/octet-stream", timeout=120)
             assert status == 201, (status, answer[:300])
 
     def back_up(self, name):
