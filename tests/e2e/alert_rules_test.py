@@ -69,6 +69,10 @@ class Prometheus:
         got = self.ask("alerts")
         return got and {a["labels"]["alertname"] for a in got["alerts"] if a["state"] == "firing"}
 
+    def has(self, metric):
+        got = self.ask(f"query?query={metric}")
+        return bool(got and got["result"])
+
     def scrapes_all(self):
         got = self.ask("targets")
         return got and all(t["health"] == "up" for t in got["activeTargets"]) and len(got["activeTargets"]) > 0
@@ -453,7 +457,9 @@ def main():
         r.up()
         road.wait_for("all sites", r.linked, 60)
         prometheus.process.start()
-        road.wait_for("Prometheus", prometheus.scrapes_all, 30)
+        road.wait_for("Prometheus", prometheus.scrapes_all, 60)
+        # Who has not been scraped yet is away, as the rule sees it.
+        road.wait_for("its first look", lambda: "EgretRegionAway" not in (prometheus.firing() or {"EgretRegionAway"}) and prometheus.has("egret_cloud_facilities"), 60)
         for fault in FAULTS:
             if not args.only or fault.alert in args.only or fault is NoBackup:
                 prove(r, prometheus, fault())

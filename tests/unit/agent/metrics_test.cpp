@@ -64,9 +64,6 @@ TEST_CASE("the series of an agent are the same whatever happens, and few", "[met
   StatusFacts f;
   const std::set<std::string> quiet = series(text_of(f));
   f.facility = "a-hospital-name";
-  f.session.why = "some reason";
-  f.lost_tail = "a lane";
-  f.notices = {{1, "a notice"}};
   f.session.state = edge::State::held;
   f.view.epochs.resize(20);
   f.session.rows.resize(80);
