@@ -45,6 +45,7 @@ void answer_make(const Region& region, const ApiCall& call, HttpAnswer answer) {
   if (!said) return answer(error_answer(said.error()));
   if (at(*said, "model").empty()) return answer(error_answer(400, "model: which one?"));
   if (at(*said, "reason").empty()) return answer(error_answer(400, "reason: say why; it is kept with the recall, so no patient in it"));
+  if (const std::string fac = at(*said, "facility"); !fac.empty() && !valid_facility(fac)) return answer(error_answer(400, kWrongSite));
   const auto digest = bytes_from_hex(at(*said, "digest"));
   if (!digest || digest->size() != sizeof(Hash)) return answer(error_answer(400, "digest: of the preview that was shown, 64 hex digits"));
   answer_from_store(region, std::move(answer), [said = std::move(*said), by = call.caller.name, now = region.now(), note = call.note](OpenedStore& store) { return make(store, said, by, now, *note); });
