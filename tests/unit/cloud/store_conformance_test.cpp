@@ -269,13 +269,13 @@ TEMPLATE_TEST_CASE("how sites stood in the minutes of a day outlives the service
     views[1].attention = Attention::never_seen;
     REQUIRE(timeline.look(bed.store().kv(), views, {minute * kMinute + 1}).has_value());
   };
-  Timeline timeline(120'000);
+  Timeline timeline(150'000);
   REQUIRE(timeline.begin(bed.store().kv(), {first * kMinute}).has_value());
   for (int64_t i = 0; i < 5; i++) look(timeline, first + i, 10 * uint64_t(std::min<int64_t>(i, 2)), i < 2);
   REQUIRE(timeline.write(bed.store().kv()).has_value());
   bed.reopen();
 
-  Timeline again(120'000);
+  Timeline again(150'000);
   REQUIRE(again.begin(bed.store().kv(), {(first + 7) * kMinute}).has_value());
   REQUIRE(again.region().size() == 5);
   CHECK(again.region() == timeline.region());
