@@ -1,10 +1,9 @@
 #include "agent/attempts.h"
 
-#include <spdlog/spdlog.h>
-
 #include <fstream>
 #include <string>
 
+#include "agent/log.h"
 #include "schemas/durable_file.h"
 
 namespace egret::agent {
@@ -14,7 +13,7 @@ bool Attempts::begin() {
   std::ifstream(file_) >> begun;  // not there or not a number: 0
   if (begun >= kAttemptsMax) return false;
   if (Result<void> counted = replace_file(file_, std::to_string(begun + 1) + '\n', 0600); !counted) {
-    spdlog::warn("{}", counted.error().text);
+    log("state_not_kept", counted.error());
   }
   return true;
 }

@@ -1,6 +1,7 @@
 #include "agent/config.h"
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/ip/address.hpp>
 #include <boost/url/parse.hpp>
 #include <charconv>
@@ -250,7 +251,14 @@ class Parser {
     out_.mistakes.push_back({out_.config.file.filename().string(), line, std::move(key),
                              std::move(value), std::move(message)});
   }
-  static std::string literal(const toml::node& node) {
+  // A password belongs into a file that broker.password_file names; written here it is not repeated.
+  static bool may_hide_a_secret(const std::string& key, const std::string& text) {
+    const size_t address = text.find("://");
+    if (address != text.npos && text.find('@', address) != text.npos) return true;
+    if (find_setting(key)) return false;
+    return std::ranges::any_of(std::array{"pass", "secret", "token", "credential"}, [&](const char* word) { return key.find(word) != key.npos; });
+  }
+  static std::string literal(const std::string& key, const toml::node& node) {
     std::ostringstream out;
     node.visit([&](const auto& n) {
       if constexpr (toml::is_table<decltype(n)>) {
@@ -260,6 +268,7 @@ class Parser {
       }
     });
     std::string text = out.str();
+    if (may_hide_a_secret(key, text)) return "(not shown)";
     return text.size() <= 80 ? text : text.substr(0, 77) + "...";
   }
   void unknown_keys(const toml::table& table, const std::string& prefix) {
@@ -270,19 +279,21 @@ class Parser {
         if (const auto* inner = node.as_table()) {
           unknown_keys(*inner, key + ".");
         } else {
-          mistake(node.source().begin.line, key, literal(node),
+          mistake(node.source().begin.line, key, literal(key, node),
                   fmt::format("a table [{}] is allowed", key));
         }
         continue;
       }
-      mistake(name.source().begin.line, key, literal(node), known_keys_near(key));
+      mistake(name.source().begin.line, key, literal(key, node), known_keys_near(key));
     }
   }
   void apply(const toml::table& root, const Setting& s) {
     toml::node_view<const toml::node> at = root.at_path(s.key);
     if (at.node() != nullptr) {
-      if (!take(*at.node(), s))
-        mistake(at.node()->source().begin.line, s.key, literal(*at.node()), s.allowed);
+      if (take(*at.node(), s))
+        out_.settings.emplace_back(s.key, literal(s.key, *at.node()));
+      else
+        mistake(at.node()->source().begin.line, s.key, literal(s.key, *at.node()), s.allowed);
       return;
     }
     if (s.fallback == nullptr) {
@@ -290,7 +301,7 @@ class Parser {
       return;
     }
     toml::table fallback = toml::parse(fmt::format("value = {}", s.fallback));
-    take(*fallback.get("value"), s);
+    if (take(*fallback.get("value"), s)) out_.settings.emplace_back(s.key, s.fallback);
   }
   bool take(const toml::node& node, const Setting& s) {
     if (s.text) {
@@ -316,14 +327,14 @@ class Parser {
     };
     if (c.broker.cert_file.empty() != c.broker.key_file.empty()) {
       const char* given = c.broker.cert_file.empty() ? "broker.key_file" : "broker.cert_file";
-      mistake(line(given), given, literal(*root.at_path(given).node()),
+      mistake(line(given), given, literal(given, *root.at_path(given).node()),
               "cert_file and key_file come together or not at all");
     }
     bool tls = c.broker.uri.starts_with("mqtts:");
     for (auto [key, value] : {std::pair{"broker.ca_file", &c.broker.ca_file},
                               {"broker.cert_file", &c.broker.cert_file}}) {
       if (!tls && !value->empty()) {
-        mistake(line(key), key, literal(*root.at_path(key).node()),
+        mistake(line(key), key, literal(key, *root.at_path(key).node()),
                 "is used only with broker.uri = \"mqtts://…\"");
       }
     }

@@ -49,8 +49,8 @@ struct Config {
   std::string log_level;
 };
 
-// One thing that is wrong with a file. Text of values is shown: no setting holds a secret or a
-// patient's data.
+// One thing that is wrong with a file. Text of values is shown, but not what may be a secret in a
+// place where none belongs: a password in an address, or under a key of its own.
 struct Mistake {
   std::string file;
   uint32_t line = 0;  // 0: concerns the file as a whole
@@ -63,6 +63,8 @@ std::string text_of(const Mistake& mistake);
 
 struct CheckedConfig {
   Config config;  // complete only when there are no mistakes
+  // Every setting that is as it should be: key and TOML literal. None of them is a secret.
+  std::vector<std::pair<std::string, std::string>> settings;
   std::vector<Mistake> mistakes;
 };
 CheckedConfig parse_config(std::string_view toml, const std::filesystem::path& file);

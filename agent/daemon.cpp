@@ -1,6 +1,6 @@
 #include "agent/daemon.h"
 
-#include <spdlog/spdlog.h>
+#include <spdlog/fmt/fmt.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -19,14 +19,18 @@
 #include "agent/broker.h"
 #include "agent/certificate.h"
 #include "agent/cli/cli.h"
+#include "agent/cli/doctor.h"
 #include "agent/doors/api.h"
 #include "agent/host.h"
 #include "agent/keys.h"
+#include "agent/log.h"
 #include "agent/memory.h"
 #include "agent/metrics.h"
+#include "agent/notices.h"
 #include "agent/rescue.h"
 #include "agent/status.h"
 #include "agent/store.h"
+#include "agent/support.h"
 #include "agent/writer.h"
 #include "edge/budget.h"
 #include "edge/link.h"
@@ -86,7 +90,7 @@ class Daemon {
   void drive(const edge::Event& event);
   void carry_out(edge::Action& action);
   void change(Writer::Job job) { writer_->run(std::move(job)); }
-  void note(const std::string& text);
+  void note(Message what);  // into the log, and into the status
   void arm_timer();
 
   void tick();
@@ -102,6 +106,7 @@ class Daemon {
   asio::awaitable<Result<edge::Places>> append(edge::Unit unit);
   asio::awaitable<Result<uint64_t>> unpark();
   StatusFacts facts();
+  std::string support();
   MetricList metrics();
   void push_metrics();
 
@@ -134,8 +139,9 @@ class Daemon {
   Distrust distrust_;     // of the store that is open now
   uint64_t life_ = 0;     // of the writer: what an earlier one says is void
   MonoTime reopen_at_, stop_at_, rescue_from_;
-  std::string lost_tail_;
+  std::optional<Message> lost_tail_;
   std::deque<NoticeLine> notices_;
+  Refusals refusals_;
   bool stopping_ = false;
   std::unique_ptr<OtlpPush> otlp_;  // null: nobody wants them
 };
@@ -147,9 +153,9 @@ Result<void> Daemon::open() {
   store_ = std::move(*store);
   view_ = store_.buffer->view();
   if (!has_ballast(config_.state_dir)) {
-    if (Result<void> made = make_ballast(config_.state_dir); !made) spdlog::warn("{}", made.error().text);
+    if (Result<void> made = make_ballast(config_.state_dir); !made) log("state_not_kept", made.error());
   }
-  if (store_.set_aside) note("the store could not be opened (" + store_.why + "): it is kept as " + store_.set_aside->filename().string() + ", a fresh one has taken over");
+  if (store_.set_aside) note(message("store_set_aside", Told{store_.why}, store_.set_aside->filename()));
   auto post = [this](std::function<void()> job) { asio::post(io_, std::move(job)); };
   Writer::Events events;
   events.view_changed = [this](edge::View view) {
@@ -165,7 +171,7 @@ Result<void> Daemon::open() {
   Rescue::Ways ways;
   ways.run = [this](Writer::Job job) { change(std::move(job)); };
   ways.post = post;
-  ways.say = [this](const std::string& text) { note(text); };
+  ways.say = [this](Message what) { note(std::move(what)); };
   rescue_ = std::make_shared<Rescue>(config_.state_dir, config_.facility, std::move(ways), rescue_from_);
   return {};
 }
@@ -204,21 +210,21 @@ void Daemon::close() {
 void Daemon::reopen() {
   if (stopping_ || !session_) return;
   const Error why = store_.buffer->failure();
-  note("the store failed (" + why.text + "): opening it again");
+  note(message("store_failed", why));
   reopens_++;
   distrust_.failed(why);
   if (rescue_ && rescue_->busy()) rescue_from_ = now().mono + kRescueRetryMs;
   close();
   if (why.code == Errc::disk_full) release_ballast(config_.state_dir);
   if (Result<void> opened = open(); !opened) {
-    spdlog::error("{}: trying again", opened.error().text);
+    log("store_not_opened", opened.error());
     reopen_at_ = now().mono + kTickMs;
   }
 }
 
 void Daemon::check_witness() {
   Result<edge::Witness> witness = edge::Witness::open(config_.state_dir / "witness");
-  if (!witness) return spdlog::warn("{}", witness.error().text);
+  if (!witness) return log("witness_failed", witness.error());
   witness_ = std::move(*witness);
   std::optional<edge::WitnessPoint> last = witness_->last();
   if (!last) return;
@@ -227,15 +233,13 @@ void Daemon::check_witness() {
   bool shorter = stream ? edge::is_shorter(view_, *last) : !store_.buffer->finished_stream(key).has_value();
   if (!shorter) return;
   const uint64_t holds = stream ? stream->head.value : 0;
-  lost_tail_ = holds < last->head.value
-                   ? fmt::format("lane {} was synced to {} and holds {} now", name_of(last->stream), last->head.value, holds)
-                   : "lanes of the last run hold fewer than were synced";
-  note("the disk has lost records that were synced: " + lost_tail_);
+  lost_tail_ = holds < last->head.value ? message("disk_lost_records", last->stream, last->head.value, holds) : message("disk_lost_lanes");
+  note(*lost_tail_);
 }
 
-void Daemon::note(const std::string& text) {
-  spdlog::warn("{}", text);
-  notices_.push_back({now().wall.us / 1000, text});
+void Daemon::note(Message what) {
+  write_log(what);
+  notices_.push_back({now().wall.us / 1000, std::move(what)});
   if (notices_.size() > kNoticesKept) notices_.pop_front();
 }
 
@@ -264,13 +268,9 @@ void Daemon::carry_out(edge::Action& action) {
     memory_ = remember->memory;
     return write_memory(config_.state_dir, memory_);
   }
-  const auto& notice = std::get<edge::Notice>(action);
-  if (notice.kind == edge::Notice::Kind::linked) {
-    spdlog::info("{}", notice.text);
-  } else {
-    note(notice.text);
-  }
-  sd_notifyf(0, "STATUS=%s", notice.text.c_str());
+  Message told = message_of(std::get<edge::Notice>(action));
+  sd_notifyf(0, "STATUS=%s", told.text().c_str());
+  told.event->level == LogLevel::info ? write_log(std::move(told)) : note(std::move(told));
 }
 
 void Daemon::arm_timer() {
@@ -299,11 +299,12 @@ void Daemon::tick() {
     if (!error && !stopping_) tick();
   });
   sd_notify(0, "WATCHDOG=1");
+  tend_log();
   push_metrics();
   if (!session_) {
     if (now().mono < reopen_at_) return;
     reopen_at_ = now().mono + kTickMs;
-    if (Result<void> opened = open(); !opened) spdlog::error("{}: trying again", opened.error().text);
+    if (Result<void> opened = open(); !opened) log("store_not_opened", opened.error());
     return;
   }
   if (store_.buffer->failed()) return reopen();  // in reading: nobody is told of that
@@ -369,7 +370,7 @@ void Daemon::write_witness() {
   if (!witness_) return;
   std::optional<edge::WitnessPoint> point = edge::witness_point(view_), last = witness_->last();
   if (!point || (last && last->epoch == point->epoch && last->records == point->records)) return;
-  if (Result<void> written = witness_->write(*point); !written) spdlog::warn("{}", written.error().text);
+  if (Result<void> written = witness_->write(*point); !written) log("witness_failed", written.error());
 }
 
 // ---- the door ----
@@ -436,6 +437,8 @@ ApiHost Daemon::api_host() {
   host.admit = [this](StreamId lane, size_t bytes) { return admit(lane, bytes); };
   host.append = [this](edge::Unit unit) { return append(std::move(unit)); };
   host.count_refused = [this](uint64_t records) { refused_ += records; };
+  host.why_refused = [this](const char* code, const std::string& field) { refusals_.add(code, field, now().wall.us / 1000); };
+  host.support = [this] { return support(); };
   host.status = [this] { return status_json(facts()); };
   host.metrics = [this] { return prometheus_text(metrics()); };
   host.healthy = [this] { return session_ != nullptr; };
@@ -448,17 +451,16 @@ Result<void> Daemon::open_doors() {
   HttpBounds bounds;
   bounds.connections_max = static_cast<size_t>(config_.doors.connections_max);
   door_ = std::make_unique<HttpDoor>(io_, bounds, [this](HttpRequest request) { return api_->answer(std::move(request)); });
-  std::string where;
+  std::string port_text = "-";
   if (!config_.doors.unix_socket.empty()) {
     if (Result<void> r = door_->listen_unix(config_.doors.unix_socket); !r) return r;
-    where += " socket=" + config_.doors.unix_socket.string();
   }
   if (std::optional<Loopback> at = parse_loopback(config_.doors.http)) {
     Result<uint16_t> port = door_->listen_tcp(*at);
     if (!port) return port.error();
-    where += fmt::format(" http={}:{}", at->host, *port);
+    port_text = fmt::format("{}:{}", at->host, *port);
   }
-  spdlog::info("ready: facility={}{}", config_.facility, where);
+  log("ready", Word{config_.facility}, config_.doors.unix_socket.empty() ? std::filesystem::path("-") : config_.doors.unix_socket, Word{port_text});
   return {};
 }
 
@@ -473,6 +475,7 @@ StatusFacts Daemon::facts() {
   f.view = view_;
   f.notices = notices_;
   f.lost_tail = lost_tail_;
+  f.refusals = refusals_.list();
   f.reopens = reopens_;
   f.disk_days_left = days_left_;
   edge::DiskState state = disk();
@@ -511,6 +514,12 @@ StatusFacts Daemon::facts() {
   return f;
 }
 
+// Without a look at the way to the cloud, which takes time: egret-agent support has it.
+std::string Daemon::support() {
+  const CheckedConfig checked = config_for_support(config_.file);
+  return support_file(checked, cli::to_json(cli::look_on_this_server(checked)), support_of_agent(facts()), now().wall);
+}
+
 MetricList Daemon::metrics() {
   MetricFacts more;
   if (writer_) {
@@ -533,7 +542,7 @@ void Daemon::push_metrics() {
 }
 
 void Daemon::stop() {
-  spdlog::info("stopping");
+  log("stopping");
   sd_notify(0, "STOPPING=1");
   stopping_ = true;
   door_->stop();
@@ -557,18 +566,18 @@ void Daemon::end_when_answered() {
 
 int Daemon::run() {
   if (Result<void> opened = open(); !opened) {
-    spdlog::error("{}", opened.error().text);
+    log("cannot_start", opened.error());
     return exit_code_of(opened.error());
   }
   check_witness();
   if (Result<void> listening = open_doors(); !listening) {
-    spdlog::error("{}", listening.error().text);
+    log("cannot_start", listening.error());
     close();
     return exit_code_of(listening.error());
   }
   if (!config_.metrics.otlp.empty()) {
     const OtlpConfig to{config_.metrics.otlp, config_.metrics.otlp_ca_file, config_.metrics.otlp_every_s};
-    otlp_ = std::make_unique<OtlpPush>(to, "egret-agent/" EGRET_VERSION, [](const std::string& text) { spdlog::warn("{}", text); });
+    otlp_ = std::make_unique<OtlpPush>(to, "egret-agent/" EGRET_VERSION, [](const std::string& text) { log("metrics_otlp", Told{text}); });
   }
   tick();
   asio::signal_set signals(io_, SIGTERM, SIGINT);
@@ -591,7 +600,7 @@ int run_daemon(const Config& config) {
   Result<std::string> secret = config.broker.password_file.empty() ? Result<std::string>(std::string()) : read_password(config.broker.password_file);
   if (!site || !secret) {
     const Error& error = !site ? site.error() : secret.error();
-    spdlog::error("{}", error.text);
+    log("cannot_start", error);
     return cli::kBadConfig;
   }
   Daemon daemon(config, std::move(*site), std::move(*secret));

@@ -1,11 +1,10 @@
 #include "agent/memory.h"
 
-#include <spdlog/spdlog.h>
-
 #include <fstream>
 #include <sstream>
 
 #include "agent/keys.h"
+#include "agent/log.h"
 #include "schemas/durable_file.h"
 #include "schemas/limits.h"
 
@@ -31,7 +30,7 @@ void write_memory(const std::filesystem::path& state_dir, const edge::Memory& me
   text << "herd_window_ms " << memory.herd_window_ms << "\nlargest_acked_bytes " << memory.largest_acked_bytes
        << "\nframe_limit_bytes " << memory.frame_limit_bytes << '\n';
   if (!memory.next_region_key.empty()) text << "next_region_key " << hex(memory.next_region_key) << '\n';
-  if (Result<void> kept = replace_file(state_dir / "memory", text.str(), 0600); !kept) spdlog::warn("{}", kept.error().text);
+  if (Result<void> kept = replace_file(state_dir / "memory", text.str(), 0600); !kept) log("state_not_kept", kept.error());
 }
 
 }  // namespace egret::agent

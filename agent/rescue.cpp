@@ -1,7 +1,5 @@
 #include "agent/rescue.h"
 
-#include <spdlog/fmt/fmt.h>
-
 #include "agent/store.h"
 #include "schemas/limits.h"
 #include "edge/kv_options.h"
@@ -37,7 +35,7 @@ void Rescue::tick(MonoTime now, uint64_t free_bytes) {
   damaged_ = *damaged;
   const uint64_t needed = bytes_of(damaged_);
   if (free_bytes < needed) {
-    return put_off(fmt::format("the disk needs {} MiB of room for it and has {}", needed / kMiB + 1, free_bytes / kMiB));
+    return put_off(message("rescue_needs_room", damaged_.filename(), needed / kMiB + 1, free_bytes / kMiB));
   }
   begin(damaged_);
 }
@@ -60,7 +58,7 @@ void Rescue::begin(const fs::path& damaged) {
 }
 
 void Rescue::opened(Result<std::shared_ptr<edge::Salvage>> salvage) {
-  if (!salvage) return put_off(salvage.error().text);
+  if (!salvage) return fail(salvage.error());
   salvage_ = std::move(*salvage);
   step();
 }
@@ -76,7 +74,7 @@ void Rescue::step() {
 }
 
 void Rescue::stepped(const Result<size_t>& left) {
-  if (!left) return put_off(left.error().text);
+  if (!left) return fail(left.error());
   if (*left > 0) return step();
   finish();
 }
@@ -86,10 +84,8 @@ void Rescue::finish() {
   end();
   next_at_ = now_;  // there may be another one
   const Result<fs::path> kept = mark_salvaged(damaged_);
-  if (!kept) return put_off(kept.error().text);
-  ways_.say(fmt::format("{} records of the damaged store were recovered, {} blocks of it could not be read; it is kept as {} "
-                        "and may be deleted",
-                        found.records, found.unreadable, kept->filename().string()));
+  if (!kept) return fail(kept.error());
+  ways_.say(message("rescue_done", found.records, found.unreadable, kept->filename()));
 }
 
 void Rescue::end() {
@@ -101,18 +97,18 @@ void Rescue::end() {
 
 void Rescue::give_up() {
   const Result<fs::path> kept = mark_unreadable(damaged_);
-  if (!kept) return put_off(kept.error().text);
+  if (!kept) return fail(kept.error());
   Attempts(damaged_.string() + ".attempts").ended();
   next_at_ = now_;  // there may be another one
-  ways_.say(fmt::format("reading {} has ended the agent {} times: it is kept as {} and left alone; the records in it that the "
-                        "cloud does not have are NOT recovered: copy the folder away and ask for help",
-                        damaged_.filename().string(), kAttemptsMax, kept->filename().string()));
+  ways_.say(message("rescue_given_up", damaged_.filename(), kAttemptsMax, kept->filename()));
 }
 
-void Rescue::put_off(const std::string& why) {
+void Rescue::fail(const Error& why) { put_off(message("rescue_waits", damaged_.filename(), why)); }
+
+void Rescue::put_off(Message why) {
   end();
   next_at_ = now_ + kRescueRetryMs;
-  ways_.say(fmt::format("{} still holds records that are not recovered: {}; it is tried again", damaged_.filename().string(), why));
+  ways_.say(std::move(why));
 }
 
 }  // namespace egret::agent

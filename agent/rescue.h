@@ -11,6 +11,7 @@
 #include <string>
 
 #include "agent/attempts.h"
+#include "agent/log.h"
 #include "agent/writer.h"
 #include "edge/salvage.h"
 
@@ -21,7 +22,7 @@ class Rescue : public std::enable_shared_from_this<Rescue> {
   struct Ways {
     std::function<void(Writer::Job)> run;              // on the writer's thread
     std::function<void(std::function<void()>)> post;   // back on the daemon's
-    std::function<void(const std::string&)> say;
+    std::function<void(Message)> say;
   };
   // `not_before`: one that failed together with the store waits, or each reopening would append it all again.
   Rescue(std::filesystem::path state_dir, Facility fac, Ways ways, MonoTime not_before)
@@ -40,7 +41,8 @@ class Rescue : public std::enable_shared_from_this<Rescue> {
   void step();
   void stepped(const Result<size_t>& left);
   void finish();
-  void put_off(const std::string& why);
+  void fail(const Error& why);
+  void put_off(Message why);
   void give_up();
   void end();
 

@@ -56,24 +56,19 @@ std::string rows_json(const StatusFacts& f) {
 
 std::vector<Todo> todo_of(const StatusFacts& f) {
   std::vector<Todo> out;
-  const auto say = [&](Phrase phrase, const auto&... in) {
-    const auto one = [&](Language language) { return fmt::format(fmt::runtime(text_of(phrase, language)), in(language)...); };
-    out.push_back({one(Language::english), one(Language::chinese)});
-  };
-  const auto plain = [](const std::string& text) { return [text](Language) { return text; }; };
-  const auto number = [](uint64_t n) { return [n](Language) { return std::to_string(n); }; };
+  const auto say = [&]<class... Args>(PhraseFor<std::type_identity_t<Args>...> what, const Args&... args) { out.push_back({said(what, Language::english, args...), said(what, Language::chinese, args...)}); };
   const int64_t down_s = (f.now_ms - f.since_ms) / 1000;
-  if (f.session.state == edge::State::down && down_s > 600) say(Phrase::todo_no_link, [&](Language in) { return duration_text(down_s, in); });
-  if (f.session.state == edge::State::held) say(Phrase::todo_held, plain(f.session.why));
+  if (f.session.state == edge::State::down && down_s > 600) say(words::todo_no_link, Lasting{down_s});
+  if (f.session.state == edge::State::held) say(words::todo_held, Told{f.session.why});
   if (f.disk_budget_bytes > 0 && f.disk_free_bytes < kReserveBytes) {
-    say(Phrase::todo_disk_full, [&](Language in) { return bytes_text(f.disk_free_bytes, in); });
+    say(words::todo_disk_full, Size{f.disk_free_bytes});
   } else if (f.disk_budget_bytes > 0 && f.disk_used_bytes + kBallastBytes + kReserveBytes >= f.disk_budget_bytes) {
-    say(Phrase::todo_budget_full);
+    say(words::todo_budget_full);
   }
-  if (f.disk_days_left >= 0 && f.disk_days_left < 3) say(Phrase::todo_budget_soon);
-  if (f.view.parked_blocks > 0) say(Phrase::todo_parked, number(f.view.parked_blocks));
-  if (f.session.quarantined > 0) say(Phrase::todo_quarantined, number(f.session.quarantined));
-  if (!f.lost_tail.empty()) say(Phrase::todo_shorter, plain(f.lost_tail));
+  if (f.disk_days_left >= 0 && f.disk_days_left < 3) say(words::todo_budget_soon);
+  if (f.view.parked_blocks > 0) say(words::todo_parked, f.view.parked_blocks);
+  if (f.session.quarantined > 0) say(words::todo_quarantined, f.session.quarantined);
+  if (f.lost_tail) out.push_back({said(*f.lost_tail, Language::english), said(*f.lost_tail, Language::chinese)});
   return out;
 }
 
@@ -98,9 +93,15 @@ std::string status_json(const StatusFacts& f) {
       R"(,"counters":{{"frames_sent":{},"frames_resent":{},"bytes_sent":{},"stray_frames":{},"w_falls":{},"link_bytes_per_s":{},"commits":{},"commit_records":{},"reopens":{},"requests":{},"connections":{}}})",
       s.frames_sent, s.frames_resent, s.bytes_sent, s.stray_frames, s.w_falls, s.link_bytes_per_s, f.commits, f.commit_records,
       f.reopens, f.requests, f.connections);
-  out += ",\"lost_tail\":" + (f.lost_tail.empty() ? std::string("null") : as_json(f.lost_tail)) + ",\"notices\":[";
+  out += ",\"lost_tail\":" + (f.lost_tail ? as_json(f.lost_tail->text()) : std::string("null")) + ",\"notices\":[";
   for (size_t i = 0; i < f.notices.size(); i++) {
-    out += fmt::format(R"({}{{"at_ms":{},"text":{}}})", i == 0 ? "" : ",", f.notices[i].at_ms, as_json(f.notices[i].text));
+    const auto& [at_ms, message] = f.notices[i];
+    out += fmt::format(R"({}{{"at_ms":{},"event":"{}","text":{},"text_zh":{}}})", i == 0 ? "" : ",", at_ms, message.event->id, as_json(message.text()), as_json(said(message, Language::chinese)));
+  }
+  out += "],\"refusals\":[";
+  for (size_t i = 0; i < f.refusals.size(); i++) {
+    const Refusals::Reason& r = f.refusals[i];
+    out += fmt::format(R"({}{{"code":"{}","field":{},"records":{},"last_ms":{}}})", i == 0 ? "" : ",", r.code, as_json(r.field), r.records, r.last_ms);
   }
   std::string todo, todo_zh;
   for (const Todo& one : todo_of(f)) {
@@ -114,25 +115,26 @@ Result<std::string> status_text(ByteView json, Language in) {
   simdjson::dom::parser parser;
   simdjson::dom::element s;
   if (parser.parse(simdjson::padded_string(json)).get(s) != simdjson::SUCCESS) return Error{Errc::bad_input, "not the status of an agent"};
-  const auto say = [&](Phrase phrase, const auto&... with) { return fmt::format(fmt::runtime(text_of(phrase, in)), with...); };
   try {
     auto u = [](simdjson::dom::element e) { return uint64_t(e); };
     std::string out = fmt::format("{}  (agent {})\n", std::string_view(s["facility"]), std::string_view(s["version"]));
-    const std::string since = duration_text(int64_t(s["since_s"]), in);
-    out += "  " + (bool(s["linked"]) ? say(Phrase::linked, since) : say(Phrase::not_linked, since, std::string_view(s["why"]))) + "\n";
-    out += "  " + say(Phrase::waiting) + "\n";
-    for (auto [name, lane] : simdjson::dom::object(s["lanes"])) {
-      const uint64_t n = u(lane["records"]);
-      out += fmt::format("    {:10} {}\n", name, n == 0 ? say(Phrase::nothing) : say(Phrase::lane_line, records_text(n, in), bytes_text(u(lane["bytes"]), in), duration_text(int64_t(lane["oldest_s"]), in)));
+    const Lasting since{int64_t(s["since_s"])};
+    out += "  " + (bool(s["linked"]) ? said(words::linked, in, since) : said(words::not_linked, in, since, Told{std::string(std::string_view(s["why"]))})) + "\n";
+    out += "  " + said(words::waiting, in) + "\n";
+    for (size_t i = 0; i < kStreamCount; i++) {
+      const simdjson::dom::element lane = s["lanes"][name_of(StreamId(i))];
+      const Records waiting{u(lane["records"])};
+      out += fmt::format("    {:10} {}\n", shown(StreamId(i), in),
+                         waiting.n == 0 ? said(words::nothing, in) : said(words::lane_line, in, waiting, Size{u(lane["bytes"])}, Lasting{int64_t(lane["oldest_s"])}));
     }
     int64_t eta = 0;
-    if (s["drain_eta_s"].get(eta) == simdjson::SUCCESS) out += "  " + say(Phrase::all_sent, duration_text(eta, in)) + "\n";
-    out += "  " + say(Phrase::totals, records_text(u(s["accepted"]), in), count_text(u(s["shed"])), count_text(u(s["refused"])), count_text(u(s["quarantined"]))) + "\n";
+    if (s["drain_eta_s"].get(eta) == simdjson::SUCCESS) out += "  " + said(words::all_sent, in, Lasting{eta}) + "\n";
+    out += "  " + said(words::totals, in, Records{u(s["accepted"])}, count_text(u(s["shed"])), count_text(u(s["refused"])), count_text(u(s["quarantined"]))) + "\n";
     double days = 0;
     const bool growing = s["disk"]["days_left"].get(days) == simdjson::SUCCESS;
-    out += "  " + say(Phrase::disk, bytes_text(u(s["disk"]["used_bytes"]), in), bytes_text(u(s["disk"]["budget_bytes"]), in)) + (growing ? say(Phrase::disk_full_in, fmt::format("{:.1f}", days)) : "") + "\n";
+    out += "  " + said(words::disk, in, Size{u(s["disk"]["used_bytes"])}, Size{u(s["disk"]["budget_bytes"])}) + (growing ? said(words::disk_full_in, in, fmt::format("{:.1f}", days)) : "") + "\n";
     simdjson::dom::array todo = s[in == Language::chinese ? "todo_zh" : "todo"];
-    if (todo.size() == 0) out += "  " + say(Phrase::nothing_to_do) + "\n";
+    if (todo.size() == 0) out += "  " + said(words::nothing_to_do, in) + "\n";
     for (std::string_view line : todo) out += fmt::format("  -> {}\n", line);
     return out;
   } catch (const simdjson::simdjson_error&) {

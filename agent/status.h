@@ -4,10 +4,13 @@
 #pragma once
 
 #include <deque>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "agent/log.h"
 #include "agent/phrases.h"
+#include "agent/refusals.h"
 #include "edge/session.h"
 
 namespace egret::agent {
@@ -19,7 +22,7 @@ struct LaneFacts {
 };
 struct NoticeLine {
   int64_t at_ms = 0;  // UTC
-  std::string text;
+  Message message;
 };
 struct StatusFacts {
   Facility facility;
@@ -32,8 +35,9 @@ struct StatusFacts {
   uint64_t disk_used_bytes = 0, disk_budget_bytes = 0, disk_free_bytes = 0;
   double disk_days_left = -1;  // -1: not growing
   uint64_t commits = 0, commit_records = 0, reopens = 0, requests = 0, connections = 0;
-  std::string lost_tail;  // empty: none
+  std::optional<Message> lost_tail;  // the disk came back shorter than it was
   std::deque<NoticeLine> notices;
+  std::vector<Refusals::Reason> refusals;
 };
 
 std::string status_json(const StatusFacts& facts);

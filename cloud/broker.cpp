@@ -1,6 +1,5 @@
 #include "cloud/broker.h"
 
-#include <spdlog/spdlog.h>
 
 #include <chrono>
 #include <condition_variable>
@@ -9,6 +8,7 @@
 #include <optional>
 #include <thread>
 
+#include "cloud/log.h"
 #include "schemas/mqtt.h"
 
 namespace egret::cloud {
@@ -69,6 +69,7 @@ struct Line {
   Clock::time_point due, up_since;
   int failures = 0;
 };
+const char* name_of(const Line& line) { return line.topic == TopicKind::up_control ? "control" : "bulk"; }
 
 struct BrokerImpl {
   BrokerImpl(BrokerConfig c, Entropy& e) : config(std::move(c)), entropy(e) {
@@ -184,8 +185,7 @@ void BrokerImpl::up(Line& line) {
   line.status.why.clear();
   ++line.status.connects;
   line.up_since = Clock::now();
-  spdlog::info("broker: {} line connected",
-               line.topic == TopicKind::up_control ? "control" : "bulk");
+  log("broker_connected", Word{name_of(line)});
 }
 
 void BrokerImpl::down(Line& line, MqttEnd end) {
@@ -198,8 +198,7 @@ void BrokerImpl::down(Line& line, MqttEnd end) {
   int64_t wait = static_cast<int64_t>(entropy.below(static_cast<uint64_t>(ceiling))) + 1;
   // One line a failure, not one an attempt of a long outage.
   if (end.why != line.status.why)
-    spdlog::warn("broker: {} line: {}", line.topic == TopicKind::up_control ? "control" : "bulk",
-                 end.why);
+    log("broker_lost", Word{name_of(line)}, Told{end.why});
   line.status.connected = false;
   line.status.why = std::move(end.why);
   line.over = true;

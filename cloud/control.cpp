@@ -1,7 +1,6 @@
 #include "cloud/control.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <sstream>
@@ -15,6 +14,7 @@
 #include "cloud/incidents.h"
 #include "cloud/json_text.h"
 #include "cloud/keys.h"
+#include "cloud/log.h"
 #include "cloud/own_facility.h"
 #include "cloud/quarantine.h"
 #include "cloud/recall_report.h"
@@ -117,7 +117,7 @@ ControlAnswer acknowledge(const ControlArgs& args, OpenedStore& store, WallTime 
   const auto event = acknowledge_alert(*store.kv, *name, at(args, "by"), at(args, "note"), now);
   const auto meta = store.store->meta();
   if (!event || !meta) return problem(event ? meta.error() : event.error());
-  spdlog::info("alert acknowledged by {}", event->by);
+  log("alert_acknowledged", Word{event->by});
   return {0, to_json(*event, meta->gen)};
 }
 
@@ -129,7 +129,7 @@ ControlAnswer erase(const ControlArgs& args, OpenedStore& store, WallTime now) {
   if (by.size() + reason.size() > kOrderTextBytes) return {kUsage, fmt::format("who and why together: at most {} bytes are kept", kOrderTextBytes)};
   const Result<Erased> erased = erase_result(store, *name, fmt::format("{} (by {}, {})", reason, by, json_time(now)));
   if (!erased) return problem(erased.error());
-  spdlog::info("erased: {} statements by order of {}", erased->statements, by);
+  log("erased", erased->statements, Word{by});
   return {0, fmt::format(R"({{"erased":{}}})", erased->statements)};
 }
 
@@ -183,7 +183,7 @@ ControlAnswer change_restriction(const std::string& name, const ControlArgs& arg
   const Result<uint64_t> id = add_restriction(*store.kv, order);
   if (!id) return problem(id.error());
   order.id = *id;
-  spdlog::info("restriction {}: {} by {}", *id, name, order.by);
+  log("restriction_given", *id, Word{name}, Word{order.by});
   return {0, to_json(order, false)};
 }
 
@@ -267,7 +267,7 @@ ControlAnswer run_control(const std::string& name, const ControlArgs& args, Open
   entry.step = AuditStep::done;
   entry.status = static_cast<uint32_t>(done.code);
   // That it was asked for is in the log already.
-  if (const auto written = append_audit(*store.kv, {&entry, 1}); !written) spdlog::error("audit: how {} ended cannot be written: {}", name, written.error().text);
+  if (const auto written = append_audit(*store.kv, {&entry, 1}); !written) log("audit_end_unwritten", Word{name}, written.error());
   return done;
 }
 

@@ -1,12 +1,12 @@
 #include "cloud/recall_report.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 
 #include "cloud/follower.h"
 #include "cloud/json_text.h"
+#include "cloud/log.h"
 #include "cloud/merge/moment.h"
 #include "cloud/results.h"
 #include "cloud/row_bytes.h"
@@ -247,7 +247,7 @@ Result<Order> ordered(Kv& kv, Order order, const char* what) {
   const Result<uint64_t> id = add_order(kv, order);
   if (!id) return id.error();
   order.id = *id;
-  spdlog::info("order {}: {} by {}", *id, what, order.by);
+  log("order_given", *id, Word{what}, Word{order.by});
   return order;
 }
 

@@ -1,7 +1,7 @@
 #include "cloud/server.h"
 
 #include <signal.h>
-#include <spdlog/spdlog.h>
+#include <spdlog/fmt/fmt.h>
 #include <systemd/sd-daemon.h>
 
 #include <chrono>
@@ -19,6 +19,7 @@
 #include "cloud/http.h"
 #include "cloud/json_text.h"
 #include "cloud/keys.h"
+#include "cloud/log.h"
 #include "cloud/merge/moment.h"
 #include "cloud/metrics.h"
 #include "cloud/outputs/syslog.h"
@@ -181,11 +182,11 @@ void Server::keep_root(OpenedStore& store) {
   if (day == root_day_) return;
   root_day_ = day;  // once a day, whatever comes of it
   const auto key = read_statement_key(config_.state_dir);
-  if (!key) return spdlog::warn("audit: no root of today: {}", key.error().text);
+  if (!key) return log("audit_no_root", key.error());
   const auto root = make_root(*store.kv, *key, now);
   if (!root && root.error().code == Errc::conflict) return;  // another process has made it
-  if (!root) return spdlog::warn("audit: no root of today: {}", root.error().text);
-  if (*root) spdlog::info("audit: root of today: {}:{}", (*root)->number, hex(view((*root)->c)));
+  if (!root) return log("audit_no_root", root.error());
+  if (*root) log("audit_root", (*root)->number, (*root)->c);
 }
 
 // The end: nobody asks any more, and what was shown until then goes into the log. Whoever waits for a later job waits for this.
@@ -201,11 +202,11 @@ void Server::retain_a_little() {
   thread_.post([this](OpenedStore* store) {
     if (store == nullptr) return;
     const Result<Retained> done = retain(*store, config_.retention, clock_now().wall, kRetentionStepBlocks);
-    if (!done) return spdlog::warn("retention: {}", done.error().text);
+    if (!done) return log("retention_failed", done.error());
     for (size_t c = 0; c < kRetentionClasses; c++) {
-      if (done->expired[c] > 0) spdlog::info("retention: {} of {} were kept for {} days and go", done->expired[c], name_of(RetentionClass(uint8_t(c))), config_.retention.days[c]);
+      if (done->expired[c] > 0) log("retention_expired", done->expired[c], Word{name_of(RetentionClass(uint8_t(c)))}, config_.retention.days[c]);
     }
-    if (done->audit > 0) spdlog::info("retention: {} entries of the audit log were kept for {} days and go", done->audit, config_.retention.audit_days);
+    if (done->audit > 0) log("retention_audit", done->audit, config_.retention.audit_days);
     if (done->more) retain_a_little();
   });
 }
@@ -217,10 +218,10 @@ void Server::share_the_shards(OpenedStore& store) {
   const Result<std::optional<Shards>> mine = shards_.round(*shared, clock_now().mono);
   // A store that is lost is told of by its thread.
   const std::string trouble = mine ? std::string() : mine.error().text;
-  if (trouble != shards_trouble_ && !trouble.empty()) spdlog::warn("shards: {}; what was taken is taken on", trouble);
+  if (trouble != shards_trouble_ && !trouble.empty()) log("shards_trouble", Told{trouble});
   shards_trouble_ = trouble;
   if (!mine || !*mine) return;
-  if ((*mine)->count() != broker_.status().shards) spdlog::info("shards: {} of {}, {} reconcilers", (*mine)->count(), (*mine)->size(), shards_.members());
+  if ((*mine)->count() != broker_.status().shards) log("shards_changed", (*mine)->count(), (*mine)->size(), shards_.members());
   broker_.hear(**mine);
 }
 
@@ -294,30 +295,30 @@ int Server::run() {
   sigemptyset(&ends);
   sigaddset(&ends, SIGTERM);
   sigaddset(&ends, SIGINT);
-  std::string where;
+  std::string page = "-";
   if (!config_.listen.empty()) {
     Result<uint16_t> port = http_->listen_tcp(config_.listen, [this](const HttpRequest& r, HttpAnswer a) { door_.answer(r, std::move(a)); }, [this](const HttpRequest& head) { return door_.body_limit(head); });
     if (!port) {
-      spdlog::error("{}", port.error().text);
+      log("cannot_start", port.error());
       return exit_code_of(port.error());
     }
-    where = fmt::format(" page=http://{}:{}/", config_.listen.substr(0, config_.listen.rfind(':')), *port);
+    page = fmt::format("http://{}:{}/", config_.listen.substr(0, config_.listen.rfind(':')), *port);
   }
   Result<void> control = http_->listen_unix(control_socket(config_.state_dir), [this](const HttpRequest& r, HttpAnswer a) { answer_control(r, std::move(a)); });
   if (!control) {
-    spdlog::error("{}", control.error().text);
+    log("cannot_start", control.error());
     return exit_code_of(control.error());
   }
   if (Result<void> telling = begin_to_tell(); !telling) {
-    spdlog::error("{}", telling.error().text);
+    log("cannot_start", telling.error());
     return exit_code_of(telling.error());
   }
   if (!config_.otlp.empty()) {
     const OtlpConfig to{config_.otlp, config_.otlp_ca_file, config_.otlp_every_s};
-    otlp_ = std::make_unique<OtlpPush>(to, "egret-cloud/" EGRET_VERSION, [](const std::string& text) { spdlog::warn("{}", text); });
+    otlp_ = std::make_unique<OtlpPush>(to, "egret-cloud/" EGRET_VERSION, [](const std::string& text) { log("metrics_otlp", Told{text}); });
   }
   http_->start();
-  spdlog::info("ready: state={}{}", config_.state_dir.string(), where);
+  log("ready", config_.state_dir, Word{page});
   sd_notify(0, "READY=1\nSTATUS=serving");
   auto retained = std::chrono::steady_clock::now() - std::chrono::milliseconds(kRetentionEveryMs);
   for (;;) {
@@ -325,6 +326,7 @@ int Server::run() {
       retained = std::chrono::steady_clock::now();
       retain_a_little();
     }
+    tend_log();
     broker_watch_.tick(clock_now().mono);
     push_metrics();
     timespec second{1, 0};
@@ -332,7 +334,7 @@ int Server::run() {
     if (signal == SIGTERM || signal == SIGINT) break;
     if (thread_.health().heartbeat_age_ms < kStallMs) sd_notify(0, "WATCHDOG=1");
   }
-  spdlog::info("stopping");
+  log("stopping");
   sd_notify(0, "STOPPING=1");
   write_what_was_read();
   leave_the_shards();
@@ -356,21 +358,21 @@ int serve(const CloudConfig& config) {
   if (!config.broker_password_file.empty()) {
     std::ifstream in(config.broker_password_file);
     if (!std::getline(in, full.broker.password)) {
-      spdlog::error("broker.password_file: {}: cannot be read", config.broker_password_file.string());
+      log("cannot_start", Error{Errc::config, fmt::format("broker.password_file: {}: cannot be read", config.broker_password_file.string())});
       return 78;
     }
   }
   if (Result<void> fine = check(full.broker); !fine) {
-    spdlog::error("{}", fine.error().text);
+    log("cannot_start", fine.error());
     return 78;
   }
   Result<std::vector<RegionPrivateKey>> keys = read_region_keys(config.state_dir);
   if (!keys) {
-    spdlog::error("{}", keys.error().text);
+    log("cannot_start", keys.error());
     return exit_code_of(keys.error());
   }
   if (const auto tokens = read_tokens(token_file(config.state_dir)); !tokens) {
-    spdlog::error("{}", tokens.error().text);
+    log("cannot_start", tokens.error());
     return exit_code_of(tokens.error());
   }
   keep_freed_memory(kHeapKeptBytes);
@@ -378,7 +380,7 @@ int serve(const CloudConfig& config) {
   Result<StorePlace> place = place_of(config);
   Result<OpenedStore> store = place ? open_to_write(*place, entropy) : Result<OpenedStore>(place.error());
   if (!store) {
-    spdlog::error("{}", store.error().text);
+    log("cannot_start", store.error());
     return exit_code_of(store.error());
   }
   return Server(full, std::move(*place), std::move(*keys), std::move(*store)).run();

@@ -1,6 +1,5 @@
 #include "cloud/store_thread.h"
 
-#include <spdlog/spdlog.h>
 
 #include <chrono>
 #include <deque>
@@ -10,6 +9,7 @@
 #include "cloud/alerts.h"
 #include "cloud/crew.h"
 #include "cloud/follower.h"
+#include "cloud/log.h"
 #include "cloud/merge/moment.h"
 #include "cloud/metrics.h"
 #include "cloud/readers.h"
@@ -106,7 +106,7 @@ void StoreThread::Impl::adopt() {
 }
 
 void StoreThread::Impl::lost(std::string why) {
-  spdlog::error("store: {}; frames are left to the sites until it works again", why);
+  log("store_lost", Told{why});
   parts.broker->accept(false);
   close();
   next_open = mono_now() + reopen_wait_ms;
@@ -145,7 +145,7 @@ void StoreThread::Impl::try_open() {
   adopt();
   parts.metrics->store_reopened();
   parts.broker->accept(true);
-  spdlog::info("store: open again");
+  log("store_open_again");
 }
 
 void StoreThread::Impl::beat() {
@@ -194,8 +194,16 @@ void StoreThread::Impl::commit(std::vector<Inbound> group) {
   // One frame's fault, or the store's?
   std::string why = opened.store->last_error().text;
   if (!still_there()) return;
-  spdlog::error("store: {} frames could not be committed, {} with unknown outcome: {}",
-                report.failed, report.unknown, why);
+  log("frames_not_committed", report.failed, report.unknown, Told{why});
+}
+
+// As the API shows it, and every number of it from the same place.
+void StoreThread::Impl::look_for_metrics(WallTime now) {
+  FacilitiesQuery query{now, parts.reconciler.safe, parts.reconciler.safe_age_ms, parts.silent_after_ms};
+  query.rates = &progress.rates();
+  if (const auto views = facilities(*opened.store, query)) parts.metrics->facilities(*views, now);
+  if (const auto meta = opened.store->meta()) parts.metrics->backup(meta->last_backup_confirmed);
+  if (const auto figures = findings.look(*opened.kv, now)) parts.metrics->findings(*figures);
 }
 
 // As the API shows it, and every number of it from the same place.
@@ -218,7 +226,7 @@ void StoreThread::Impl::look_around() {
     next_tidy = now.mono + kTidyEveryMs;
     auto dropped = opened.store->drop_sessions({now.wall.us - kSessionUnusedDays * kDayUs});
     if (dropped && *dropped > 0)
-      spdlog::info("store: {} sessions unused for {} days forgotten", *dropped, kSessionUnusedDays);
+      log("sessions_forgotten", *dropped, kSessionUnusedDays);
   }
 }
 
@@ -234,19 +242,19 @@ void StoreThread::Impl::follow() {
   if (!took && !still_there()) return;
   views_failed = !took;
   views_behind = views_failed || *took > 0;
-  if (!took) spdlog::warn("views: {}", took.error().text);
+  if (!took) log("views_failed", took.error());
   const auto behind = Follower::behind(*opened.kv);
   if (parts.metrics && behind) parts.metrics->views(*behind);
   if (follower->unreadable_blocks() == unreadable_told) return;
   unreadable_told = follower->unreadable_blocks();
-  spdlog::error("views: {} blocks cannot be read, and their results are missing: run egret-cloud verify", unreadable_told);
+  log("views_unreadable", unreadable_told);
 }
 
 // What the views have marked, and what is due. Alerts are looked at at once, whatever waits to be committed.
 void StoreThread::Impl::tend_alerts() {
   next_alerts = mono_now() + kAlertsEveryMs;
   const Result<size_t> events = keep_alerts(*opened.kv, clock_now().wall);
-  if (!events && events.error().code != Errc::conflict && still_there()) spdlog::warn("alerts: {}", events.error().text);
+  if (!events && events.error().code != Errc::conflict && still_there()) log("alerts_failed", events.error());
   if (!events || *events == 0) return;
   next_alerts = {};
   if (parts.alerts_told) parts.alerts_told();

@@ -141,8 +141,11 @@ void Session::Impl::enter_state(State next, std::string reason) {
   why = std::move(reason);
 }
 
-void Session::Impl::notice(Notice::Kind kind, std::string text) {
-  out.push_back(Notice{kind, std::move(text)});
+void Session::Impl::notice(Notice::Kind kind, std::string reason) {
+  out.push_back(Notice{kind, std::move(reason)});
+}
+void Session::Impl::notice(Notice::Kind kind, StreamId lane) {
+  out.push_back(Notice{kind, {}, lane});
 }
 void Session::Impl::remember() {
   out.push_back(Remember{memory});
@@ -152,7 +155,7 @@ void Session::Impl::tick() {
   switch (state) {
     case State::down:
       if (now.mono < wake) return;
-      enter_state(State::connecting, "connecting to the broker");
+      enter_state(State::connecting, kWhyConnecting);
       wake = now.mono + kConnectTimeoutMs;
       out.push_back(Connect{config.facility + "-" + hex(egret::view(channel->sid()))});
       return;
@@ -166,7 +169,7 @@ void Session::Impl::tick() {
       return tick_active();
     case State::held:
       if (now.mono < wake) return;
-      enter_state(State::greeting, "greeting the cloud");
+      enter_state(State::greeting, kWhyGreeting);
       return send_hello();
   }
 }
@@ -174,7 +177,7 @@ void Session::Impl::tick() {
 void Session::Impl::tick_active() {
   if (now.mono >= lease_ends) {
     mark(Mark::lease_ended);
-    enter_state(State::greeting, "the lease has ended: greeting the cloud again");
+    enter_state(State::greeting, kWhyLeaseEnded);
     return send_hello();
   }
   if (now.mono >= lease_half) {
@@ -209,7 +212,7 @@ void Session::Impl::on_connected(const Connected& event) {
   connected_at = now.mono;
   if (mutant(Mutant::backoff_reset_on_connect)) backoff.link_was_up(kBackoffStableMs);
   if (broker_frame_max > before && view.parked_blocks > 0) out.push_back(Unpark{std::nullopt});
-  enter_state(State::greeting, "greeting the cloud");
+  enter_state(State::greeting, kWhyGreeting);
   send_hello();
 }
 
@@ -218,7 +221,7 @@ void Session::Impl::on_connect_failed(const std::string& reason, bool identity) 
   int64_t wait = backoff.next(*entropy, memory.herd_window_ms);
   if (identity) {
     wait = kIdentityBackoffMs / 2 + static_cast<int64_t>(entropy->below(kIdentityBackoffMs / 2));
-    notice(Notice::Kind::identity_refused, "the broker does not accept this site: " + reason);
+    notice(Notice::Kind::identity_refused, reason);
   }
   wake = now.mono + wait;
 }
@@ -330,8 +333,8 @@ void Session::Impl::start_new_run(std::string reason) {
     row.ahead.reset();
     row.granted = false;
   }
-  notice(Notice::Kind::new_run, reason + ": a new run has begun");
-  enter_state(State::greeting, "greeting the cloud");
+  notice(Notice::Kind::new_run, std::move(reason));
+  enter_state(State::greeting, kWhyGreeting);
   send_hello();
 }
 

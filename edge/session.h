@@ -18,6 +18,7 @@
 #include "edge/session_table.h"
 #include "edge/timers.h"
 #include "edge/view.h"
+#include "edge/why.h"
 #include "schemas/codec.h"
 #include "schemas/es1.pb.h"
 #include "schemas/seal.h"
@@ -89,21 +90,24 @@ struct MarkCorrupt {
 struct Unpark {
   std::optional<StreamId> stream;
 };
-// Worth a log line and a place in the status; `text` holds no patient data.
+// Worth a log line and a place in the status.
 struct Notice {
   enum class Kind : uint8_t {
     linked,
-    link_lost,
-    identity_refused,
-    cloud_went_back,
-    rehomed,
-    parked,
-    held,
-    version_unknown,
-    new_run,
-    corrupt_block
+    link_lost,        // why
+    identity_refused, // why
+    cloud_went_back,  // lane: complete to a lower number than before; what is kept is sent again
+    rehomed,          // lane: the cloud holds another history; what is held goes out under a new epoch
+    gap_resent,       // lane: the cloud has a gap where this site holds data; it goes out under a new number
+    parked_unreadable,  // lane: the cloud cannot read a block
+    parked_too_large,   // lane: a block is larger than the broker lets through
+    held,             // why
+    version_unknown,  // why
+    new_run,          // why
+    corrupt_block     // lane: a block could not be read back
   } kind;
-  std::string text;
+  std::string why = {};  // one of edge/why.h, or as a broker or the system gave it
+  StreamId lane = StreamId::critical;
 };
 // To be kept over restarts, outside the store; losing it costs time only.
 struct Memory {

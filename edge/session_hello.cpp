@@ -130,7 +130,7 @@ void Session::Impl::say_hello() {
 
 void Session::Impl::repeat_hello() {
   if (!greeting || now.mono < greeting->repeat_at) return;
-  if (key_may_be_gone()) return start_new_run("nobody answers to the region's old key, and it has named a newer one");
+  if (key_may_be_gone()) return start_new_run(kWhyKeyGone);
   if (state == State::active && hello_wanted) return send_hello();
   say_hello();
 }
@@ -239,7 +239,7 @@ bool Session::Impl::take_news(const es1::Welcome& welcome) {
   for (const es1::WelcomeEntry& entry : welcome.entries()) apply_entry(entry);
   given_up.fill(0);  // what it makes us recall, too: it is the region's word about all that was out
   if (sid_in_use_elsewhere(welcome)) {
-    start_new_run("this run's keys were seen in use elsewhere");
+    start_new_run(kWhyKeysElsewhere);
     return false;
   }
   greeting.reset();
@@ -260,7 +260,7 @@ void Session::Impl::on_welcome(const es1::Welcome& welcome) {
   ask_purges();
   if (first) {
     enter_state(State::active, "linked");
-    notice(Notice::Kind::linked, "the cloud has answered");
+    notice(Notice::Kind::linked);
   }
   look(view);
   pump();
@@ -330,18 +330,14 @@ void Session::Impl::leave(Row& row, StreamKey key) {
   if (mutant(Mutant::no_rehome) || row.moving) return;
   row.moving = true;
   out.push_back(Rehome{key});
-  notice(Notice::Kind::rehomed,
-         std::string("the cloud holds another history of an epoch: what is still held of lane ") +
-             name_of(key.stream) + " is sent again under a new one");
+  notice(Notice::Kind::rehomed, key.stream);
 }
 
 void Session::Impl::apply_same(Row& row, const es1::WelcomeEntry& entry, StreamKey key) {
   Seq w{entry.w()};
   if (w < row.cursor && w < row.cursor_at_hello) {
     counts.w_falls++;
-    notice(Notice::Kind::cloud_went_back,
-           std::string("the cloud is complete to a lower number than before in lane ") +
-               name_of(key.stream) + ": sending again what is kept");
+    notice(Notice::Kind::cloud_went_back, key.stream);
     row.cursor = w;
     recall(key, row);
   } else if (w > row.cursor) {
@@ -360,9 +356,7 @@ void Session::Impl::rehome_listed_gaps(const es1::WelcomeEntry& entry, StreamKey
   for (const es1::SeqRange& gap : entry.gaps()) {
     for (auto [first, last] : reader->held(key, {gap.first()}, {gap.last()})) {
       out.push_back(RehomeBlocks{key, first, last});
-      notice(Notice::Kind::rehomed,
-             std::string("the cloud has a gap where this site still holds data in lane ") +
-                 name_of(key.stream) + ": sending it under a new number");
+      notice(Notice::Kind::gap_resent, key.stream);
     }
   }
 }
@@ -408,13 +402,13 @@ void Session::Impl::on_hold(const es1::Welcome& welcome) {
     row.granted = false;
   }
   int64_t wait = static_cast<int64_t>(std::min<uint64_t>(welcome.retry_after_ms(), kLeaseMaxMs));
-  const char* reason = "the cloud is busy and asked to come back later";
+  const char* reason = kWhyBusy;
   if (welcome.status() != es1::WELCOME_RETRY) {
     wait = std::max(wait, kHelloTimeoutMaxMs);
-    reason = "an operator of the cloud has stopped this site";
+    reason = kWhyStopped;
   }
   if (welcome.status() == es1::WELCOME_VERSION) {
-    reason = "the cloud speaks no version of es1 that this agent knows: update the agent";
+    reason = kWhyVersion;
     notice(Notice::Kind::version_unknown, reason);
   }
   wake = now.mono + std::max(wait, kHelloSpacingMs);

@@ -135,7 +135,8 @@ struct Session::Impl {
   void on_unsent(const PublishFailed& event);
   MonoTime next_deadline() const;
   void start_new_run(std::string reason);
-  void notice(Notice::Kind kind, std::string text);
+  void notice(Notice::Kind kind, std::string why = {});
+  void notice(Notice::Kind kind, StreamId lane);
   void remember();
 
   // session_hello.cpp: HELLO out, WELCOME in

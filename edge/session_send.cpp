@@ -163,8 +163,7 @@ bool Session::Impl::build_flight(StreamKey key, Row& row) {
   }
   if (made && made->unreadable && !mutant(Mutant::unreadable_stops)) {
     out.push_back(MarkCorrupt{key, *made->unreadable});
-    notice(Notice::Kind::corrupt_block, std::string("a block of lane ") + name_of(key.stream) +
-                                            " could not be read back: it is named as a gap");
+    notice(Notice::Kind::corrupt_block, key.stream);
   }
   return false;
 }
@@ -338,9 +337,7 @@ void Session::Impl::on_reencode(StreamKey key, Row& row, const es1::Ack& ack) {
     row.stalled = true;  // until the view shows the gap in its place
     mark(Mark::parked_undecodable);
     out.push_back(Park{key, first, GapReason::undecodable});
-    notice(Notice::Kind::parked, std::string("the cloud cannot read a block of lane ") +
-                                     name_of(key.stream) +
-                                     ": it is kept here, named as a gap, and tried again later");
+    notice(Notice::Kind::parked_unreadable, key.stream);
   } else {
     row.rung = row.rung == Rung::normal ? Rung::stored : Rung::single_block;
     mark(row.rung == Rung::stored ? Mark::rung_stored : Mark::rung_single);
@@ -384,9 +381,7 @@ void Session::Impl::park_too_large(StreamKey key, Row& row, Seq first) {
   row.stalled = true;
   want_hello();
   out.push_back(Park{key, first, GapReason::frame_too_large});
-  notice(Notice::Kind::parked,
-         std::string("a block of lane ") + name_of(key.stream) +
-             " is larger than this broker lets through: it is kept here and named as a gap");
+  notice(Notice::Kind::parked_too_large, key.stream);
 }
 
 void Session::Impl::grow_frame_limit(size_t acked_bytes) {

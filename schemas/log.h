@@ -1,65 +1,39 @@
-// Log: how both programs write their log: one line a message, on stderr.
-// Promises: under systemd's journal each line begins with its priority (<3> error … <7> debug), which the journal takes
-// off again and keeps, and has no time of its own; anywhere else time and level stand in front.
-// Leaves to others: what is said, and how much of it (spdlog's level).
+// Log: how both programs write their log.
+// Promises: an event (event.h) is a record of fields: for systemd's journal MESSAGE, PRIORITY, EGRET_EVENT and EGRET_<FIELD>;
+// anywhere else one line of logfmt on stderr: time, level, event, msg, fields. One event told too often is left out, the count
+// is told by the next of its kind, or by the last one when it is quiet again. The latest lines can be asked for.
+// Leaves to others: the tables of events (agent/events.h, cloud/events.h), and log() over each (agent/log.h, cloud/log.h).
 #pragma once
 
-#include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
-#include <sys/stat.h>
-
-#include <cstdio>
-#include <cstdlib>
 #include <string>
+#include <string_view>
+#include <vector>
+
+#include "schemas/event.h"
 
 namespace egret {
 
-// sd-daemon(3): "<N>" in front of a line is its syslog priority.
-class JournalPriority final : public spdlog::custom_flag_formatter {
- public:
-  void format(const spdlog::details::log_msg& message, const std::tm&,
-              spdlog::memory_buf_t& out) override {
-    std::string_view prefix = prefix_of(message.level);
-    out.append(prefix.data(), prefix.data() + prefix.size());
-  }
-  std::unique_ptr<custom_flag_formatter> clone() const override {
-    return std::make_unique<JournalPriority>();
-  }
+inline constexpr size_t kLogLinesKept = 200;
 
-  static std::string_view prefix_of(spdlog::level::level_enum level) {
-    switch (level) {
-      case spdlog::level::critical: return "<2>";
-      case spdlog::level::err: return "<3>";
-      case spdlog::level::warn: return "<4>";
-      case spdlog::level::info: return "<6>";
-      default: return "<7>";
-    }
-  }
-};
+// `program` is its name in the journal. Call it once, before threads; until then lines go to stderr.
+void begin_log(const char* program);
+void set_log_level(LogLevel least);
+// "debug", "info", "warn", "error", as in both configurations.
+LogLevel log_level_of(std::string_view name);
 
-// systemd names the journal's stream as device:inode. The variable alone does not tell: children inherit it, wherever
-// their stderr goes.
-inline bool stderr_is_the_journal() {
-  const char* stream = std::getenv("JOURNAL_STREAM");
-  struct stat is {};
-  if (stream == nullptr || ::fstat(2, &is) != 0) return false;
-  return std::to_string(is.st_dev) + ':' + std::to_string(is.st_ino) == stream;
-}
+void write_log(Message message);
+// Once a second: tells of what was left out when an event is quiet again.
+void tend_log();
 
-// What is wrong with a service's configuration: as it is for a person, as an error for the journal.
-inline void complain_on_stderr(const std::string& text) {
-  std::fprintf(stderr, "%s%s\n", stderr_is_the_journal() ? "<3>" : "", text.c_str());
-}
+// The latest kLogLinesKept lines of this run, oldest first, as on stderr.
+std::vector<std::string> last_log_lines();
 
-// Sets the program's default logger.
-inline void log_to_stderr() {
-  auto log = spdlog::stderr_logger_mt("egret");
-  auto format = std::make_unique<spdlog::pattern_formatter>();
-  format->add_flag<JournalPriority>('*');
-  format->set_pattern(stderr_is_the_journal() ? "%*%v" : "%Y-%m-%dT%H:%M:%S.%e %l %v");
-  log->set_formatter(std::move(format));
-  spdlog::set_default_logger(std::move(log));
-}
+// What one line of logfmt is made of; `left_out`: how many like it were not written.
+std::string logfmt(const Message& message, WallTime at, uint64_t left_out);
+// The fields of one message for the journal: NAME=value.
+std::vector<std::string> journal_fields(const Message& message, std::string_view program, uint64_t left_out);
+
+// Of a service under systemd; else a person may be looking.
+bool log_goes_to_journal();
 
 }  // namespace egret

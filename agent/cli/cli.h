@@ -22,6 +22,9 @@ inline constexpr const char* kConfigDefault = "/etc/egret/agent.toml";
 
 int main(int argc, char** argv);
 
+// --lang of a command that speaks both languages; language_of() takes what it holds.
+std::shared_ptr<std::string> add_language(CLI::App* sub);
+
 // Each adds its subcommand to `app`; `chosen` is what main runs when it was named.
 using Chosen = std::function<int()>;
 void add_run(CLI::App& app, Chosen& chosen);
@@ -31,6 +34,8 @@ void add_put(CLI::App& app, Chosen& chosen);
 void add_check_config(CLI::App& app, Chosen& chosen);
 void add_doctor(CLI::App& app, Chosen& chosen);
 void add_queue(CLI::App& app, Chosen& chosen);
+void add_support(CLI::App& app, Chosen& chosen);
+void add_logs(CLI::App& app, Chosen& chosen);
 void add_verify_statement(CLI::App& app, Chosen& chosen);
 
 }  // namespace egret::agent::cli

@@ -7,13 +7,15 @@
 
 #include "agent/cli/cli.h"
 #include "agent/config.h"
-#include "schemas/log.h"
+#include "agent/log.h"
 
 namespace egret::agent::cli {
 
 inline std::optional<Config> config_or_complain(const std::string& file) {
   CheckedConfig checked = read_config(file);
-  for (const Mistake& mistake : checked.mistakes) complain_on_stderr(text_of(mistake));
+  for (const Mistake& mistake : checked.mistakes) {
+    log_goes_to_journal() ? log("config_mistake", Error{Errc::config, text_of(mistake)}) : void(std::fprintf(stderr, "%s\n", text_of(mistake).c_str()));
+  }
   if (!checked.mistakes.empty()) return std::nullopt;
   return std::move(checked.config);
 }

@@ -122,9 +122,7 @@ class Handshake {
     SSL_set_fd(ssl_.get(), fd);
     ERR_clear_error();
     if (SSL_connect(ssl_.get()) != 1) {
-      return f.fail(
-          "tls", fmt::format("no TLS with {}:{}: {}", broker_.host, broker_.port, openssl_error()),
-          "check that this is the broker's TLS port, and the broker's log");
+      return f.add("tls_no_handshake", fmt::format("{}:{}", broker_.host, broker_.port), openssl_error());
     }
     judge(SSL_get_verify_result(ssl_.get()), f);
   }
@@ -135,40 +133,22 @@ class Handshake {
     bool trusts = b.ca_file.empty() ? SSL_CTX_set_default_verify_paths(context_.get()) == 1
                                     : SSL_CTX_load_verify_locations(
                                           context_.get(), b.ca_file.c_str(), nullptr) == 1;
-    if (!trusts) {
-      f.fail("tls", "broker.ca_file: " + openssl_error(),
-             "put the PEM file of the broker's authority there");
-      return false;
-    }
+    if (!trusts) return f.add("tls_ca_unusable", openssl_error()), false;
     if (b.cert_file.empty()) return true;
     bool pair =
         SSL_CTX_use_certificate_chain_file(context_.get(), b.cert_file.c_str()) == 1 &&
         SSL_CTX_use_PrivateKey_file(context_.get(), b.key_file.c_str(), SSL_FILETYPE_PEM) == 1 &&
         SSL_CTX_check_private_key(context_.get()) == 1;
-    if (!pair)
-      f.fail("tls", "broker.cert_file and broker.key_file: " + openssl_error(),
-             "put this site's certificate and the key that belongs to it there, readable for the "
-             "agent's user");
+    if (!pair) f.add("tls_pair_unusable", openssl_error());
     return pair;
   }
 
   void judge(long verdict, Findings& f) {
-    if (verdict == X509_V_OK)
-      return f.ok("tls", fmt::format("{}, the broker's certificate is accepted",
-                                     SSL_get_version(ssl_.get())));
-    std::string text = fmt::format("the broker's certificate is not accepted: {}",
-                                   X509_verify_cert_error_string(verdict));
-    if (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH) {
-      return f.fail("tls", text,
-                    "name the broker in broker.uri as its certificate does: " +
-                        names_in(SSL_get0_peer_certificate(ssl_.get())));
-    }
-    if (verdict == X509_V_ERR_CERT_HAS_EXPIRED || verdict == X509_V_ERR_CERT_NOT_YET_VALID) {
-      return f.fail("tls", text,
-                    "renew the broker's certificate, or set this server's clock if that is wrong");
-    }
-    f.fail("tls", text,
-           "put the certificate of the authority that signed the broker's into broker.ca_file");
+    if (verdict == X509_V_OK) return f.add("tls_ok", SSL_get_version(ssl_.get()));
+    const char* why = X509_verify_cert_error_string(verdict);
+    if (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH) return f.add("tls_other_name", why, names_in(SSL_get0_peer_certificate(ssl_.get())));
+    if (verdict == X509_V_ERR_CERT_HAS_EXPIRED || verdict == X509_V_ERR_CERT_NOT_YET_VALID) return f.add("tls_out_of_time", why);
+    f.add("tls_not_trusted", why);
   }
 
   const Config& config_;
@@ -193,17 +173,8 @@ class Caller {
     link.carry_out(edge::Connect{fmt::format("{}-doctor-{}", config_.facility, ::getpid())});
     end_ = now().mono + kConnectTimeoutMs;
     while (!over_ && now().mono < end_) io_.run_one_for(std::chrono::milliseconds(200));
-    if (!over_ && !logged_in_)
-      findings_.fail("login", "the broker did not answer", "check that it is an MQTT broker");
-    if (!over_ && logged_in_) {
-      findings_.fail(
-          "hello", fmt::format("no answer from the cloud within {} s", kHelloTimeoutMs / 1000),
-          fmt::format("in the cloud: check that egret-cloud serve runs and is connected, that "
-                      "region_key here is its key, and register this site: "
-                      "egret-cloud facility add {} --key {}; at the broker: that its access rules "
-                      "let this site read its topic",
-                      config_.facility, hex(view(site_.public_key().point))));
-    }
+    if (!over_ && !logged_in_) findings_.add("login_silent");
+    if (!over_ && logged_in_) findings_.add("hello_silent", kHelloTimeoutMs / 1000, config_.facility, hex(view(site_.public_key().point)));
     link.carry_out(edge::Disconnect{});
   }
 
@@ -211,25 +182,17 @@ class Caller {
   void heard(const edge::Event& event) {
     if (const auto* failed = std::get_if<edge::ConnectFailed>(&event)) {
       over_ = true;
-      const char* todo =
-          failed->identity_refused ? "check broker.password_file, certificate, and the broker's "
-                                     "list of users: the user is the facility"
-          : link_.url.starts_with("mqtt://")
-              ? "check the broker's log; if its port wants TLS, write mqtts:// in broker.uri"
-              : "check the broker's log";
-      findings_.fail("login", failed->why, todo);
+      if (failed->identity_refused) return findings_.add("login_refused", failed->why);
+      link_.url.starts_with("mqtt://") ? findings_.add("login_failed_plain", failed->why) : findings_.add("login_failed", failed->why);
     } else if (const auto* lost = std::get_if<edge::Disconnected>(&event)) {
       over_ = true;
-      findings_.fail("hello", "the broker closed the connection: " + lost->why,
-                     "check the broker's log");
+      findings_.add("hello_closed", lost->why);
     } else if (const auto* refused = std::get_if<edge::PublishFailed>(&event)) {
       over_ = true;
-      findings_.fail("hello", "the broker refuses this site's message: " + refused->why,
-                     "check the broker's access rules: the user is the facility "
-                     "(packaging/mosquitto/egret.acl)");
+      findings_.add("hello_not_allowed", refused->why);
     } else if (std::holds_alternative<edge::Connected>(event)) {
       logged_in_ = true;
-      findings_.ok("login", "the broker accepts this site");
+      findings_.add("login_ok");
       say_hello();
     } else if (const auto* frame = std::get_if<edge::FrameArrived>(&event)) {
       take_welcome(frame->frame);
@@ -244,9 +207,8 @@ class Caller {
     over_ = true;
     int64_t ms = now().mono - asked_;
     if (welcome.status() == es1::WELCOME_OK || welcome.status() == es1::WELCOME_RETRY)
-      return findings_.ok("hello", fmt::format("the cloud answered in {} ms", ms));
-    findings_.fail("hello", "the cloud answers, but holds this site back",
-                   "ask the cloud's operators (facility blocked, or another protocol version)");
+      return findings_.add("hello_ok", ms);
+    findings_.add("hello_held");
   }
   void say_hello() {
     es1::Hello hello;
@@ -280,24 +242,13 @@ class Caller {
 
 bool reach_broker(const Config& config, Findings& f) {
   Result<MqttUrl> broker = parse_mqtt_url(config.broker.uri);
-  if (!broker) {
-    f.fail("dns", broker.error().text, "mend broker.uri");
-    return false;
-  }
+  if (!broker) return f.add("broker_uri_wrong", broker.error().text), false;
   Dialled dialled(*broker);
-  if (!dialled.unknown().empty()) {
-    f.fail("dns", fmt::format("{}: {}", broker->host, dialled.unknown()),
-           "check broker.uri and the server's name service");
-    return false;
-  }
-  f.ok("dns", broker->host);
+  if (!dialled.unknown().empty()) return f.add("dns_unknown", broker->host, dialled.unknown()), false;
+  f.add("dns_ok", broker->host);
   std::string at = fmt::format("{}:{}", broker->host, broker->port);
-  if (!dialled.unreachable().empty()) {
-    f.fail("tcp", fmt::format("{}: {}", at, dialled.unreachable()),
-           "check firewall, cable, the port in broker.uri, and that the broker runs");
-    return false;
-  }
-  f.ok("tcp", at);
+  if (!dialled.unreachable().empty()) return f.add("tcp_unreachable", at, dialled.unreachable()), false;
+  f.add("tcp_ok", at);
   return true;
 }
 
@@ -307,7 +258,7 @@ bool agree_on_tls(const Config& config, Findings& f) {
   Dialled dialled(*broker);
   Findings own;
   if (dialled.fd() >= 0) Handshake(config, *broker).shake(dialled.fd(), own);
-  f.checks.insert(f.checks.end(), own.checks.begin(), own.checks.end());
+  f.add(own);
   return !own.failed();
 }
 
@@ -316,8 +267,7 @@ void call_the_cloud(const Config& config, Findings& f) {
   Result<std::string> password = config.broker.password_file.empty()
                                      ? Result<std::string>(std::string())
                                      : read_password(config.broker.password_file);
-  if (!password)
-    f.fail("login", password.error().text, "put the password there, readable for the agent's user");
+  if (!password) f.add("login_no_password", password.error().text);
   if (!site || !password) return;
   Caller(config, std::move(*site), std::move(*password), f).call();
 }

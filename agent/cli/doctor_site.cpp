@@ -42,37 +42,24 @@ std::optional<int64_t> days_left(const std::filesystem::path& file) {
 
 void look_at_site_key(const Config& config, Findings& f) {
   Result<SitePrivateKey> key = read_site_key(config.site_key_file);
-  if (key) return f.ok("site_key", "public key " + hex(view(key->public_key().point)));
-  f.fail("site_key", key.error().text,
-         "run egret-agent init for a new one, or put the key back with mode 600");
+  key ? f.add("site_key_ok", hex(view(key->public_key().point))) : f.add("site_key_unusable", key.error().text);
 }
 
 }  // namespace
-
-bool Findings::failed() const {
-  for (const Check& c : checks) {
-    if (std::string_view(c.level) == "fail") return true;
-  }
-  return false;
-}
 
 void look_at_state(const Config& config, Findings& f) {
   std::string dir = config.state_dir.string();
   struct stat st{};
   if (::stat(dir.c_str(), &st) != 0) {
-    f.fail("state_dir", fmt::format("{}: {}", dir, std::strerror(errno)),
-           "run egret-agent init, or name another folder in state_dir");
+    f.add("state_dir_missing", dir, std::strerror(errno));
   } else if (!S_ISDIR(st.st_mode)) {
-    f.fail("state_dir", dir + ": is not a folder", "name a folder in state_dir");
+    f.add("state_dir_no_folder", dir);
   } else if (std::string why = unwritable(config.state_dir); !why.empty()) {
-    f.fail("state_dir", fmt::format("{}: cannot be written to: {}", dir, why),
-           fmt::format("run this as the agent's user; chown it to that user; or make its file "
-                       "system writable (now owner {}, mode {:o})",
-                       st.st_uid, st.st_mode & 07777));
+    f.add("state_dir_not_writable", dir, why, st.st_uid, fmt::format("{:o}", st.st_mode & 07777));
   } else if ((st.st_mode & 0077) != 0) {
-    f.warn("state_dir", dir + ": others may look into it", "chmod 700 " + dir);
+    f.add("state_dir_open", dir);
   } else {
-    f.ok("state_dir", dir);
+    f.add("state_dir_ok", dir);
   }
   look_at_site_key(config, f);
 }
@@ -80,28 +67,23 @@ void look_at_state(const Config& config, Findings& f) {
 void look_at_disk(const Config& config, Findings& f) {
   std::error_code failed;
   std::filesystem::space_info space = std::filesystem::space(config.state_dir, failed);
-  uint64_t budget = static_cast<uint64_t>(config.buffer.budget_mb) * kMiB;
-  std::string text = fmt::format("{} MiB free, the budget is {} MiB", space.available / kMiB,
-                                 config.buffer.budget_mb);
+  const int64_t budget = config.buffer.budget_mb;
+  const uint64_t free = space.available / kMiB;
   if (failed) {
-    f.fail("disk", "free space of the state folder is not known: " + failed.message(),
-           "check that the folder is there");
+    f.add("disk_unknown", failed.message());
   } else if (space.available < kReserveBytes) {
-    f.fail("disk", text, "make room on this file system");
-  } else if (space.available < budget) {
-    f.warn("disk", text, "make room, or lower buffer.budget_mb");
+    f.add("disk_full", free, budget);
+  } else if (space.available < static_cast<uint64_t>(budget) * kMiB) {
+    f.add("disk_below_budget", free, budget);
   } else {
-    f.ok("disk", text);
+    f.add("disk_ok", free, budget);
   }
 }
 
 void look_at_clock(Findings& f) {
-  constexpr const char* kAdvice =
-      "enable systemd-timesyncd or chrony; times are repaired later, nothing is lost";
   ClockTrust clock = clock_trust();
-  if (!clock.synced) return f.warn("clock", "not synchronised", kAdvice);
-  std::string text = fmt::format("synchronised, off by at most {} ms", clock.error_ms);
-  clock.error_ms <= kClockErrorMsMax ? f.ok("clock", text) : f.warn("clock", text, kAdvice);
+  if (!clock.synced) return f.add("clock_unsynchronised");
+  clock.error_ms <= kClockErrorMsMax ? f.add("clock_ok", clock.error_ms) : f.add("clock_off", clock.error_ms);
 }
 
 bool look_at_certificates(const Config& config, Findings& f) {
@@ -112,15 +94,13 @@ bool look_at_certificates(const Config& config, Findings& f) {
     std::optional<int64_t> days = days_left(file);
     usable = usable && days && *days >= 0;
     if (!days) {
-      f.fail("tls", fmt::format("{}: {}: no certificate can be read there", name, file.string()),
-             "put the PEM file there, readable for the agent's user");
+      f.add("certificate_unreadable", name, file.string());
     } else if (*days < 0) {
-      f.fail("tls", fmt::format("{}: has ended", name),
-             "renew it, or set this server's clock if that is wrong");
+      f.add("certificate_ended", name);
     } else if (*days < kCertificateDaysMin) {
-      f.warn("tls", fmt::format("{}: ends in {} days", name, *days), "renew it");
+      f.add("certificate_ends_soon", name, *days);
     } else {
-      f.ok("tls", fmt::format("{}: good for {} days", name, *days));
+      f.add("certificate_ok", name, *days);
     }
   }
   return usable;

@@ -13,8 +13,14 @@ bool is_command(const CLI::App& app, const std::string& word) {
 
 }  // namespace
 
+std::shared_ptr<std::string> add_language(CLI::App* sub) {
+  auto lang = std::make_shared<std::string>();
+  sub->add_option("--lang", *lang, "en or zh; by default as the environment says (LC_ALL, LANG)")->check(CLI::IsMember({"en", "zh"}));
+  return lang;
+}
+
 int main(int argc, char** argv) {
-  log_to_stderr();
+  begin_log("egret-agent");
   CLI::App app{"egret-agent: takes results and telemetry of a site in, keeps them, and brings them to the region.\n"
                "Exit: 0 ok, 1 found a problem, 2 wrong usage, 69 no agent answers, 74 I/O, 75 try later, 78 configuration."};
   app.set_version_flag("--version", std::string("egret-agent ") + EGRET_VERSION);
@@ -27,6 +33,8 @@ int main(int argc, char** argv) {
   add_check_config(app, chosen);
   add_doctor(app, chosen);
   add_queue(app, chosen);
+  add_support(app, chosen);
+  add_logs(app, chosen);
   add_verify_statement(app, chosen);
   try {
     app.parse(argc, argv);
@@ -40,7 +48,7 @@ int main(int argc, char** argv) {
   try {
     return chosen();
   } catch (const std::exception& e) {
-    spdlog::error("{}", e.what());
+    std::fprintf(stderr, "%s\n", e.what());
     return kIo;
   }
 }

@@ -41,7 +41,7 @@ class Bar {
     double s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_).count();
     if (!::isatty(STDERR_FILENO) || s < 2 || done == 0) return;
     double left = s * static_cast<double>(all - done) / static_cast<double>(done);
-    std::fprintf(stderr, "\r%3zu %%, %s left   ", done * 100 / all, duration_text(static_cast<int64_t>(left)).c_str());
+    std::fprintf(stderr, "\r%3zu %%, %s left   ", done * 100 / all, shown(Lasting{static_cast<int64_t>(left)}).c_str());
     if (done == all) std::fprintf(stderr, "\n");
   }
 

@@ -1,7 +1,6 @@
-#include <spdlog/spdlog.h>
-
 #include "agent/cli/config_file.h"
 #include "agent/daemon.h"
+#include "agent/log.h"
 #include "schemas/heap.h"
 #include "schemas/limits.h"
 
@@ -15,9 +14,14 @@ void add_run(CLI::App& app, Chosen& chosen) {
     chosen = [file] {
       std::optional<Config> config = config_or_complain(*file);
       if (!config) return kBadConfig;
-      spdlog::set_level(spdlog::level::from_str(config->log_level == "warn" ? "warning" : config->log_level));
+      set_log_level(log_level_of(config->log_level));
       keep_freed_memory(kHeapKeptBytes);
-      return run_daemon(*config);
+      try {
+        return run_daemon(*config);
+      } catch (const std::exception& e) {
+        log("ended_by_error", e);
+        return kIo;
+      }
     };
   });
 }

@@ -36,12 +36,11 @@ void add_status(CLI::App& app, Chosen& chosen) {
   auto* sub = app.add_subcommand("status", "Says in plain words how the agent stands.\nExamples: egret-agent status; egret-agent status --watch; egret-agent status --json; egret-agent status --lang zh");
   auto where = std::make_shared<Where>();
   auto json = std::make_shared<bool>(false), watch = std::make_shared<bool>(false);
-  auto lang = std::make_shared<std::string>();
   sub->add_option("--socket", where->socket, "the agent's unix socket");
   sub->add_option("--config", where->config, "configuration that names the socket")->capture_default_str();
   sub->add_flag("--json", *json, "as JSON");
   sub->add_flag("--watch", *watch, "again every second");
-  sub->add_option("--lang", *lang, "en or zh; by default as the environment says (LC_ALL, LANG)")->check(CLI::IsMember({"en", "zh"}));
+  auto lang = add_language(sub);
   sub->callback([&chosen, where, json, watch, lang] {
     chosen = [where, json, watch, lang] {
       for (;;) {

@@ -25,7 +25,7 @@ struct Looked {
 };
 
 int say(const Error& error, int code) {
-  complain_on_stderr(error.text);
+  std::fprintf(stderr, "%s\n", error.text.c_str());
   return code;
 }
 

@@ -126,12 +126,12 @@ HttpResponse unsupported_type(const char* allowed) {
 }  // namespace
 
 asio::awaitable<HttpResponse> Api::answer(HttpRequest request) {
-  if (request.path == "/" || request.path == "/v1/status" || request.path == "/metrics" || request.path == "/healthz") co_return look(request);
+  if (request.path == "/" || request.path == "/v1/status" || request.path == "/v1/support" || request.path == "/metrics" || request.path == "/healthz") co_return look(request);
   bool known = request.path == "/v1/records" || request.path == "/v1/telemetry" ||
                request.path == "/v1/documents" || request.path == "/v1/queue/unpark";
   if (!known)
     co_return http_error(404, "not_found", "no such path",
-                         "known: / /v1/records /v1/telemetry /v1/documents /v1/status /metrics /healthz");
+                         "known: / /v1/records /v1/telemetry /v1/documents /v1/status /v1/support /metrics /healthz");
   if (request.method != "POST")
     co_return http_error(405, "method_not_allowed", "only POST is answered here",
                          "see agent/doors/README.md");
@@ -156,6 +156,7 @@ HttpResponse Api::look(const HttpRequest& request) const {
     return http_error(405, "method_not_allowed", "only GET is answered here",
                       "see agent/doors/README.md");
   if (request.path == "/v1/status") return {200, host_.status()};
+  if (request.path == "/v1/support") return {200, host_.support()};
   if (request.path == "/metrics") {
     HttpResponse out{200, host_.metrics()};
     out.type = kPrometheusType;
@@ -188,8 +189,11 @@ asio::awaitable<HttpResponse> Api::unpark() {
 
 HttpResponse Api::refuse_whole(const Error& error) {
   host_.count_refused(1);
+  note_refusal(error);
   return refused(error);
 }
+
+void Api::note_refusal(const Error& error) const { host_.why_refused(shown(error.code).code, field_of(error.text)); }
 
 void Api::admit_by_lane(std::vector<Entry>& entries) {
   std::array<size_t, kStreamCount> bytes{};
@@ -224,6 +228,9 @@ asio::awaitable<Result<void>> Api::take_in(std::vector<Entry>& entries,
     taken.push_back(&e);
   }
   if (taken.size() < entries.size()) host_.count_refused(entries.size() - taken.size());
+  for (const Entry& e : entries) {
+    if (!e.body) note_refusal(e.body.error());
+  }
   if (taken.empty()) co_return Result<void>{};
   Result<edge::Places> places = co_await host_.append(std::move(unit));
   if (!places) co_return places.error();

@@ -25,7 +25,10 @@ struct ApiHost {
   // A place for each record, when all are synced. Errors: store_failed, disk_full.
   std::function<boost::asio::awaitable<Result<edge::Places>>(edge::Unit)> append;
   std::function<void(uint64_t records)> count_refused;
-  std::function<std::string()> status;  // JSON
+  // Once for each record that is refused: its code and field.
+  std::function<void(const char* code, const std::string& field)> why_refused;
+  std::function<std::string()> status;   // JSON
+  std::function<std::string()> support;  // JSON: agent/support.h
   std::function<std::string()> metrics;  // Prometheus' text
   std::function<bool()> healthy;
   std::function<boost::asio::awaitable<Result<uint64_t>>()> unpark;
@@ -51,6 +54,7 @@ class Api {
   void admit_by_lane(std::vector<Entry>& entries);
   static HttpResponse outcomes(const std::vector<Entry>& entries, bool by_line, bool minimal);
   HttpResponse refuse_whole(const Error& error);
+  void note_refusal(const Error& error) const;
 
   ApiHost host_;
   Answers answers_;

@@ -1,7 +1,6 @@
 #include "agent/doors/http.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -18,6 +17,7 @@
 #include <typeinfo>
 #include <vector>
 
+#include "agent/log.h"
 #include "schemas/limits.h"
 #include "schemas/record_json_syntax.h"
 
@@ -308,14 +308,12 @@ struct HttpDoor::Impl : std::enable_shared_from_this<HttpDoor::Impl> {
   }
 
   awaitable<HttpResponse> handled(HttpRequest request) {
-    std::string why;
     try {
       HttpResponse answer = co_await handler(std::move(request));
       co_return answer;
     } catch (const std::exception& e) {
-      why = typeid(e).name();  // its text may hold what was posted
+      log("request_failed", e);
     }
-    spdlog::error("a request could not be answered: {}", why);
     co_return http_error(500, "internal", "this request could not be answered",
                          "tell the agent's makers; the log names the error");
   }

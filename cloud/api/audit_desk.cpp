@@ -1,6 +1,6 @@
 #include "cloud/api/audit_desk.h"
+#include "cloud/log.h"
 
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 
@@ -68,10 +68,10 @@ Result<void> AuditDesk::write_all(OpenedStore* store, const AuditEntry* asked) {
   if (entries.empty()) return {};
   Result<void> written = append_audit(*store->kv, entries);
   if (written) {
-    if (closed_.exchange(false)) spdlog::info("audit: the log can be written again");
+    if (closed_.exchange(false)) log("audit_open");
     return written;
   }
-  if (!closed_.exchange(true)) spdlog::error("audit: the log cannot be written, nothing is shown or changed until it can: {}", written.error().text);
+  if (!closed_.exchange(true)) log("audit_closed", written.error());
   // What waited goes on waiting, before what has come meanwhile.
   entries.resize(waited);
   held.lock();

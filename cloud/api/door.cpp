@@ -1,11 +1,11 @@
 #include "cloud/api/door.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 
 #include "cloud/json_text.h"
+#include "cloud/log.h"
 #include "schemas/chain.h"
 
 namespace egret::cloud {
@@ -116,17 +116,15 @@ void Door::answer(const HttpRequest& request, HttpAnswer answer) {
   entry.who = judged.caller.name;
   entry.role = entry.who.empty() ? "" : name_of(judged.caller.role);
   entry.what = endpoint->method + " " + endpoint->path;
-  const auto tell = [line = fmt::format("api: who={} role={} asked={} {}", judged.caller.name.empty() ? "-" : judged.caller.name,
-                                        judged.caller.name.empty() ? "-" : name_of(judged.caller.role), endpoint->method, endpoint->path)](unsigned status, bool info) {
-    spdlog::log(info ? spdlog::level::info : spdlog::level::debug, "{} status={}", line, status);
-  };
+  const std::string caller = entry.who.empty() ? "-" : entry.who, role = entry.who.empty() ? "-" : entry.role;
   if (judged.refusal) {
-    tell(judged.refusal->status, true);
+    log("api_refused", Word{caller}, Word{role}, Word{endpoint->method}, Word{endpoint->path}, judged.refusal->status);
     if (audit_) audit_->note(ended(std::move(entry), AuditStep::refused, now_(), {}, judged.refusal->status));
     return answer(std::move(*judged.refusal));
   }
-  const HttpAnswer told = [tell, changes, inner = std::move(answer)](HttpResponse response) {
-    tell(response.status, changes);
+  const HttpAnswer told = [caller, role, endpoint, changes, inner = std::move(answer)](HttpResponse response) {
+    const Word who{caller}, as{role}, method{endpoint->method}, path{endpoint->path};
+    changes ? log("api_changed", who, as, method, path, response.status) : log("api_read", who, as, method, path, response.status);
     inner(std::move(response));
   };
   if (!audit_ || !endpoint->audited) {

@@ -1,12 +1,12 @@
 #include "cloud/api/live.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <charconv>
 
 #include "cloud/json_text.h"
+#include "cloud/log.h"
 
 namespace egret::cloud {
 namespace {
@@ -115,13 +115,13 @@ void Live::remember(Kv& kv, const std::vector<FacilityView>& views, WallTime now
   Result<void> kept = timeline_.begin(kv, now);
   if (auto looked = timeline_.look(kv, views, now); kept) kept = std::move(looked);
   const std::string trouble = kept ? std::string() : kept.error().text;
-  if (trouble != timeline_trouble_ && !trouble.empty()) spdlog::warn("timeline: {}", trouble);
+  if (trouble != timeline_trouble_ && !trouble.empty()) log("timeline_failed", Told{trouble});
   timeline_trouble_ = trouble;
 }
 
 void Live::end(KvStore& store) {
   if (timeline_.region().empty()) return;
-  if (const auto kept = timeline_.write(store.kv()); !kept) spdlog::warn("timeline: the last minute is not kept: {}", kept.error().text);
+  if (const auto kept = timeline_.write(store.kv()); !kept) log("timeline_not_kept", kept.error());
 }
 
 std::string Live::history_json() const {

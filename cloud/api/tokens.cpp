@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <openssl/crypto.h>
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #include <sstream>
 
 #include "cloud/api/limits.h"
+#include "cloud/log.h"
 #include "cloud/merge/moment.h"
 #include "schemas/chain.h"
 #include "schemas/durable_file.h"
@@ -124,7 +124,7 @@ void Tokens::look(const Seen& now) {
   if (now == seen_) return;
   seen_ = now;
   auto rows = read_tokens(file_);
-  if (!rows) spdlog::error("api: nobody's token opens anything: {}", rows.error().text);
+  if (!rows) log("tokens_unreadable", rows.error());
   rows_ = rows ? std::move(*rows) : std::vector<TokenRow>();
 }
 

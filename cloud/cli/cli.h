@@ -79,6 +79,7 @@ void add_audit(CLI::App& app, Chosen& chosen);
 void add_remap(CLI::App& app, Chosen& chosen);
 void add_restrict(CLI::App& app, Chosen& chosen);
 void add_views(CLI::App& app, Chosen& chosen);
+void add_logs(CLI::App& app, Chosen& chosen);
 void add_verify(CLI::App& app, Chosen& chosen);
 void add_export(CLI::App& app, Chosen& chosen);
 void add_backup(CLI::App& app, Chosen& chosen);

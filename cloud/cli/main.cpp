@@ -133,13 +133,13 @@ int control(const Where& where, const std::string& name, const ControlArgs& stat
 }
 
 int main(int argc, char** argv) {
-  log_to_stderr();
+  begin_log("egret-cloud");
   CLI::App app{"egret-cloud: commits what sites send, acknowledges it, and says who is complete up to where.\n"
                "Exit: 0 ok, 1 found a problem, 2 wrong usage, 69 the service does not answer, 74 I/O, 75 try later, 78 configuration."};
   app.set_version_flag("--version", std::string("egret-cloud ") + EGRET_VERSION);
   app.require_subcommand(1);
   Chosen chosen;
-  for (auto add : {add_init, add_serve, add_check_config, add_facility, add_token, add_facilities, add_completeness, add_gaps, add_quarantine, add_incidents, add_result, add_worklist, add_alerts, add_changes, add_quality, add_recall, add_erase, add_patient, add_live, add_retention, add_hold, add_history, add_audit, add_remap, add_restrict, add_views, add_verify, add_export, add_backup, add_restore, add_migrate}) {
+  for (auto add : {add_init, add_serve, add_check_config, add_facility, add_token, add_facilities, add_completeness, add_gaps, add_quarantine, add_incidents, add_result, add_worklist, add_alerts, add_changes, add_quality, add_recall, add_erase, add_patient, add_live, add_retention, add_hold, add_history, add_audit, add_remap, add_restrict, add_views, add_logs, add_verify, add_export, add_backup, add_restore, add_migrate}) {
     add(app, chosen);
   }
   try {
@@ -150,7 +150,7 @@ int main(int argc, char** argv) {
   try {
     return chosen();
   } catch (const std::exception& e) {
-    spdlog::error("{}", e.what());
+    std::fprintf(stderr, "%s\n", e.what());
     return kIo;
   }
 }

@@ -1,12 +1,12 @@
 // init, serve, check-config, facility: what brings a region up.
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 
 #include <cstdio>
 
 #include "cloud/cli/cli.h"
 #include "cloud/json_text.h"
 #include "cloud/keys.h"
+#include "cloud/log.h"
 #include "cloud/server.h"
 #include "cloud/site_names.h"
 #include "schemas/durable_file.h"
@@ -102,10 +102,15 @@ void add_serve(CLI::App& app, Chosen& chosen) {
   sub->callback([&chosen, file] {
     chosen = [file] {
       CheckedCloudConfig checked = read_cloud_config(*file);
-      for (const ConfigMistake& m : checked.mistakes) complain_on_stderr(text_of(m));
+      for (const ConfigMistake& m : checked.mistakes) log_goes_to_journal() ? log("config_mistake", Error{Errc::config, text_of(m)}) : void(std::fprintf(stderr, "%s\n", text_of(m).c_str()));
       if (!checked.mistakes.empty()) return kBadConfig;
-      spdlog::set_level(spdlog::level::from_str(checked.config.log_level == "warn" ? "warning" : checked.config.log_level));
-      return serve(checked.config);
+      set_log_level(log_level_of(checked.config.log_level));
+      try {
+        return serve(checked.config);
+      } catch (const std::exception& e) {
+        log("ended_by_error", e);
+        return kIo;
+      }
     };
   });
 }

@@ -1,7 +1,6 @@
 #include "cloud/fhir/exports.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <atomic>
@@ -10,6 +9,7 @@
 
 #include "cloud/fhir/export_files.h"
 #include "cloud/fhir/export_walk.h"
+#include "cloud/log.h"
 #include "schemas/durable_file.h"
 #include "schemas/record_text.h"
 
@@ -344,7 +344,7 @@ void Exports::tidy(std::unique_lock<std::mutex>& held) {
       fs::remove_all(job->folder, failed);
     }
     if (failed)
-      spdlog::warn("export {}: its folder cannot be deleted: {}", job->id, failed.message());
+      log("export_not_deleted", Word{job->id}, failed);
     held.lock();
   }
 }
@@ -390,12 +390,11 @@ Exports::Ended Exports::write(Job& job) {
   const auto written = write_all(job, output, error);
   Ended out;
   if (!written) {
-    spdlog::warn("export {}: {}", job.id, written.error().text);
+    log("export_failed", Word{job.id}, written.error());
     out.why = told(written.error());
     return out;
   }
-  spdlog::info("export {}: for {}: {} resources of {} types", job.id, job.client, job.lines.load(),
-               job.asked.wish.types.size());
+  log("export_done", Word{job.id}, Word{job.client}, job.lines.load(), job.asked.wish.types.size());
   out.state = State::done;
   out.manifest = Json::object({{"transactionTime", instant(job.asked.at)},
                                {"request", job.asked.request},

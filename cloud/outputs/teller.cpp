@@ -1,6 +1,6 @@
 #include "cloud/outputs/teller.h"
+#include "cloud/log.h"
 
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <chrono>
@@ -47,7 +47,7 @@ std::optional<Teller::Batch> Teller::next() {
     const auto done = delivered_to(*store->kv, name);
     const auto meta = store->store->meta();
     auto events = done ? alert_events(*store->kv, *done, kEventsAtOnce) : Result<std::vector<AlertEvent>>(done.error());
-    if (!events) spdlog::error("alerts: {}: {}", name, events.error().text);
+    if (!events) log("alerts_unread", Word{name}, events.error());
     promise->set_value(events && meta ? std::optional(Batch{std::move(*events), meta->gen}) : std::nullopt);
   });
   return answer.get();
@@ -69,10 +69,10 @@ bool Teller::tell_all(const Batch& batch) {
       if (stopping_) return true;
     }
     if (const auto told = output_->tell(event, batch.gen); !told) {
-      if (failures_ == 0) spdlog::warn("alerts: {}: {}; tried again until it is taken", output_->name(), told.error().text);
+      if (failures_ == 0) log("alerts_untold", Word{output_->name()}, told.error());
       return false;
     }
-    if (failures_ > 0) spdlog::info("alerts: {}: taken again after {} failures", output_->name(), failures_);
+    if (failures_ > 0) log("alerts_told_again", Word{output_->name()}, failures_);
     failures_ = 0;
     if (!delivered(event.number)) return false;
   }

@@ -22,7 +22,7 @@ from road import Road, free_port, wait_for
 
 BIN = None
 MIB = 1 << 20
-COMMANDS = ["run", "init", "status", "put", "check-config", "doctor", "queue"]
+COMMANDS = ["run", "init", "status", "put", "check-config", "doctor", "queue", "support", "logs"]
 
 
 class Done:
@@ -96,7 +96,7 @@ AGENT_MISTAKES = [  # line, key, value as shown, what is allowed
     ("cert_file = [\"a\"]", "broker.cert_file", "[ 'a' ]", "a path (text in quotes), or \"\" for none, is allowed"),
     ("key_file = 2020-01-01", "broker.key_file", "2020-01-01", "a path (text in quotes), or \"\" for none, is allowed"),
     ("frame_kb_max = 4", "broker.frame_kb_max", "4", "from 8 to 1024 is allowed"),
-    ("password = \"secret\"", "broker.password", "'secret'", "allowed here: broker.uri, broker.password_file"),
+    ("password = \"secret\"", "broker.password", "(not shown)", "allowed here: broker.uri, broker.password_file"),
     ("[doors]", None, None, None),
     ("http = \"0.0.0.0:8477\"", "doors.http", "'0.0.0.0:8477'", "a loopback address and port"),
     ("connections_max = 0", "doors.connections_max", "0", "from 1 to 4096 is allowed"),

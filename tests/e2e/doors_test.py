@@ -641,7 +641,7 @@ class NothingOfAPatient(AgentCase):
         answers.append(self.agent.post(record(1), kind="x/Zzyxwicz"))
         for answer in answers:
             self.assertGreaterEqual(answer.status, 400, answer)
-        said = [a.body for a in answers] + [self.agent.log.read_bytes(), self.agent.ask("GET", "/v1/status").body, self.agent.ask("GET", "/metrics").body]
+        said = [a.body for a in answers] + [self.agent.log.read_bytes(), self.agent.ask("GET", "/v1/status").body, self.agent.ask("GET", "/v1/support").body, self.agent.ask("GET", "/").body, self.agent.ask("GET", "/metrics").body]
         self.assertGreater(len(said), 80)
         for text in said:
             self.assertNotIn(b"yxwicz", text.lower())

@@ -123,6 +123,9 @@ class Services(unittest.TestCase):
         lines = run("journalctl", "-q", "-o", "json", "-u", "egret-agent").stdout.splitlines()
         said = {(row["PRIORITY"], row["MESSAGE"]) for row in map(json.loads, lines) if row.get("SYSLOG_IDENTIFIER") == "egret-agent"}
         self.assertIn(("6", "stopping"), said)
+        events = {row.get("EGRET_EVENT") for row in map(json.loads, lines)}
+        self.assertLessEqual({"ready", "stopping", "config_mistake"}, events)
+        self.assertIn("clinic-7", {row.get("EGRET_FACILITY") for row in map(json.loads, lines)})
         self.assertTrue(any(level == "3" and "agent.toml:1: bogus" in message for level, message in said), said)
         self.assertFalse(any(message.startswith("<") for _, message in said), said)
 

@@ -115,7 +115,7 @@ class Units(unittest.TestCase):
     def test_log_lines_carry_their_priority_for_the_journal_and_a_time_for_anybody_else(self):
         cloud, agent = self.prepare()
         for process in (cloud, agent):
-            for stream, line in (("the journal", r"<[34567]>\S"), ("1:1", r"\d{4}-\d\d-\d\dT\S+ (info|warning) ")):
+            for stream, line in (("the journal", r"<[34567]>level=\w+ event=[a-z_]+ msg="), ("1:1", r"time=\d{4}-\d\d-\d\dT\S+Z level=(info|warn) event=[a-z_]+ msg=")):
                 process.log = self.folder / f"{process.name}.{stream.split()[0]}.log"
                 process.log.touch()
                 facts = process.log.stat()

@@ -6,6 +6,7 @@
 #include "agent/status.h"
 #include "schemas/limits.h"
 #include "tests/fuzz/talk.h"
+#include "tests/unit/agent/status_facts.h"
 
 using namespace egret;
 using namespace egret::agent;
@@ -42,10 +43,8 @@ void run(ByteView input) {
 }
 
 std::vector<Bytes> seeds() {
-  StatusFacts facts;
-  facts.facility = "clinic-7";
-  facts.store_state = "open";
-  facts.notices.push_back({1, "linked"});
+  StatusFacts facts = well();
+  facts.notices.push_back({1, message("linked")});
   facts.disk_days_left = 3.5;
   facts.drain_eta_s = 90;
   edge::EpochView epoch;

@@ -6,7 +6,6 @@
 //   fuzz-replay K/N FOLDER...        runs each N-th of FOLDER/NAME/* of each entry, beginning with
 //   the K-th (0/1: all); says
 //                                    which file broke it
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -15,6 +14,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "schemas/log.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace egret::fuzz {
@@ -94,6 +94,6 @@ int main_of(const std::vector<std::string>& args) {
 }  // namespace egret::fuzz
 
 int main(int argc, char** argv) {
-  spdlog::set_level(spdlog::level::off);  // stdout is what run.py reads
+  egret::set_log_level(egret::LogLevel::off);  // stdout is what run.py reads
   return egret::fuzz::main_of({argv + 1, argv + argc});
 }

@@ -175,8 +175,17 @@ def no_paths_of_one_machine(name, text):
         yield line, f"{found[0]}: a path of one machine: take it from an option, the source folder or a temporary folder"
 
 
+def what_is_logged_is_an_event(name, text):
+    """Both programs write through their tables of events; schemas/log.cpp alone knows how."""
+    if not name.endswith(SOURCE) or name == "schemas/log.cpp":
+        return
+    for line, found in matches(without_comments_and_strings(text), r"\bspdlog::\w+|\bsd_journal_\w+"):
+        yield line, f'{found[0]}: log("event_id", …) of agent/log.h or cloud/log.h, with a row in that room\'s events.h'
+
+
 RULES = [rooms, core_is_pure, functions_fit_on_a_screen, limits_in_one_file, headers_open_with_a_promise,
-         nothing_is_left_for_later, no_paths_of_one_machine]
+         nothing_is_left_for_later, no_paths_of_one_machine,
+         what_is_logged_is_an_event]
 
 
 # ---- rules about the whole tree: (names, read) -> findings (file, line, message) ----
@@ -202,7 +211,31 @@ def samples_name_their_origin(names, read):
             yield f"tests/data/{origin}/ORIGIN.md", 1, "no licence named: add one line with it"
 
 
-TREE_RULES = [map_names_every_folder, samples_name_their_origin]
+def phrases_are_said(names, read):
+    """A phrase (schemas/phrase.h) is said somewhere, as words::NAME, or in the table below it."""
+    said = {found for n in names if n.startswith("agent/") and n.endswith(SOURCE) for found in re.findall(r"\bwords::(\w+)", read(n))}
+    for name in names:
+        if not name.startswith("agent/") or not name.endswith(".h"):
+            continue
+        text = read(name)
+        for line, found in matches(text, r"\bconstexpr Phrase (\w+)"):
+            if found[1] not in said and len(re.findall(rf"\b{found[1]}\b", text)) < 2:
+                yield name, line, f"words::{found[1]}: nobody says it: take it out"
+
+
+def events_are_told(names, read):
+    """Each row of a table of events is told of somewhere in its room."""
+    for table in ("agent/events.h", "cloud/events.h"):
+        if table not in names:
+            continue
+        room = table.split("/")[0] + "/"
+        told = {found for n in names if n.startswith(room) and n.endswith(SOURCE) for found in re.findall(r'\b(?:log|message)\("(\w+)"', read(n))}
+        for line, found in matches(read(table), r'(?m)^    \{"(\w+)", LogLevel'):
+            if found[1] not in told:
+                yield table, line, f"{found[1]}: nobody tells of it: take the row out"
+
+
+TREE_RULES = [map_names_every_folder, samples_name_their_origin, phrases_are_said, events_are_told]
 
 
 def check(names, read):

@@ -37,6 +37,23 @@ class Rules(unittest.TestCase):
     def test_a_header_without_a_promise_is_found(self):
         self.assertTrue(findings(rules.headers_open_with_a_promise, "edge/x.h", "#pragma once\n"))
 
+    def test_a_phrase_that_nobody_says_is_found(self):
+        tree = {"agent/x.h": 'inline constexpr Phrase well{"well", "好"};\n', "agent/x.cpp": "said(words::well, in);\n"}
+        self.assertFalse(list(rules.phrases_are_said(list(tree), tree.get)))
+        tree["agent/x.cpp"] = "said(words::others, in);\n"
+        self.assertTrue(list(rules.phrases_are_said(list(tree), tree.get)))
+
+    def test_a_log_line_without_an_event_is_found(self):
+        self.assertTrue(findings(rules.what_is_logged_is_an_event, "cloud/x.cpp", 'spdlog::info("{}", patient);\n'))
+        self.assertTrue(findings(rules.what_is_logged_is_an_event, "agent/x.cpp", 'sd_journal_print(6, "x");\n'))
+        self.assertFalse(findings(rules.what_is_logged_is_an_event, "cloud/x.cpp", '#include <spdlog/fmt/fmt.h>\nlog("ready");\n'))
+
+    def test_an_event_that_nobody_tells_of_is_found(self):
+        tree = {"agent/events.h": '    {"ready", LogLevel::info, ""},\n', "agent/x.cpp": 'log("ready", 1);\n'}
+        self.assertFalse(list(rules.events_are_told(list(tree), tree.get)))
+        tree["agent/x.cpp"] = 'log("ended");\n'
+        self.assertTrue(list(rules.events_are_told(list(tree), tree.get)))
+
     def test_the_tree_keeps_the_rules(self):
         self.assertEqual(rules.main(), 0)
 

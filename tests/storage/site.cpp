@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "agent/memory.h"
+#include "agent/notices.h"
 
 namespace egret::test {
 namespace {
@@ -51,7 +52,7 @@ bool Site::open() {
   agent::Rescue::Ways ways;
   ways.run = [this](agent::Writer::Job job) { change(job); };
   ways.post = [this](std::function<void()> job) { posted_.push_back(std::move(job)); };
-  ways.say = [this](const std::string& text) { notices_.push_back(text); };
+  ways.say = [this](const Message& what) { notices_.push_back(what.text()); };
   rescue_ = std::make_shared<agent::Rescue>(config_.state_dir, config_.facility, std::move(ways),
                                             rescue_from_);
   return true;
@@ -175,7 +176,7 @@ void Site::carry_out(Action& action) {
     memory_ = remember->memory;
     agent::write_memory(config_.state_dir, memory_);
   } else if (auto* notice = std::get_if<Notice>(&action)) {
-    if (notice->kind != Notice::Kind::linked) notices_.push_back(notice->text);
+    if (notice->kind != Notice::Kind::linked) notices_.push_back(agent::message_of(*notice).text());
   }
 }
 

@@ -19,6 +19,8 @@ inline ApiHost plain_host(const Facility& fac) {
   };
   host.admit = [](StreamId, size_t) { return Result<void>(); };
   host.count_refused = [](uint64_t) {};
+  host.why_refused = [](const char*, const std::string&) {};
+  host.support = [] { return std::string("{}"); };
   host.status = [] { return std::string("{}"); };
   host.metrics = [] { return std::string("egret_agent_linked 1\n"); };
   host.healthy = [] { return true; };

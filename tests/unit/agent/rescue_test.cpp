@@ -88,7 +88,7 @@ struct Site {
     Rescue::Ways ways;
     ways.run = [this](Writer::Job job) { writer->run(std::move(job)); };
     ways.post = post.to();
-    ways.say = [this](const std::string& text) { said.push_back(text); };
+    ways.say = [this](const Message& what) { said.push_back(what.text()); };
     rescue = std::make_shared<Rescue>(config.state_dir, kFac, std::move(ways), not_before);
   }
   void append(const std::string& name, int blocks) {

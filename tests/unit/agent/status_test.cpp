@@ -3,26 +3,17 @@
 #include <simdjson.h>
 #include <catch2/catch.hpp>
 
+#include "tests/unit/agent/status_facts.h"
+
 namespace egret::agent {
 namespace {
 
-StatusFacts well() {
-  StatusFacts f;
-  f.facility = "clinic-1";
-  f.store_state = "open";
-  f.now_ms = 1'800'000'000'000;
-  f.since_ms = f.now_ms - 7'500'000;
-  f.session.state = edge::State::active;
-  f.disk_budget_bytes = uint64_t{4} << 30;
-  f.disk_free_bytes = uint64_t{1} << 40;
-  return f;
-}
-std::string words(const StatusFacts& f) {
+std::string text(const StatusFacts& f) {
   return status_text(status_json(f)).value();
 }
-bool says(const StatusFacts& f, const std::string& text) {
-  UNSCOPED_INFO(words(f));
-  return words(f).find(text) != std::string::npos;
+bool says(const StatusFacts& f, const std::string& what) {
+  UNSCOPED_INFO(text(f));
+  return text(f).find(what) != std::string::npos;
 }
 
 }  // namespace
@@ -53,9 +44,9 @@ TEST_CASE("what waits is shown a lane, with its age, and how long it will take",
 
 TEST_CASE("each trouble comes with what to do about it", "[status]") {
   StatusFacts f = well();
-  auto advises = [&](const std::string& text) {
+  auto advises = [&](const std::string& what) {
     CHECK(todo_of(f).size() == 1);
-    bool said = says(f, "  -> ") && says(f, text) && !says(f, "nothing to do");
+    bool said = says(f, "  -> ") && says(f, what) && !says(f, "nothing to do");
     f = well();
     return said;
   };
@@ -77,8 +68,8 @@ TEST_CASE("each trouble comes with what to do about it", "[status]") {
   CHECK(advises("2 blocks are parked"));
   f.session.quarantined = 3;
   CHECK(advises("ask for egret-cloud quarantine ls"));
-  f.lost_tail = "lane result was synced to 9 and holds 7 now";
-  CHECK(advises("the disk came back shorter than it was: lane result"));
+  f.lost_tail = message("disk_lost_records", StreamId::result, 9, 7);
+  CHECK(advises("the disk has lost records that were synced: lane result was synced to 9 and holds 7 now"));
 }
 
 TEST_CASE("a link that was lost a moment ago needs nobody yet", "[status]") {
@@ -98,22 +89,23 @@ TEST_CASE("text that is no status, or of another program, is told so and not gue
 
 TEST_CASE("whatever a notice holds, the JSON stays JSON", "[status]") {
   StatusFacts f = well();
-  f.notices.push_back({1, "a \"quoted\" \\ line\nwith\x01"});
+  f.notices.push_back({1, message("link_lost", Told{"a \"quoted\" \\ line\nwith\x01"})});
   simdjson::dom::parser parser;
   simdjson::dom::element json;
   REQUIRE(parser.parse(status_json(f)).get(json) == simdjson::SUCCESS);
-  CHECK(std::string_view(json["notices"].at(0)["text"]) == f.notices[0].text);
+  CHECK(std::string_view(json["notices"].at(0)["text"]) == f.notices[0].message.text());
+  CHECK(std::string_view(json["notices"].at(0)["event"]) == "link_lost");
 }
 
 TEST_CASE("times and sizes are told as a person would", "[status]") {
-  CHECK(duration_text(59) == "59 s");
-  CHECK(duration_text(60) == "1 min");
-  CHECK(duration_text(2 * 3600 + 300) == "2 h 5 min");
-  CHECK(duration_text(47 * 3600) == "47 h 0 min");
-  CHECK(duration_text(48 * 3600) == "2 days");
-  CHECK(bytes_text(10'239) == "10239 bytes");
-  CHECK(bytes_text(10'240) == "10 KiB");
-  CHECK(bytes_text(uint64_t{10} << 20) == "10 MiB");
+  CHECK(shown(Lasting{59}) == "59 s");
+  CHECK(shown(Lasting{60}) == "1 min");
+  CHECK(shown(Lasting{2 * 3600 + 300}) == "2 h 5 min");
+  CHECK(shown(Lasting{47 * 3600}) == "47 h 0 min");
+  CHECK(shown(Lasting{48 * 3600}) == "2 days");
+  CHECK(shown(Size{10'239}) == "10239 bytes");
+  CHECK(shown(Size{10'240}) == "10 KiB");
+  CHECK(shown(Size{uint64_t{10} << 20}) == "10 MiB");
 }
 
 }  // namespace egret::agent
