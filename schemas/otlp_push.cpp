@@ -8,6 +8,7 @@ OtlpPush::OtlpPush(const OtlpConfig& config, std::string agent, std::function<vo
   post_.ca_file = config.ca_file;
   post_.limit_ms = kOtlpMs;
   post_.agent = std::move(agent);
+  post_.given_up = &stopping_;
   thread_ = std::thread([this] { run(); });
 }
 
