@@ -206,15 +206,6 @@ void StoreThread::Impl::look_for_metrics(WallTime now) {
   if (const auto figures = findings.look(*opened.kv, now)) parts.metrics->findings(*figures);
 }
 
-// As the API shows it, and every number of it from the same place.
-void StoreThread::Impl::look_for_metrics(WallTime now) {
-  FacilitiesQuery query{now, parts.reconciler.safe, parts.reconciler.safe_age_ms, parts.silent_after_ms};
-  query.rates = &progress.rates();
-  if (const auto views = facilities(*opened.store, query)) parts.metrics->facilities(*views, now);
-  if (const auto meta = opened.store->meta()) parts.metrics->backup(meta->last_backup_confirmed);
-  if (const auto figures = findings.look(*opened.kv, now)) parts.metrics->findings(*figures);
-}
-
 void StoreThread::Impl::look_around() {
   Now now = clock_now();
   if (now.mono >= next_look) {

@@ -110,7 +110,7 @@ void World::carry_out(Site& site, Action action) {
             [&](const Notice& a) {
               tally[Met::new_runs] += a.kind == Notice::Kind::new_run;
               tally[Met::w_falls] += a.kind == Notice::Kind::cloud_went_back;
-              journal_.note("{} says: {}", site.name, a.text);
+              journal_.note("{} says: {} in lane {} {}", site.name, static_cast<int>(a.kind), name_of(a.lane), a.why);
               return false;
             },
             [&](const Purge& a) { checker_.asked_to_purge(site, a); return true; },

@@ -155,7 +155,7 @@ TEST_CASE("streams, gaps and what is missing are as the ledger has them", "[comp
   w.data({record_of(9), record_of(10)});
   rig.hello({CloudRig::listing(w, false, {4})});
   const Completeness now = of(rig);
-  CHECK_FALSE(now.complete());
+  CHECK_FALSE(now.site.complete());
   REQUIRE(now.streams.size() == 1);
   const StreamCompleteness& s = now.streams[0];
   CHECK(s.complete_to == Seq{8});
