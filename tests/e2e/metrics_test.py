@@ -107,10 +107,14 @@ def check_otlp(r, receiver):
     for service, scrape in (("egret-agent", agent_scrape(r)), ("egret-cloud", cloud_scrape(r))):
         known = {scrape.family(series.split("{")[0]) for series, value in scrape.values.items() if abs(value) < 1e300}
         road.wait_for(f"the same metrics of {service} by OTLP", lambda: {m["name"] for m in receiver.sets[service][1]} == known, 30)
-    who, metrics = receiver.sets["egret-agent"]
-    expect("who", who["service.instance.id"], SITE)
-    accepted = next(m for m in metrics if m["name"] == "egret_agent_records_accepted_total")
-    expect("accepted by OTLP", accepted["sum"]["dataPoints"][0]["asInt"], str(int(agent_scrape(r).values["egret_agent_records_accepted_total"])))
+    expect("who", receiver.sets["egret-agent"][0]["service.instance.id"], SITE)
+    accepted = str(int(agent_scrape(r).values["egret_agent_records_accepted_total"]))
+
+    def pushed():
+        of = next(m for m in receiver.sets["egret-agent"][1] if m["name"] == "egret_agent_records_accepted_total")
+        return of["sum"]["dataPoints"][0]["asInt"]
+    # What was counted since the last push comes with the next.
+    road.wait_for(f"{accepted} accepted, by OTLP", lambda: pushed() == accepted, 30)
 
 
 def check_bounded(r):
