@@ -276,7 +276,7 @@ check('a recall shows what it would touch, touches what it has shown, and is tak
   expect('nothing yet', (await api('api/recalls')).filter((o) => o.order === 'recall').length, 0);
   expect('the button', await one.getByRole('button', { name: 'Recall', exact: true }).isDisabled(), true);
   await one.getByLabel(/^Why; it is kept/).fill(`drift ${hostile}`);
-  await one.getByLabel(/^Mark /).check();
+  await one.getByLabel(/Mark [\d,]+ results/).check();
   await one.screenshot({ path: `${shots}/recall-en.png`, fullPage: true });
   await one.getByRole('button', { name: 'Recall', exact: true }).click();
   await one.getByText('Recall 1 is made').waitFor();
@@ -294,14 +294,14 @@ check('a recall shows what it would touch, touches what it has shown, and is tak
 check('a recall that would touch something else by now is refused, and shows what', async () => {
   const one = await signedIn('operator', 'recall');
   await one.locator('.wizard select').first().selectOption({ label: kModel });
-  await one.getByLabel(/^Also what comes later/).check();
+  await one.getByLabel(/Also what comes later/).check();
   await one.getByRole('button', { name: 'What a recall would touch' }).click();
   const before = digits((await one.getByText(/^[\d,]+ results of \d+ sites$/).innerText()).split(' ')[0]);
   const { ref } = (await api('api/models')).models.find((m) => m.name === kModel);
   await deed('post', [sites[0], 7001, 3]);
   await until('three more', async () => (await api(`api/recalls/preview?model=${ref}`)).results >= before + 3);
   await one.getByLabel(/^Why; it is kept/).fill('drift');
-  await one.getByLabel(/^Mark /).check();
+  await one.getByLabel(/Mark [\d,]+ results/).check();
   await one.getByRole('button', { name: 'Recall', exact: true }).click();
   await one.getByText('nothing was marked').waitFor();
   await until('what it would touch now', async () => digits((await one.getByText(/^[\d,]+ results of \d+ sites$/).innerText()).split(' ')[0]) >= before + 3);
@@ -525,7 +525,7 @@ for (const theme of ['light', 'dark']) {
       if (hash === 'quarantine') await one.getByRole('button', { name: 'Show', exact: true }).click();
       if (hash === 'recall') await one.locator('.wizard select').first().selectOption({ label: kModel });
       if (hash === 'recall') await one.getByRole('button', { name: 'What a recall would touch' }).click();
-      if (hash === 'recall') await one.getByLabel(/^Mark /).waitFor();
+      if (hash === 'recall') await one.getByLabel(/Mark [\d,]+ results/).waitFor();
       await loaded(one);
       await one.evaluate(axe);
       const found = await one.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));

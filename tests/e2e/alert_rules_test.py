@@ -434,7 +434,10 @@ def prove(r, prometheus, fault):
     road.wait_for(f"{fault.alert} to fire (now: {firing()})", lambda: fault.alert in (firing() or ()), FIRES_S, 0.2)
     fired = time.monotonic() - begun
     fault.cure(r)
-    road.wait_for(f"silence after the cure of {fault.alert}", lambda: firing() == set(), SILENT_S + 100, 0.2)
+    try:
+        road.wait_for(f"silence after the cure of {fault.alert}", lambda: firing() == set(), SILENT_S + 100, 0.2)
+    except RuntimeError as late:
+        raise SystemExit(f"{late}; firing: {firing()}") from late
     if not seen <= {fault.alert} | fault.besides:
         raise SystemExit(f"{fault.alert}: fired besides it: {sorted(seen - {fault.alert} - fault.besides)}")
     more = seen - {fault.alert}

@@ -33,7 +33,9 @@ export interface LinkChange {
 const minuteOf = (at: string): number => Math.floor(Date.parse(at) / kMinuteMs);
 
 export function dayOf(of: Timeline): Day {
-  const last = minuteOf(of.now);
+  const now = minuteOf(of.now);
+  const watched = minuteOf(of.watched.at(-1)?.to ?? of.now);
+  const last = watched === now - 1 ? watched : now; // of a minute that has just begun nobody knows anything yet
   const first = last - kMinutes + 1;
   const moments: (Moment | null)[] = new Array<Moment | null>(kMinutes).fill(null);
   const looked = new Set<number>();
