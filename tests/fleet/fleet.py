@@ -61,7 +61,7 @@ def run(folder, args):
         figures = json.loads(done.stdout)
         metrics = r.page("/metrics") or ""
         figures["stored"] = sum(int(float(n)) for n in re.findall(r'^egret_cloud_records_total\{[^}]*"applied"\} (\S+)$', metrics, re.M))
-        figures["region_dropped"] = sum(int(float(n)) for n in re.findall(r"^egret_cloud_\w*dropped\w*(?:\{[^}]*\})? (\S+)$", metrics, re.M))
+        figures["region_dropped"] = sum(int(float(n)) for n in re.findall(r"^egret_cloud_(?:queue|frames)_dropped_total(?:\{[^}]*\})? (\S+)$", metrics, re.M))
         figures["limit"] = int(re.search(r"max_queued_messages (\d+)", (r.dir / "broker" / "mosquitto.conf").read_text())[1])
         return figures
     finally:
