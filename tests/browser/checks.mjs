@@ -218,7 +218,7 @@ check('the day of a site is scrubbed by keyboard and by pointer, and says how it
   await page.mouse.move(box.x + box.width / 4, box.y + box.height / 2);
   await page.mouse.down();
   await until('a quarter', async () => Math.abs(Number(await slider.inputValue()) - 360) < 5);
-  await page.mouse.move(box.x + box.width - 1, box.y + box.height / 2, { steps: 5 });
+  await page.mouse.move(box.x + box.width + 5, box.y + box.height / 2, { steps: 5 }); // over its end
   await page.mouse.up();
   await until('the end', async () => (await then(page, 'Link')) === 'linked');
   await page.screenshot({ path: `${shots}/timeline-en.png`, fullPage: true });
