@@ -7,9 +7,9 @@ void add_logs(CLI::App& app, Chosen& chosen) {
   auto* sub = app.add_subcommand("logs", "What the agent writes into its log, and what it means. The log itself: journalctl -u egret-agent.\n"
                                          "Examples: egret-agent logs; egret-agent logs --explain store_failed; egret-agent logs --list --json");
   auto id = std::make_shared<std::string>();
-  auto list = std::make_shared<bool>(false), json = std::make_shared<bool>(false);
+  auto json = std::make_shared<bool>(false);
   sub->add_option("--explain", *id, "what this event means, and what to do");
-  sub->add_flag("--list", *list, "every event");
+  sub->add_flag("--list")->description("every event: what is told without --explain, too");
   sub->add_flag("--json", *json, "as JSON, in English");
   auto lang = add_language(sub);
   sub->callback([&chosen, id, json, lang] {
