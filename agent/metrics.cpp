@@ -62,7 +62,7 @@ void add_machine(MetricList& out, const StatusFacts& f, const MetricFacts& m) {
   out.gauge("disk_used_bytes", "What the store takes.", f.disk_used_bytes);
   out.gauge("disk_budget_bytes", "What it may take.", f.disk_budget_bytes);
   out.gauge("disk_free_bytes", "What its file system has left.", f.disk_free_bytes);
-  out.gauge("disk_full_in_seconds", "Until the budget is full at the growth lately seen; +Inf: it is not growing.", f.disk_days_left < 0 ? kNever : f.disk_days_left * 24 * 3600);
+  out.gauge("disk_full_in_seconds", "Until the budget is full at the growth of about the last hour; +Inf: it is not growing.", f.disk_days_left < 0 ? kNever : f.disk_days_left * 24 * 3600);
   out.gauge("certificate_end_timestamp_seconds", "When the site's certificate at the broker ends, in Unix time; NaN: there is none, or it cannot be read.", m.certificate_end ? static_cast<double>(*m.certificate_end) : kUnknown);
   out.gauge("clock_synchronized", "1 while the system says that its clock is.", one(m.clock_synced));
   out.gauge("clock_error_seconds", "The system's own bound of its clock's error.", static_cast<double>(m.clock_error_ms) / 1000);

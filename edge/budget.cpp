@@ -55,7 +55,7 @@ double Budget::days_left(const DiskState& disk, MonoTime now) {
   } else if (now - sampled_at_ >= kDiskSampleMs) {
     double grown = static_cast<double>(disk.used_bytes) - static_cast<double>(sampled_bytes_);
     double rate = grown / static_cast<double>(now - sampled_at_);
-    growth_per_ms_ = growth_per_ms_ == 0 ? rate : growth_per_ms_ + (rate - growth_per_ms_) / 8;
+    growth_per_ms_ += (rate - growth_per_ms_) / kDiskForecastSamples;
     sampled_at_ = now;
     sampled_bytes_ = disk.used_bytes;
   }

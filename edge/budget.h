@@ -32,7 +32,8 @@ class Budget {
   BudgetDecision decide(const DiskState& disk);
   // Of the budget, in thousandths.
   static uint32_t used_permille(const DiskState& disk);
-  // Days until the budget is full at the growth lately seen; negative: it is not growing.
+  // Days until the budget is full at the growth of about the last hour; negative: it is not growing. What comes at once and
+  // goes again is no growth, and after a start an hour is needed to see all of it.
   double days_left(const DiskState& disk, MonoTime now);
 
  private:

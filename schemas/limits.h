@@ -137,6 +137,7 @@ inline constexpr uint64_t kShedPercent = 90;
 inline constexpr uint64_t kRefuseTelemetryPercent = 97;
 inline constexpr uint64_t kRefuseSlackPercent = 3;
 inline constexpr int64_t kDiskSampleMs = 60'000;
+inline constexpr int kDiskForecastSamples = 60;  // averaged for the days that are left
 // Requests that wait for the group commit; one document always fits.
 inline constexpr size_t kWriterQueueBytesMax = 24 * kMiB;
 

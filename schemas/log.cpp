@@ -72,6 +72,7 @@ class Log {
     program_ = program;
     if (stderr_is_the_journal()) to_ = journal_takes_fields() ? To::journal : To::journal_stream;
   }
+  void keep_only() { to_ = To::nowhere; }
   void level(LogLevel least) { least_ = least; }
 
   void take(Message message, MonoTime now, WallTime at) {
@@ -96,7 +97,7 @@ class Log {
   }
 
  private:
-  enum class To : uint8_t { stderr_lines, journal_stream, journal };
+  enum class To : uint8_t { stderr_lines, journal_stream, journal, nowhere };
   struct Often {
     LogLimit limit;
     Message latest;  // of those left out
@@ -106,6 +107,7 @@ class Log {
     const std::string line = logfmt(message, at, left_out);
     kept_.push_back(line);
     if (kept_.size() > kLogLinesKept) kept_.pop_front();
+    if (to_ == To::nowhere) return;
     if (to_ == To::journal) return send(message, left_out);
     // The journal has a time of its own.
     const std::string text = (to_ == To::journal_stream ? priority_prefix(message.event->level) + line.substr(line.find(' ') + 1) : line) + '\n';
@@ -136,6 +138,7 @@ WallTime wall_now() { return {std::chrono::duration_cast<std::chrono::microsecon
 }  // namespace
 
 void begin_log(const char* program) { the_log().begin(program); }
+void keep_log_only() { the_log().keep_only(); }
 void set_log_level(LogLevel least) { the_log().level(least); }
 
 LogLevel log_level_of(std::string_view name) {

@@ -17,6 +17,8 @@ inline constexpr size_t kLogLinesKept = 200;
 
 // `program` is its name in the journal. Call it once, before threads; until then lines go to stderr.
 void begin_log(const char* program);
+// Lines are written nowhere, and can be asked for: tests, which show them where one fails.
+void keep_log_only();
 void set_log_level(LogLevel least);
 // "debug", "info", "warn", "error", as in both configurations.
 LogLevel log_level_of(std::string_view name);

@@ -344,7 +344,7 @@ class DiskFilling(Fault):
         r.documents(NORTH, [16 * MIB] * 8)
         road.wait_for("the region to have it", r.drained, 120)
         r.again(NORTH)  # growth is measured from here, minute by minute
-        r.documents(NORTH, [4 * MIB] * 2)
+        r.documents(NORTH, [8 * MIB] * 2)
 
     def cure(self, r):
         road.wait_for("the region to have it", r.drained, 120)
@@ -420,10 +420,6 @@ FAULTS = [NoBackup, SiteSilent, RegionAway, ClockOff, CertificateEnding, Inciden
           FallingBehind, DiskFilling]
 
 
-# A forecast: what a site took in at once minutes ago fades over a quarter of an hour. Its own fault must end with its cure.
-FADING = {"EgretDiskUnder3Days"}
-
-
 def prove(r, prometheus, fault):
     """It fires; nothing else does that has no reason to; and all is silent afterwards."""
     begun = time.monotonic()
@@ -441,8 +437,6 @@ def prove(r, prometheus, fault):
 
     def silent():
         now = firing()
-        if now is not None and fault.alert not in FADING:
-            now = now - FADING
         # What the fault has left behind may open an incident later still: somebody closes that, too.
         if now and "EgretIncidentOpen" in now:
             r.close_incidents()
@@ -452,8 +446,8 @@ def prove(r, prometheus, fault):
         road.wait_for(f"silence after the cure of {fault.alert}", silent, SILENT_S + 100, 0.5)
     except RuntimeError as late:
         raise SystemExit(f"{late}; firing: {firing()}") from late
-    if not seen <= {fault.alert} | fault.besides | FADING:
-        raise SystemExit(f"{fault.alert}: fired besides it: {sorted(seen - {fault.alert} - fault.besides - FADING)}")
+    if not seen <= {fault.alert} | fault.besides:
+        raise SystemExit(f"{fault.alert}: fired besides it: {sorted(seen - {fault.alert} - fault.besides)}")
     more = seen - {fault.alert}
     say(f"{fault.alert:36} fired after {fired:5.1f} s, silent after {time.monotonic() - begun:5.1f} s{'; besides: ' + ', '.join(sorted(more)) if more else ''}")
 

@@ -74,12 +74,40 @@ TEST_CASE("critical results do not take the file system's last room, nor what th
   CHECK(refused(8, kBallastBytes));
 }
 
-TEST_CASE("days left come from the growth lately seen", "[budget]") {
+// A site's disk, minute by minute.
+struct Minutes {
   Budget budget;
   DiskState disk = at(10);
-  CHECK(budget.days_left(disk, {1}) < 0);
-  disk.used_bytes += kMiB;
-  double days = budget.days_left(disk, {1 + kDiskSampleMs});
-  CHECK(days > 0.1);
-  CHECK(days < 0.2);
+  int64_t now_ms = 1;
+  double days = budget.days_left(disk, {now_ms});
+
+  double pass(int minutes, int64_t bytes_each) {
+    for (int i = 0; i < minutes; i++) {
+      disk.used_bytes += static_cast<uint64_t>(bytes_each);
+      days = budget.days_left(disk, {now_ms += kDiskSampleMs});
+    }
+    return days;
+  }
+};
+
+TEST_CASE("days left come from the growth of about an hour", "[budget]") {
+  Minutes steady;
+  CHECK(steady.days < 0);
+  // 90 % of what may be filled is left; a thousandth of it an hour takes 37.5 days.
+  const auto an_hour = static_cast<int64_t>(kUsable / 1000 / 60);
+  CHECK(steady.pass(1, an_hour) > 38 * 50);
+  const double after_an_hour = steady.pass(59, an_hour);
+  CHECK(after_an_hour > 38);
+  CHECK(after_an_hour < 2 * 38);
+  const double after_a_day = steady.pass(23 * 60, an_hour);
+  CHECK(after_a_day > 34);
+  CHECK(after_a_day < 38);
+}
+
+TEST_CASE("what comes at once is not the end of the disk, and is forgotten when it has gone", "[budget]") {
+  Minutes burst;
+  CHECK(burst.pass(1, 2 * kMiB) > 3);
+  CHECK(burst.pass(9, 0) > 3);
+  CHECK(burst.pass(1, -2 * static_cast<int64_t>(kMiB)) < 0);
+  CHECK(burst.pass(60, 0) < 0);
 }
