@@ -1,7 +1,6 @@
 #include "agent/config.h"
 
 #include <algorithm>
-#include <array>
 #include <boost/asio/ip/address.hpp>
 #include <boost/url/parse.hpp>
 #include <charconv>
@@ -14,6 +13,7 @@
 #include <toml++/toml.h>
 
 #include "agent/keys.h"
+#include "schemas/config_secret.h"
 #include "schemas/http_post.h"
 #include "schemas/limits.h"
 
@@ -251,13 +251,6 @@ class Parser {
     out_.mistakes.push_back({out_.config.file.filename().string(), line, std::move(key),
                              std::move(value), std::move(message)});
   }
-  // A password belongs into a file that broker.password_file names; written here it is not repeated.
-  static bool may_hide_a_secret(const std::string& key, const std::string& text) {
-    const size_t address = text.find("://");
-    if (address != text.npos && text.find('@', address) != text.npos) return true;
-    if (find_setting(key)) return false;
-    return std::ranges::any_of(std::array{"pass", "secret", "token", "credential"}, [&](const char* word) { return key.find(word) != key.npos; });
-  }
   static std::string literal(const std::string& key, const toml::node& node) {
     std::ostringstream out;
     node.visit([&](const auto& n) {
@@ -268,7 +261,7 @@ class Parser {
       }
     });
     std::string text = out.str();
-    if (may_hide_a_secret(key, text)) return "(not shown)";
+    if (may_hide_a_secret(key, find_setting(key) != nullptr, text)) return kNotShown;
     return text.size() <= 80 ? text : text.substr(0, 77) + "...";
   }
   void unknown_keys(const toml::table& table, const std::string& prefix) {

@@ -11,6 +11,7 @@
 
 #include "cloud/outputs/syslog.h"
 #include "cloud/outputs/webhook.h"
+#include "schemas/config_secret.h"
 #include "schemas/limits.h"
 
 namespace egret::cloud {
@@ -89,7 +90,7 @@ const std::vector<Setting>& settings() {
       {"store.password_file", "its first line is the password; \"\" is none", "\"\"", "a file", path_into(&CloudConfig::postgres_password_file), nullptr},
       {"api.anonymous", "who shows no token: \"viewer\" on this machine itself, nobody from elsewhere; \"none\": nobody. Tokens: egret-cloud token", "\"viewer\"", "viewer or none",
        [](CloudConfig& c, const std::string& t) { return (c.local_viewer = t == "viewer", t == "viewer" || t == "none"); }, nullptr},
-      {"alerts.webhook", "each word about a critical finding is sent here as a signed POST, until it is taken; \"\" is off. On one process a store alone", "\"\"",
+      {"alerts.webhook", "each word about a critical finding is sent here as a signed POST, until it is taken; \"\" is off. Of several reconcilers with it one sends", "\"\"",
        "http://host[:port][/path], https://…, or \"\"", [](CloudConfig& c, const std::string& t) { return (c.webhook_url = t, t.empty() || http_target(t).has_value()); }, nullptr},
       {"alerts.webhook_secret_file", "its first line signs what is sent; at least 16 bytes", "\"\"", "a file", path_into(&CloudConfig::webhook_secret_file), nullptr},
       {"alerts.webhook_ca_file", "PEM, who may vouch for the receiver; \"\" is the system's", "\"\"", "a file", path_into(&CloudConfig::webhook_ca_file), nullptr},
@@ -142,13 +143,15 @@ void flatten(const toml::table& table, const std::string& prefix, std::map<std::
   }
 }
 
-std::string shown(const toml::node& node) {
+std::string shown(const std::string& key, bool known, const toml::node& node) {
   std::ostringstream out;
   if (const auto* text = node.as_string()) {
     out << '"' << text->get() << '"';
   } else {
     out << toml::node_view<const toml::node>(node);
   }
+  // What is wrong with the address of the store may be its password.
+  if (key == "store.url" || may_hide_a_secret(key, known, out.str())) return kNotShown;
   return out.str().substr(0, 80);
 }
 
@@ -207,8 +210,7 @@ CheckedCloudConfig parse_cloud_config(std::string_view text, const std::filesyst
       const auto* words = value.as_string();
       fine = words && s.text(out.config, words->get());
     }
-    const bool secret = s.key == std::string("store.url");  // what is wrong with it may be its password
-    if (!fine) out.mistakes.push_back({file.string(), line, s.key, secret ? "" : shown(value), allowed(s)});
+    if (!fine) out.mistakes.push_back({file.string(), line, s.key, shown(s.key, true, value), allowed(s)});
     if (at != values.end()) values.erase(at);
   }
   if (out.config.postgres && out.config.postgres_url.empty())
@@ -218,7 +220,7 @@ CheckedCloudConfig parse_cloud_config(std::string_view text, const std::filesyst
   if (out.mistakes.empty() && table.contains("silent_after_s") && out.config.silent_after_s < out.config.lease_s)
     out.mistakes.push_back({file.string(), table.get("silent_after_s")->source().begin.line, "silent_after_s", std::to_string(out.config.silent_after_s), fmt::format("less than lease_s ({}), within which a healthy site speaks twice", out.config.lease_s)});
   for (const auto& [key, node] : values) {
-    out.mistakes.push_back({file.string(), node->source().begin.line, key, shown(*node), known_beside(key)});
+    out.mistakes.push_back({file.string(), node->source().begin.line, key, shown(key, false, *node), known_beside(key)});
   }
   std::ranges::sort(out.mistakes, {}, [](const ConfigMistake& m) { return std::pair(m.line, m.key); });
   return out;

@@ -28,7 +28,7 @@ const std::vector<std::vector<Mistake>> kFiles{
         {"broker.user = true", "broker.user", "true", "a name is allowed"},
         {"broker.shared = \"maybe\"", "broker.shared", "\"maybe\"", "yes or no"},
         {"broker.queue_messages = 15", "broker.queue_messages", "15", "from 16 to 10000000"},
-        {"broker.password = \"x\"", "broker.password", "\"x\"", "no such setting"},
+        {"broker.password = \"x\"", "broker.password", "(not shown)", "no such setting"},
         {"safe.policy = \"never\"", "safe.policy", "\"never\"", "default, backup, age or commit"},
         {"safe.age_h = 0", "safe.age_h", "0", "from 1 to 8760"},
         {"log.level = \"loud\"", "log.level", "\"loud\"", "debug, info, warn or error"},
@@ -140,6 +140,22 @@ TEST_CASE("a store in PostgreSQL needs an address, and a password in it is refus
     const auto told = parse("url = \"" + std::string(url) + "\"\n");
     REQUIRE(told.mistakes.size() == 1);
     CHECK(told.mistakes[0].line == 4);
+    CHECK(text_of(told.mistakes[0]).find("hush") == std::string::npos);
+  }
+}
+
+TEST_CASE("a password that was written where it does not belong is not repeated", "[config]") {
+  const char* const wrong[] = {
+      "[broker]\nuri = \"mqtts://b.example\"\npassword = \"hush\"\n",
+      "[broker]\nuri = \"mqtts://b.example\"\n[store]\nDB_PW = \"hush\"\n",
+      "[broker]\nuri = \"mqtts://cloud:hush@b.example\"\n",
+      "[broker]\nuri = \"mqtts://b.example\"\n[alerts]\nhook = \"https://egret:hush@h.example/a/path/that/is/so/long/that/it/would/be/cut/where/the/message/ends\"\n",
+  };
+  for (const char* text : wrong) {
+    const CheckedCloudConfig told = parse_cloud_config(text, "/etc/egret/cloud.toml");
+    REQUIRE(told.mistakes.size() == 1);
+    CAPTURE(text_of(told.mistakes[0]));
+    CHECK(told.mistakes[0].value == "(not shown)");
     CHECK(text_of(told.mistakes[0]).find("hush") == std::string::npos);
   }
 }
