@@ -577,7 +577,10 @@ int Daemon::run() {
   }
   if (!config_.metrics.otlp.empty()) {
     const OtlpConfig to{config_.metrics.otlp, config_.metrics.otlp_ca_file, config_.metrics.otlp_every_s};
-    otlp_ = std::make_unique<OtlpPush>(to, "egret-agent/" EGRET_VERSION, [](const std::string& text) { log("metrics_otlp", Told{text}); });
+    otlp_ = std::make_unique<OtlpPush>(to, "egret-agent/" EGRET_VERSION, [](const Result<void>& taken) {
+      if (taken) return log("metrics_otlp_again");
+      log("metrics_otlp", taken.error());
+    });
   }
   tick();
   asio::signal_set signals(io_, SIGTERM, SIGINT);

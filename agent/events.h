@@ -96,9 +96,11 @@ inline constexpr LogEvent kEvents[] = {
     {"witness_failed", LogLevel::warn, "why", {"the witness file fails: {0}", "见证文件失败：{0}"},
      {"It is how the agent notices that the disk came back shorter than it was; without it that goes unnoticed here.", "代理靠它发现磁盘数据变少；没有它本机无法发现。"}, kLookAtDisk},
 
-    {"metrics_otlp", LogLevel::warn, "what", {"{0}", "{0}"},
-     {"The receiver of metrics (OTLP) takes nothing, or takes them again; records are not touched.", "指标接收方（OTLP）不再接收或恢复接收指标；记录不受影响。"},
+    {"metrics_otlp", LogLevel::warn, "why", {"metrics: the OTLP receiver takes nothing: {0}", "指标：OTLP 接收方不接收：{0}"},
+     {"Nobody receives this agent's metrics by OTLP; records are not touched.", "本代理的 OTLP 指标无人接收；记录不受影响。"},
      {"Look at metrics.otlp in agent.toml and at its receiver.", "请检查 agent.toml 中的 metrics.otlp 及其接收方。"}},
+    {"metrics_otlp_again", LogLevel::info, "", {"metrics: the OTLP receiver takes them again", "指标：OTLP 接收方恢复接收"},
+     {"What was not taken meanwhile is not sent again; each set says all.", "期间未被接收的不再重发；每组数据都是完整的。"}, kNothingToDo},
 
     // ---- the doors ----
     {"request_failed", LogLevel::error, "what", {"a request could not be answered: {0}", "一个请求无法应答：{0}"},

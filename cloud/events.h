@@ -35,7 +35,8 @@ inline constexpr LogEvent kEvents[] = {
     {"shards_trouble", LogLevel::warn, "why", {"shards: {0}; what was taken is taken on"}, {"The reconcilers cannot agree on who takes what for now."}, kLookAtStore},
     {"shards_changed", LogLevel::info, "mine all reconcilers", {"shards: {0} of {1}, {2} reconcilers"}, {"A reconciler came or went, and the sites were divided anew."}, kNothingToDo},
 
-    {"metrics_otlp", LogLevel::warn, "what", {"{0}"}, {"The receiver of metrics (OTLP) takes nothing, or takes them again; records are not touched."}, {"Look at metrics.otlp in cloud.toml and at its receiver."}},
+    {"metrics_otlp", LogLevel::warn, "why", {"metrics: the OTLP receiver takes nothing: {0}"}, {"Nobody receives the service's metrics by OTLP; records are not touched."}, {"Look at metrics.otlp in cloud.toml and at its receiver."}},
+    {"metrics_otlp_again", LogLevel::info, "", {"metrics: the OTLP receiver takes them again"}, {"What was not taken meanwhile is not sent again; each set says all."}, kNothingToDo},
     {"timeline_failed", LogLevel::warn, "why", {"timeline: {0}"}, {"The past of the sites on the dashboard gets a hole; records are not touched."}, kLookAtStore},
     {"timeline_not_kept", LogLevel::warn, "why", {"timeline: the last minute is not kept: {0}"}, {"The dashboard's past lacks the minute in which the service stopped."}, kNothingToDo},
 

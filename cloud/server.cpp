@@ -315,7 +315,10 @@ int Server::run() {
   }
   if (!config_.otlp.empty()) {
     const OtlpConfig to{config_.otlp, config_.otlp_ca_file, config_.otlp_every_s};
-    otlp_ = std::make_unique<OtlpPush>(to, "egret-cloud/" EGRET_VERSION, [](const std::string& text) { log("metrics_otlp", Told{text}); });
+    otlp_ = std::make_unique<OtlpPush>(to, "egret-cloud/" EGRET_VERSION, [](const Result<void>& taken) {
+      if (taken) return log("metrics_otlp_again");
+      log("metrics_otlp", taken.error());
+    });
   }
   http_->start();
   log("ready", config_.state_dir, Word{page});

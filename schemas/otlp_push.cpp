@@ -2,7 +2,7 @@
 
 namespace egret {
 
-OtlpPush::OtlpPush(const OtlpConfig& config, std::string agent, std::function<void(const std::string&)> say)
+OtlpPush::OtlpPush(const OtlpConfig& config, std::string agent, std::function<void(const Result<void>&)> say)
     : every_ms_(config.every_s * 1000), say_(std::move(say)) {
   post_.target = http_target(config.url).value();  // checked with the configuration
   post_.ca_file = config.ca_file;
@@ -56,8 +56,8 @@ void OtlpPush::push(std::string body) {
   post_.body = std::move(body);
   const Result<unsigned> status = http_post(post_);
   const bool taken = status && *status / 100 == 2;
-  if (!taken && !in_trouble_) say_("metrics: the OTLP receiver takes nothing: " + (status ? "it answered " + std::to_string(*status) : status.error().text));
-  if (taken && in_trouble_) say_("metrics: the OTLP receiver takes them again");
+  if (!taken && !in_trouble_) say_(status ? Error{Errc::link, "it answered " + std::to_string(*status)} : status.error());
+  if (taken && in_trouble_) say_({});
   in_trouble_ = !taken;
   std::lock_guard held(lock_);
   (taken ? counters_.taken : counters_.failed)++;

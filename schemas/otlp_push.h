@@ -24,8 +24,8 @@ inline constexpr int64_t kOtlpMs = 10'000;
 
 class OtlpPush {
  public:
-  // `say`: a line for the log; called from the pusher's thread.
-  OtlpPush(const OtlpConfig& config, std::string agent, std::function<void(const std::string&)> say);
+  // `say`: sets are not taken any more, and why, or they are again; called from the pusher's thread.
+  OtlpPush(const OtlpConfig& config, std::string agent, std::function<void(const Result<void>&)> say);
   // Gives up what is on its way.
   ~OtlpPush();
   OtlpPush(const OtlpPush&) = delete;
@@ -45,7 +45,7 @@ class OtlpPush {
 
   HttpPost post_;
   const int64_t every_ms_;
-  const std::function<void(const std::string&)> say_;
+  const std::function<void(const Result<void>&)> say_;
   MonoTime next_;  // of who asks whether it is due
   bool in_trouble_ = false;  // of the thread
   mutable std::mutex lock_;

@@ -77,10 +77,10 @@ bool comes(Test test) {
 struct Log {
   std::mutex lock;
   std::vector<std::string> lines;
-  std::function<void(const std::string&)> say() {
-    return [this](const std::string& text) {
+  std::function<void(const Result<void>&)> say() {
+    return [this](const Result<void>& taken) {
       std::lock_guard held(lock);
-      lines.push_back(text);
+      lines.push_back(taken ? "again" : taken.error().text);
     };
   }
   size_t count() {
@@ -116,6 +116,7 @@ TEST_CASE("a receiver that refuses costs its sets and one line, and one when it 
   push.send("{\"last\":1}");
   REQUIRE(comes([&] { return push.counters().taken == 1; }));
   CHECK(log.count() == 2);
+  CHECK(log.lines[1] == "again");
 }
 
 TEST_CASE("nobody waits for a receiver that says nothing, not even the end", "[metrics]") {
