@@ -17,6 +17,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr int kConnectMs = 10'000;
 constexpr size_t kMovesMax = 64;
 constexpr size_t kInboundBytesMax = 64 * kKiB;
 
@@ -55,7 +56,7 @@ class Client {
     c.url = "mqtt://127.0.0.1:" + std::to_string(port);
     c.facility = "clinic-7";
     c.agent_version = "fuzz";
-    c.connect_timeout_ms = 10'000;
+    c.connect_timeout_ms = kConnectMs;
     c.inbound_bytes_max = kInboundBytesMax;
     return c;
   }
@@ -88,7 +89,15 @@ void run(ByteView input) {
   fuzz::Script script(input);
   const bool reset = script.u8() % 2 == 1;
   auto client = std::make_unique<Client>(broker->port());
-  require(broker->accept(10'000), "the client connects");
+  // Beside a dozen other programs one has not come for ten seconds: it says so itself, then, and the next one comes.
+  static int missed = 0;
+  if (!broker->accept(kConnectMs)) {
+    for (int n = 0; n < 1000 && !client->ended(); n++) client->work(10ms);
+    require(client->ended(), "a client that could not connect says so");
+    require(++missed < 2, "the client connects");
+    return;
+  }
+  missed = 0;
   for (size_t n = 0; n < kMovesMax && !script.over(); n++) {
     broker->make(Move(script.u8() % uint8_t(Move::count_)), script);
     client->work(0ms);
