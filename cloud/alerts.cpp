@@ -327,6 +327,10 @@ Result<uint64_t> delivered_to(const Kv& kv, const std::string& output) {
 }
 
 Result<void> put_delivered(Kv& kv, const std::string& output, uint64_t number) {
+  const AtOnce at_once(kv);
+  const auto before = delivered_to(kv, output);
+  if (!before) return before.error();
+  if (*before >= number) return {};
   KvBatch batch;
   Bytes value;
   put_u64(value, number);

@@ -64,7 +64,7 @@ Result<uint64_t> last_alert_event(const Kv& kv);
 Result<std::vector<std::pair<ResultName, AlertRow>>> waiting_alerts(const Kv& kv, size_t most);
 // Alerts that somebody has acknowledged, the last one first, as they stand now: at most `most`, of the last `events` words.
 Result<std::vector<std::pair<ResultName, AlertRow>>> answered_alerts(const Kv& kv, size_t most, size_t events);
-// How far an output is.
+// How far an output is; it never goes back, though two may tell for a moment. Errors of the second: conflict, too.
 Result<uint64_t> delivered_to(const Kv& kv, const std::string& output);
 Result<void> put_delivered(Kv& kv, const std::string& output, uint64_t number);
 

@@ -26,7 +26,7 @@
 #include "cloud/outputs/topic.h"
 #include "cloud/outputs/webhook.h"
 #include "cloud/retention.h"
-#include "cloud/shard_keeper.h"
+#include "cloud/member_keeper.h"
 #include "cloud/store_thread.h"
 #include "cloud/taken_away.h"
 #include "schemas/entropy.h"
@@ -51,6 +51,15 @@ int exit_code_of(const Error& error) {
     case Errc::config: return 78;
     default: return 74;
   }
+}
+
+// Those that the configuration names.
+OutputNames outputs_of(const CloudConfig& config) {
+  OutputNames out;
+  if (!config.webhook_url.empty()) out.insert(kWebhookOutput);
+  if (config.alerts_topic) out.insert(kTopicOutput);
+  if (!config.syslog.empty()) out.insert(kSyslogOutput);
+  return out;
 }
 
 class Server {
@@ -81,8 +90,9 @@ class Server {
   void end_copies_of_what_is_gone(const OpenedStore& store);
   void keep_root(OpenedStore& store);
   void write_what_was_read();
-  void share_the_shards(OpenedStore& store);
-  void leave_the_shards();
+  void be_one_of_several(OpenedStore& store);
+  void leave_the_others();
+  bool tells(const OpenedStore& store, const std::string& output) const;
   MetricList metrics();
   void push_metrics();
   HttpResponse health();
@@ -102,8 +112,8 @@ class Server {
   const std::shared_ptr<fhir::Exports> exports_;  // what it reads of the store outlives the store
   Broker broker_;
   BrokerWatch broker_watch_;  // of the main thread, but for its figures
-  ShardKeeper shards_{member_entropy_};  // on the store thread
-  std::string shards_trouble_;           // told once
+  MemberKeeper members_{member_entropy_, outputs_of(config_)};  // on the store thread
+  std::string members_trouble_;                                 // told once
   const Region region_;
   StoreThread thread_;
   Door door_;
@@ -138,7 +148,7 @@ StoreThread::Parts Server::parts() {
     }
     live_->look(*store->store, region_.facilities_now());
     keep_root(*store);
-    share_the_shards(*store);
+    be_one_of_several(*store);
   };
   parts.alerts_told = [this] {
     std::lock_guard held(tellers_lock_);
@@ -211,25 +221,31 @@ void Server::retain_a_little() {
   });
 }
 
-// Several reconcilers over one store, and a broker that gives each of them everything: they divide what they hear.
-void Server::share_the_shards(OpenedStore& store) {
+// Several reconcilers over one store: one of them tells an output, and where the broker gives each of them everything, they divide
+// what they hear.
+void Server::be_one_of_several(OpenedStore& store) {
   auto* shared = dynamic_cast<SharedKv*>(store.kv.get());
-  if (shared == nullptr || config_.broker.shared_subscription) return;
-  const Result<std::optional<Shards>> mine = shards_.round(*shared, clock_now().mono);
+  if (shared == nullptr || (config_.broker.shared_subscription && outputs_of(config_).empty())) return;
+  const Result<std::optional<Shards>> mine = members_.round(*shared, clock_now().mono);
   // A store that is lost is told of by its thread.
   const std::string trouble = mine ? std::string() : mine.error().text;
-  if (trouble != shards_trouble_ && !trouble.empty()) log("shards_trouble", Told{trouble});
-  shards_trouble_ = trouble;
-  if (!mine || !*mine) return;
-  if ((*mine)->count() != broker_.status().shards) log("shards_changed", (*mine)->count(), (*mine)->size(), shards_.members());
+  if (trouble != members_trouble_ && !trouble.empty()) log("shards_trouble", Told{trouble});
+  members_trouble_ = trouble;
+  if (!mine || !*mine || config_.broker.shared_subscription) return;
+  if ((*mine)->count() != broker_.status().shards) log("shards_changed", (*mine)->count(), (*mine)->size(), members_.members());
   broker_.hear(**mine);
 }
 
-void Server::leave_the_shards() {
+// On the store's thread.
+bool Server::tells(const OpenedStore& store, const std::string& output) const {
+  return dynamic_cast<const SharedKv*>(store.kv.get()) == nullptr || members_.tells(output);
+}
+
+void Server::leave_the_others() {
   auto left = std::make_shared<std::promise<void>>();
   thread_.post([this, left](OpenedStore* store) {
     auto* shared = store == nullptr ? nullptr : dynamic_cast<SharedKv*>(store->kv.get());
-    if (shared != nullptr && !config_.broker.shared_subscription) (void)shards_.leave(*shared);
+    if (shared != nullptr) (void)members_.leave(*shared);
     left->set_value();
   });
   left->get_future().wait_for(kLeaveMs);
@@ -286,7 +302,10 @@ Result<void> Server::begin_to_tell() {
   if (config_.alerts_topic) outputs.push_back(make_topic(config_.broker, topic_entropy_));
   if (!config_.syslog.empty()) outputs.push_back(make_syslog(config_.syslog));
   std::lock_guard held(tellers_lock_);
-  for (auto& output : outputs) tellers_.push_back(std::make_unique<Teller>(std::move(output), [this](StoreThread::Job job) { thread_.post(std::move(job)); }));
+  for (auto& output : outputs) {
+    auto mine = [this, name = output->name()](const OpenedStore& store) { return tells(store, name); };
+    tellers_.push_back(std::make_unique<Teller>(std::move(output), [this](StoreThread::Job job) { thread_.post(std::move(job)); }, std::move(mine)));
+  }
   return {};
 }
 
@@ -340,7 +359,7 @@ int Server::run() {
   log("stopping");
   sd_notify(0, "STOPPING=1");
   write_what_was_read();
-  leave_the_shards();
+  leave_the_others();
   std::unique_lock held(tellers_lock_);
   auto tellers = std::move(tellers_);
   held.unlock();

@@ -44,9 +44,9 @@ void Members::see(std::span<const Member> rows, MonoTime now) {
     if (row.id == self_) continue;
     const auto before = heard_.find(row.id);
     if (before == heard_.end()) {
-      next[row.id] = {row.beat, now, false};
+      next[row.id] = {row.beat, row.outputs, now, false};
     } else {
-      next[row.id] = before->second.beat == row.beat ? before->second : Heard{row.beat, now, true};
+      next[row.id] = before->second.beat == row.beat ? before->second : Heard{row.beat, row.outputs, now, true};
     }
   }
   heard_ = std::move(next);
@@ -55,15 +55,23 @@ void Members::see(std::span<const Member> rows, MonoTime now) {
 std::vector<MemberId> Members::living() const {
   std::vector<MemberId> out;
   for (const auto& [id, heard] : heard_) {
-    if (heard.risen && now_ - heard.since < kMemberSilentMs) out.push_back(id);
+    if (heard.risen && !silent(heard)) out.push_back(id);
   }
   return out;
+}
+
+bool Members::tells(const std::string& output) const {
+  if (!outputs_.contains(output)) return false;
+  return std::ranges::none_of(heard_, [&](const auto& other) {
+    const Heard& heard = other.second;
+    return heard.outputs.contains(output) && !silent(heard) && (!heard.risen || other.first < self_);
+  });
 }
 
 std::vector<Member> Members::forgotten() const {
   std::vector<Member> out;
   for (const auto& [id, heard] : heard_) {
-    if (now_ - heard.since >= kMemberForgottenMs) out.push_back({id, heard.beat});
+    if (now_ - heard.since >= kMemberForgottenMs) out.push_back({id, heard.beat, heard.outputs});
   }
   return out;
 }

@@ -25,7 +25,7 @@
 //     'h' id u64                 a legal hold: see holds.h
 //     'k' 'j'                    how far retention has come: see retention.h
 //     'u' fac                    what is kept of telemetry that has expired: see rollup.h
-//     'w' member 16              a reconciler that divides the shards with others: its beat u64; see shards.h
+//     'w' member 16              one of several reconcilers: its beat u64, its outputs, a line each; see shards.h
 //     'v' number u64             what the region decided about results: see orders.h
 //     't' HMAC 32                tombstone: reason text; HMAC-SHA-256(store key, natural key as in space 3)
 //   space 1   stream first u64   a block: see stored_block.h

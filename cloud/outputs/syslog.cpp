@@ -29,7 +29,7 @@ std::optional<std::pair<std::string, std::string>> host_and_port(const std::stri
 class Syslog final : public AlertOutput {
  public:
   explicit Syslog(std::string where) : where_(std::move(where)) {}
-  std::string name() const override { return "syslog"; }
+  std::string name() const override { return kSyslogOutput; }
 
   Result<void> tell(const AlertEvent& event, uint64_t gen) override {
     const std::string line = syslog_line(event, gen);

@@ -8,6 +8,7 @@
 
 namespace egret::cloud {
 
+inline constexpr const char* kSyslogOutput = "syslog";
 // A path (a unix socket: /dev/log) or udp://host:port. Errors: config.
 Result<void> check_syslog(const std::string& where);
 std::string syslog_line(const AlertEvent& event, uint64_t gen);

@@ -1,10 +1,10 @@
 #include "cloud/outputs/teller.h"
-#include "cloud/log.h"
-
 
 #include <algorithm>
 #include <chrono>
 #include <future>
+
+#include "cloud/log.h"
 
 namespace egret::cloud {
 namespace {
@@ -13,8 +13,8 @@ constexpr size_t kEventsAtOnce = 100;
 
 }  // namespace
 
-Teller::Teller(std::unique_ptr<AlertOutput> output, OnStore on_store, TellerTimes times)
-    : output_(std::move(output)), on_store_(std::move(on_store)), times_(times), thread_([this] { run(); }) {}
+Teller::Teller(std::unique_ptr<AlertOutput> output, OnStore on_store, Mine mine, TellerTimes times)
+    : output_(std::move(output)), on_store_(std::move(on_store)), mine_(std::move(mine)), times_(times), thread_([this] { run(); }) {}
 
 Teller::~Teller() {
   {
@@ -42,8 +42,8 @@ void Teller::rest(int64_t ms) {
 std::optional<Teller::Batch> Teller::next() {
   auto promise = std::make_shared<std::promise<std::optional<Batch>>>();
   auto answer = promise->get_future();
-  on_store_([promise, name = output_->name()](OpenedStore* store) {
-    if (store == nullptr) return promise->set_value(std::nullopt);
+  on_store_([promise, name = output_->name(), mine = mine_](OpenedStore* store) {
+    if (store == nullptr || !mine(*store)) return promise->set_value(std::nullopt);
     const auto done = delivered_to(*store->kv, name);
     const auto meta = store->store->meta();
     auto events = done ? alert_events(*store->kv, *done, kEventsAtOnce) : Result<std::vector<AlertEvent>>(done.error());

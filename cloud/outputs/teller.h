@@ -1,9 +1,8 @@
 // Teller: brings what became of alerts to one output, in order: a webhook, a topic, the system's log.
 // Promises: each event is told until the output takes it, across failures, restarts and kills; how far it is stands in the
 // store, written after the output has taken it, so an event may be told again and is never left out; one output waits for
-// nobody else's. Leaves to others: how an output is told (webhook.h, syslog.h, topic.h), making events (alerts.h).
-//
-// One process a store: two would tell everything twice.
+// nobody else's. Leaves to others: how an output is told (webhook.h, syslog.h, topic.h), making events (alerts.h), which of
+// several processes over one store tells it (shards.h).
 #pragma once
 
 #include <condition_variable>
@@ -33,7 +32,9 @@ struct TellerTimes {
 class Teller {
  public:
   using OnStore = std::function<void(StoreThread::Job)>;
-  Teller(std::unique_ptr<AlertOutput> output, OnStore on_store, TellerTimes times = {});
+  using Mine = std::function<bool(const OpenedStore&)>;
+  // `mine`: asked on the store's thread whether this process is the one that tells.
+  Teller(std::unique_ptr<AlertOutput> output, OnStore on_store, Mine mine, TellerTimes times = {});
   ~Teller();
   Teller(const Teller&) = delete;
   Teller& operator=(const Teller&) = delete;
@@ -46,7 +47,7 @@ class Teller {
     uint64_t gen = 0;
   };
   void run();
-  // nullopt: the store is down, or cannot be read.
+  // nullopt: the store is down, or cannot be read, or another one tells.
   std::optional<Batch> next();
   bool delivered(uint64_t number);
   // False: to be tried again later.
@@ -55,6 +56,7 @@ class Teller {
 
   const std::unique_ptr<AlertOutput> output_;
   const OnStore on_store_;
+  const Mine mine_;
   const TellerTimes times_;
   int failures_ = 0;
   std::mutex lock_;

@@ -57,7 +57,7 @@ class Topic final : public AlertOutput {
     options_.client_id = "egret-alerts-" + std::to_string(entropy.next());
     options_.subscribed = false;
   }
-  std::string name() const override { return "mqtt"; }
+  std::string name() const override { return kTopicOutput; }
 
   Result<void> tell(const AlertEvent& event, uint64_t gen) override {
     if (connection_ == nullptr) {

@@ -8,6 +8,7 @@
 
 namespace egret::cloud {
 
+inline constexpr const char* kTopicOutput = "mqtt";
 // `broker`: where, and as whom; the connection is its own.
 std::unique_ptr<AlertOutput> make_topic(const BrokerConfig& broker, Entropy& entropy);
 

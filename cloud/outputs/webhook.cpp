@@ -12,7 +12,7 @@ namespace {
 class Webhook final : public AlertOutput {
  public:
   Webhook(WebhookConfig config, std::function<WallTime()> now) : config_(std::move(config)), now_(std::move(now)) {}
-  std::string name() const override { return "webhook"; }
+  std::string name() const override { return kWebhookOutput; }
 
   Result<void> tell(const AlertEvent& event, uint64_t gen) override {
     HttpPost post{config_.target, config_.ca_file, kWebhookMs, "egret-cloud/" EGRET_VERSION, {}, to_json(event, gen)};

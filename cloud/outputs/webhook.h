@@ -15,6 +15,7 @@
 
 namespace egret::cloud {
 
+inline constexpr const char* kWebhookOutput = "webhook";
 inline constexpr int64_t kWebhookMs = 10'000;  // connect, handshake, send, answer
 
 struct WebhookConfig {

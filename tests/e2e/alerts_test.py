@@ -37,7 +37,7 @@ class Receiver:
     def __init__(self, port):
         self.port, self.server, self.thread = port, None, None
         self.taken, self.bodies, self.mood = [], {}, iter(())
-        self.bad = []
+        self.bad, self.again = [], 0
 
     def start(self, answers=()):
         self.mood = iter(answers)
@@ -56,8 +56,10 @@ class Receiver:
                 if status == 200 or status == "lost":
                     if event not in outer.bodies:
                         outer.taken.append(json.loads(body))
-                    elif outer.bodies[event] != body:
-                        outer.bad.append(body)
+                    else:
+                        outer.again += 1
+                        if outer.bodies[event] != body:
+                            outer.bad.append(body)
                     outer.bodies[event] = body
                 if status == "lost":
                     self.close_connection = True

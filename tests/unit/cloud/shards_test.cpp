@@ -27,7 +27,7 @@ std::vector<MemberId> others(const std::vector<MemberId>& all, const MemberId& s
 // One reconciler that sees what all say.
 struct Watching {
   Members members;
-  explicit Watching(uint8_t n) : members(member(n)) {}
+  explicit Watching(uint8_t n, OutputNames outputs = {}) : members(member(n), std::move(outputs)) {}
   void see(std::vector<Member> rows, int64_t ms) { members.see(rows, MonoTime{ms}); }
 };
 
@@ -95,6 +95,32 @@ TEST_CASE("a beat that begins anew counts: a process that was put back from an i
   w.see({{member(2), 90}}, 0);
   w.see({{member(2), 3}}, 2'000);
   CHECK(w.members.living().size() == 1);
+}
+
+TEST_CASE("an output is told by one of those that live and have it", "[shards]") {
+  Watching low(1, {"webhook", "syslog"}), high(3, {"webhook"});
+  const Member none{member(0), 1, {}}, one{member(1), 1, {"webhook", "syslog"}}, three{member(3), 1, {"webhook"}};
+  const auto again = [](Member m, uint64_t beat) { return m.beat = beat, m; };
+  CHECK((low.members.tells("webhook") && low.members.tells("syslog") && !low.members.tells("mqtt")));
+  low.see({none, one}, 0);
+  CHECK(low.members.tells("webhook"));  // what another lives for is something else
+  low.see({none, one, three}, 2'000);
+  CHECK_FALSE(low.members.tells("webhook"));  // whether that one lives, nobody knows yet
+  CHECK(low.members.tells("syslog"));
+  low.see({none, one, again(three, 2)}, 4'000);
+  CHECK(low.members.tells("webhook"));
+  high.see({none, one, three}, 0);
+  CHECK_FALSE(high.members.tells("webhook"));
+  high.see({none, again(one, 2), three}, 2'000);
+  CHECK_FALSE(high.members.tells("webhook"));
+  high.see({none, again(one, 2), three}, 2'000 + kMemberSilentMs - 1);
+  CHECK_FALSE(high.members.tells("webhook"));
+  high.see({none, again(one, 2), three}, 2'000 + kMemberSilentMs);  // it is silent
+  CHECK(high.members.tells("webhook"));
+  high.see({none, again(one, 3), three}, 3'000 + kMemberSilentMs);  // it had only been slow
+  CHECK_FALSE(high.members.tells("webhook"));
+  high.see({none, three}, 4'000 + kMemberSilentMs);  // it has left
+  CHECK(high.members.tells("webhook"));
 }
 
 TEST_CASE("a topic tells its shard", "[shards]") {

@@ -56,6 +56,10 @@ struct TellRig {
       job(down ? nullptr : &opened);
     };
   }
+  uint64_t delivered() {
+    std::lock_guard held(one);
+    return delivered_to(*opened.kv, "ear").value();
+  }
   void critical(uint8_t id) {
     std::lock_guard held(one);
     KvBatch batch;
@@ -80,6 +84,8 @@ void until(const std::function<bool()>& done) {
 
 constexpr TellerTimes kSoon{5, 1, 4};
 
+bool always(const OpenedStore&) { return true; }
+
 }  // namespace
 
 TEST_CASE("each event is told in order, once it is taken never again, also after a restart", "[alerts]") {
@@ -88,7 +94,7 @@ TEST_CASE("each event is told in order, once it is taken never again, also after
   heard.failures = 5;
   rig.critical(1);
   {
-    Teller teller(std::make_unique<Ear>(heard), rig.on_store(), kSoon);
+    Teller teller(std::make_unique<Ear>(heard), rig.on_store(), always, kSoon);
     rig.critical(2);
     teller.wake();
     until([&] { return heard.count() == 2; });
@@ -100,10 +106,29 @@ TEST_CASE("each event is told in order, once it is taken never again, also after
   }
   CHECK(delivered_to(*rig.opened.kv, "ear").value() == 3);
   rig.critical(4);
-  Teller again(std::make_unique<Ear>(heard), rig.on_store(), kSoon);
+  Teller again(std::make_unique<Ear>(heard), rig.on_store(), always, kSoon);
   until([&] { return heard.count() == 4; });
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   CHECK(heard.events == std::vector<std::string>{"opened 1", "opened 2", "opened 3", "opened 4"});
+}
+
+TEST_CASE("of two over one store one tells, and the other goes on where it ended", "[alerts]") {
+  TellRig rig;
+  Heard first, second;
+  std::atomic<bool> moved = false;
+  Teller a(std::make_unique<Ear>(first), rig.on_store(), [&](const OpenedStore&) { return !moved; }, kSoon);
+  Teller b(std::make_unique<Ear>(second), rig.on_store(), [&](const OpenedStore&) { return moved.load(); }, kSoon);
+  rig.critical(1);
+  rig.critical(2);
+  until([&] { return rig.delivered() == 2; });
+  moved = true;
+  rig.critical(3);
+  until([&] { return rig.delivered() == 3; });
+  CHECK(first.events == std::vector<std::string>{"opened 1", "opened 2"});
+  CHECK(second.events == std::vector<std::string>{"opened 3"});
+  std::lock_guard held(rig.one);
+  REQUIRE(put_delivered(*rig.opened.kv, "ear", 1).has_value());  // from one that was slow
+  CHECK(delivered_to(*rig.opened.kv, "ear").value() == 3);
 }
 
 TEST_CASE("a webhook's address is taken apart, or refused", "[alerts]") {

@@ -1,5 +1,5 @@
 // Reconcilers that divide the shards by their rows in PostgreSQL, each with a connection of its own.
-#include "cloud/shard_keeper.h"
+#include "cloud/member_keeper.h"
 
 #include "store_beds.h"
 
@@ -9,7 +9,7 @@ using namespace egret::cloud;
 namespace {
 
 struct Reconciling {
-  explicit Reconciling(uint64_t seed) : entropy(seed), keeper(entropy) {
+  explicit Reconciling(uint64_t seed, OutputNames outputs = {}) : entropy(seed), keeper(entropy, std::move(outputs)) {
     OsEntropy os;
     auto store = open_postgres(PostgresBed::options(), os);
     REQUIRE(store.has_value());
@@ -23,7 +23,7 @@ struct Reconciling {
     if (*done) mine = **done;
   }
   SeededEntropy entropy;
-  ShardKeeper keeper;
+  MemberKeeper keeper;
   OpenedStore opened;
   Shards mine = Shards().set();
 };
@@ -63,6 +63,28 @@ TEST_CASE("three reconcilers divide the shards, and those of one that is killed 
   beat({&a, &c});
   CHECK((a.mine | c.mine).all());
   CHECK((a.mine & c.mine).none());
+}
+
+TEST_CASE("of three reconcilers one of the two that have an output tells it, and the other when that one is killed", "[pg][shards]") {
+  PostgresBed bed;
+  Reconciling a(1, {"webhook"}), b(2, {"webhook", "syslog"}), c(3);
+  int64_t now = 0;
+  const auto beat = [&](std::initializer_list<Reconciling*> living) {
+    now += kMemberBeatMs;
+    for (Reconciling* r : living) r->round(now);
+  };
+  const auto telling = [&](const char* output) { return a.keeper.tells(output) + b.keeper.tells(output) + c.keeper.tells(output); };
+  CHECK(telling("webhook") == 0);  // nobody has looked yet
+  for (int i = 0; i < 3; i++) beat({&a, &b, &c});
+  CHECK(telling("webhook") == 1);
+  CHECK(b.keeper.tells("syslog"));
+  CHECK(telling("syslog") == 1);
+  CHECK(telling("mqtt") == 0);
+  Reconciling &killed = a.keeper.tells("webhook") ? a : b, &left = &killed == &a ? b : a;
+  for (int i = 0; i < 6; i++) beat({&left, &c});
+  CHECK(left.keeper.tells("webhook"));
+  REQUIRE(left.keeper.leave(left.kv()).has_value());
+  CHECK_FALSE(left.keeper.tells("webhook"));
 }
 
 TEST_CASE("between two beats nothing is written or read", "[pg][shards]") {
